@@ -1,0 +1,90 @@
+//! Notices that something changed.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Revision, StoreResult, TenantId};
+
+/// Something changed, and is now at this revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum Change {
+    /// Something inside an environment.
+    Environment {
+        /// Whose.
+        tenant: TenantId,
+        /// The platform's name.
+        platform: String,
+        /// The environment's name.
+        environment: String,
+        /// The environment's revision now.
+        revision: Revision,
+    },
+    /// The list of platforms and environments.
+    Directory {
+        /// Whose.
+        tenant: TenantId,
+        /// The directory's revision now.
+        revision: Revision,
+    },
+    /// Users, sessions or keys, in a way that may withdraw a right.
+    Accounts {
+        /// Whose.
+        tenant: TenantId,
+        /// The accounts' revision now.
+        revision: Revision,
+    },
+}
+
+/// Takes notices in. Called on the publisher's task: be quick, never block.
+pub trait ChangeListener: Send + Sync + 'static {
+    /// A notice arrived. It may be late, repeated or out of order.
+    fn changed(&self, change: &Change);
+}
+
+/// Carries notices between the parts of a node, and between nodes.
+///
+/// Every bus may lose notices, so listeners also poll revisions; a bus makes news fast, not certain.
+#[async_trait]
+pub trait ChangeBus: Send + Sync + fmt::Debug + 'static {
+    /// Tells every listener.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::StoreErrorKind::Unavailable) when the notice could not be handed over. The change itself stands.
+    async fn publish(&self, change: Change) -> StoreResult<()>;
+
+    /// Adds a listener for as long as the bus lives.
+    fn subscribe(&self, listener: Arc<dyn ChangeListener>);
+}
+
+/// The bus inside one process.
+#[derive(Default)]
+pub struct LocalBus {
+    listeners: Mutex<Vec<Arc<dyn ChangeListener>>>,
+}
+
+impl fmt::Debug for LocalBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBus").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ChangeBus for LocalBus {
+    async fn publish(&self, change: Change) -> StoreResult<()> {
+        // Cloned so that a listener may publish or subscribe itself.
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for listener in listeners {
+            listener.changed(&change);
+        }
+        Ok(())
+    }
+
+    fn subscribe(&self, listener: Arc<dyn ChangeListener>) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+}

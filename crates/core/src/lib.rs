@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod actor;
+mod audit;
+mod change;
+mod clock;
+mod entropy;
+mod id;
+pub mod input;
+mod page;
+mod revision;
+mod store;
+
+pub use actor::{Actor, ActorKind};
+pub use audit::{AuditFilter, AuditLog, AuditRecord};
+pub use change::{Change, ChangeBus, ChangeListener, LocalBus};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use entropy::{Entropy, EntropyExt, OsEntropy, SeededEntropy};
+pub use id::TenantId;
+pub use page::{Cursor, Page, PageRequest};
+pub use revision::{Revision, Written};
+pub use store::{StoreError, StoreErrorKind, StoreResult};
