@@ -4,13 +4,18 @@
 //! the place's path; all readers of one document share one list of problems. Unknown members are ignored. `null` is not the same as
 //! absent: only [`Reader::nullable`] accepts it.
 //!
+//! A problem is either of form (the wrong type, an unknown word, something missing) or of content (too long, too small, no e-mail
+//! address). Rules that compare several members make sense only while the form is right: see [`Reader::is_well_formed`].
+//!
 //! The sentences are those that clients of the original API already see (its validator's English defaults).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
+
+use crate::Timestamp;
 
 /// One problem: where, and what is allowed there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,23 +42,36 @@ impl fmt::Display for Issue {
 /// The problems of one document, in the order in which they were found.
 pub type Issues = Vec<Issue>;
 
+/// What all readers of one document have found.
+#[derive(Debug, Default)]
+struct Findings {
+    issues: RefCell<Issues>,
+    malformed: Cell<bool>,
+}
+
 /// One place of a document.
 #[derive(Clone, Debug)]
 pub struct Reader<'v> {
     value: Option<&'v Value>,
     path: String,
-    issues: Rc<RefCell<Issues>>,
+    findings: Rc<Findings>,
 }
 
 impl<'v> Reader<'v> {
     /// The root of a document; `None` when there is no document at all.
     pub fn new(document: Option<&'v Value>) -> Self {
-        Self { value: document, path: String::new(), issues: Rc::default() }
+        Self { value: document, path: String::new(), findings: Rc::default() }
+    }
+
+    /// The same place with a list of problems of its own: for parts of a document that stand or fall by themselves.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { value: self.value, path: self.path.clone(), findings: Rc::default() }
     }
 
     /// The problems found so far by all readers of this document.
     pub fn into_issues(self) -> Issues {
-        self.issues.borrow().clone()
+        self.findings.issues.borrow().clone()
     }
 
     /// `value` when it was read and the whole document has no problem, else the problems.
@@ -72,17 +90,28 @@ impl<'v> Reader<'v> {
 
     /// Whether no problem was found yet, in the whole document.
     pub fn is_clean(&self) -> bool {
-        self.issues.borrow().is_empty()
+        self.findings.issues.borrow().is_empty()
+    }
+
+    /// Whether no problem of form was found yet, in the whole document. Problems of content may have been.
+    pub fn is_well_formed(&self) -> bool {
+        !self.findings.malformed.get()
     }
 
     /// How many problems were found so far, in the whole document.
     pub fn problems(&self) -> usize {
-        self.issues.borrow().len()
+        self.findings.issues.borrow().len()
     }
 
-    /// Notes a problem of this place.
+    /// Notes a problem of this place's content.
     pub fn issue(&self, message: impl Into<String>) {
-        self.issues.borrow_mut().push(Issue::new(self.path.clone(), message));
+        self.findings.issues.borrow_mut().push(Issue::new(self.path.clone(), message));
+    }
+
+    /// Notes a problem of this place's form.
+    pub fn malformed(&self, message: impl Into<String>) {
+        self.findings.malformed.set(true);
+        self.issue(message);
     }
 
     /// Whether nothing stands here.
@@ -159,29 +188,46 @@ impl<'v> Reader<'v> {
         read.into_iter().collect()
     }
 
+    /// Notes `message` when an array with fewer than `count` elements stands here.
+    pub fn at_least(&self, count: usize, message: impl Into<String>) {
+        if self.value.and_then(Value::as_array).is_some_and(|elements| elements.len() < count) {
+            self.issue(message);
+        }
+    }
+
+    /// One of a closed set of words that say how to read the rest of an object.
+    pub fn tag<T: Copy>(&self, allowed: &[(&str, T)]) -> Option<T> {
+        let text = self.value.and_then(Value::as_str);
+        let found = allowed.iter().find(|(word, _)| Some(*word) == text).map(|(_, value)| *value);
+        if found.is_none() {
+            self.malformed(format!("Invalid discriminator value. Expected {}", quoted(allowed)));
+        }
+        found
+    }
+
     /// One of a closed set of words.
     pub fn one_of<T: Copy>(&self, allowed: &[(&str, T)]) -> Option<T> {
         let text = self.typed(&quoted(allowed), Value::as_str)?;
         let found = allowed.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            self.issue(format!("Invalid enum value. Expected {}, received '{text}'", quoted(allowed)));
+            self.malformed(format!("Invalid enum value. Expected {}, received '{text}'", quoted(allowed)));
         }
         found
     }
 
     fn child(&self, value: Option<&'v Value>, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Self { value, path, issues: Rc::clone(&self.issues) }
+        Self { value, path, findings: Rc::clone(&self.findings) }
     }
 
     fn typed<T>(&self, expected: &str, get: impl FnOnce(&'v Value) -> Option<T>) -> Option<T> {
         let Some(value) = self.value else {
-            self.issue("Required");
+            self.malformed("Required");
             return None;
         };
         let read = get(value);
         if read.is_none() {
-            self.issue(format!("Expected {expected}, received {}", type_name(value)));
+            self.malformed(format!("Expected {expected}, received {}", type_name(value)));
         }
         read
     }
@@ -290,6 +336,14 @@ impl Number<'_, '_> {
         self.value.filter(|_| self.sound)
     }
 
+    /// The number as a whole one, 0 to 2^53 - 1 (the largest that no reader of JSON rounds), when every check passed.
+    pub fn whole(self) -> Option<u64> {
+        let number = self.integer();
+        let number = if number.sound { number.min(0.0).max(9_007_199_254_740_991.0) } else { number };
+        // Without a fraction and in range, so its decimal text is digits only.
+        number.get().and_then(|n| n.abs().to_string().parse().ok())
+    }
+
     fn check(mut self, accepts: impl FnOnce(f64) -> bool, message: impl FnOnce() -> String) -> Self {
         if self.value.is_some_and(|n| !accepts(n)) {
             self.reader.issue(message());
@@ -333,6 +387,18 @@ pub fn is_offset_datetime(text: &str) -> bool {
         && number(&offset[1..3]).is_some_and(|hours| hours < 24)
         && number(&offset[4..6]).is_some_and(|minutes| minutes < 60)
         && is_local_datetime(local)
+}
+
+/// The moment that `text` names, if [`is_offset_datetime`] takes it. Digits beyond the millisecond are dropped.
+pub fn datetime(text: &str) -> Option<Timestamp> {
+    if !is_offset_datetime(text) {
+        return None;
+    }
+    // The contract lets seconds be left out; RFC 3339 does not.
+    match (text.get(..16), text.get(16..)) {
+        (Some(minutes), Some(offset)) if !offset.starts_with(':') => format!("{minutes}:00{offset}").parse().ok(),
+        _ => text.parse().ok(),
+    }
 }
 
 fn is_local_datetime(text: &str) -> bool {
@@ -455,6 +521,52 @@ mod tests {
     }
 
     #[test]
+    fn form_and_content_are_told_apart() {
+        let body = json!({ "short": "", "word": "x", "list": [1] });
+        let root = Reader::new(Some(&body));
+        assert!(root.field("short").text().min(1, "too short").get().is_none());
+        root.field("list").at_least(2, "too few");
+        root.field("word").at_least(2, "not a list, so not its business");
+        assert!(root.is_well_formed());
+        assert!(root.field("word").one_of(&[("y", ())]).is_none());
+        assert!(!root.is_well_formed());
+        assert_eq!(root.problems(), 3);
+    }
+
+    #[test]
+    fn a_part_read_alone_keeps_its_problems_to_itself() {
+        let body = json!({ "part": { "type": "z" } });
+        let root = Reader::new(Some(&body));
+        let part = root.field("part").alone();
+        assert!(part.field("type").tag(&[("a", 1), ("b", 2)]).is_none());
+        assert_eq!(messages(part), ["part.type: Invalid discriminator value. Expected 'a' | 'b'"]);
+        assert!(root.is_clean() && root.is_well_formed());
+    }
+
+    #[test]
+    fn whole_numbers() {
+        let read = |value: serde_json::Value| Reader::new(Some(&value)).number().whole();
+        assert_eq!(read(json!(12)), Some(12));
+        assert_eq!(read(json!(1e3)), Some(1000));
+        assert_eq!(read(json!(-0.0)), Some(0));
+        assert_eq!(read(json!(9_007_199_254_740_991_u64)), Some(9_007_199_254_740_991));
+        for bad in [json!(1.5), json!(-1), json!(1e300), json!("1")] {
+            assert_eq!(read(bad.clone()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments_with_and_without_seconds_and_offsets() {
+        let ms = |text: &str| datetime(text).map(Timestamp::as_ms);
+        assert_eq!(ms("1970-01-01T00:01Z"), Some(60_000));
+        assert_eq!(ms("1970-01-01T01:00+01:00"), Some(0));
+        assert_eq!(ms("1970-01-01T00:00:01.23456789012Z"), Some(1234));
+        assert_eq!(ms("1969-12-31T22:00:00-02:00"), Some(0));
+        assert_eq!(ms("1970-01-01"), None);
+        assert_eq!(ms("1970-01-01T00:00:00"), None);
+    }
+
+    #[test]
     fn datetimes() {
         for good in ["2025-01-01T00:00Z", "2025-01-01T00:00:00Z", "2024-02-29T23:59:59.123456789Z"] {
             assert!(is_utc_datetime(good), "{good}");
@@ -495,6 +607,15 @@ mod tests {
         #[test]
         fn text_checks_never_panic(text in "\\PC*") {
             let _ = (is_utc_datetime(&text), is_offset_datetime(&text), is_email(&text));
+        }
+
+        #[test]
+        fn every_text_that_passes_as_a_datetime_names_a_moment(
+            year in 0..10_000_u32, month in 1..13_u32, day in 1..32_u32, hour in 0..24_u32, minute in 0..60_u32,
+            seconds in "(:[0-5][0-9](\\.[0-9]{1,12})?)?", offset in "Z|[+-][01][0-9]:[0-5][0-9]",
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}{seconds}{offset}");
+            prop_assert_eq!(is_offset_datetime(&text), datetime(&text).is_some(), "{}", text);
         }
     }
 }

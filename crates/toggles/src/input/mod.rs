@@ -1,0 +1,65 @@
+//! Reads and checks the documents that clients send.
+//!
+//! Each type here is one body of the contract, read by its `read` function: every problem is reported at once, with its dotted path,
+//! in the original's words and order. Unknown members are ignored. Rules that compare members are applied once the form of the whole
+//! document is right; rules that need what is stored are applied by the drafts' `apply` functions.
+//!
+//! Who acts is never read from a body: authors come from the caller's credentials.
+
+mod context;
+mod conversion;
+mod details;
+mod directory;
+mod event;
+mod experiment;
+mod flag;
+mod lifecycle;
+mod metric;
+mod outline;
+mod parameter;
+mod rollout;
+mod schedule;
+mod targeting;
+mod traffic;
+mod variation;
+
+pub use context::EvaluationContext;
+pub use conversion::Conversion;
+pub use directory::{EnvironmentPatch, NewEnvironment, NewPlatform, PlatformPatch};
+pub use event::{AcceptedEvent, EventBatch, RejectedEvent};
+pub use experiment::{ExperimentPatch, NewExperiment};
+pub use flag::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
+pub use lifecycle::{CompleteExperiment, StartExperiment};
+pub use parameter::{NewParameter, ParameterPatch, RollbackTarget};
+pub use rollout::Shares;
+pub use traffic::{Share, TrafficUpdate};
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+use togglebox_core::input::Reader;
+
+/// Percentages that are meant to make 100 may miss it by this much. The hair above a hundredth lets decimal fractions that sum to
+/// 99.99 or 100.01 pass whichever way their binary sum is rounded.
+const TOLERANCE: f64 = 0.01 + 1e-9;
+
+/// Whether a sum of percentages makes the whole.
+fn is_whole(sum: f64) -> bool {
+    (sum - 100.0).abs() <= TOLERANCE
+}
+
+/// For routes on which a missing body has each required member reported: anything but an object counts as an empty one.
+fn members(document: Option<&Value>) -> Reader<'_> {
+    static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+    Reader::new(document.filter(|document| document.is_object()).or(Some(&EMPTY)))
+}
+
+/// Text of at least one character.
+fn filled(place: &Reader<'_>) -> Option<String> {
+    place.text().min(1, "String must contain at least 1 character(s)").owned()
+}
+
+/// Any text.
+fn any_text(place: &Reader<'_>) -> Option<String> {
+    place.text().owned()
+}

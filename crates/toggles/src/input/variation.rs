@@ -1,0 +1,45 @@
+//! Variations of an experiment.
+
+use togglebox_core::input::Reader;
+
+use crate::{Variation, VariationKey};
+
+pub(super) fn variations(place: &Reader<'_>) -> Option<Vec<Variation>> {
+    place.at_least(2, "At least 2 variations required");
+    place.each(variation)
+}
+
+fn variation(place: &Reader<'_>) -> Option<Variation> {
+    place.object()?;
+    let key = key(&place.field("key"));
+    let name = place.field("name").text().min(1, "Variation name is required").owned();
+    let value = place.field("value").raw().cloned();
+    let is_control = place.field("isControl").optional(Reader::boolean);
+    Some(Variation { key: key?, name: name?, value, is_control: is_control?.unwrap_or_default() })
+}
+
+fn key(place: &Reader<'_>) -> Option<VariationKey> {
+    let text = place
+        .text()
+        .min(1, "Variation key is required")
+        .check(
+            |text| VariationKey::new(text).is_ok(),
+            "Variation key must be lowercase, start with a letter, and contain only letters, numbers, underscores, and hyphens",
+        )
+        .get()?;
+    VariationKey::new(text).ok()
+}
+
+/// Marks the control when nothing is marked: `controlVariation` alone says which it is.
+pub(super) fn mark_control(variations: &mut [Variation], control: &str) {
+    if !variations.iter().any(|variation| variation.is_control) {
+        remark_control(variations, control);
+    }
+}
+
+/// Marks the control and nothing else.
+pub(super) fn remark_control(variations: &mut [Variation], control: &str) {
+    for variation in variations {
+        variation.is_control = variation.key.as_str() == control;
+    }
+}

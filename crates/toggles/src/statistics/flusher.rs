@@ -1,0 +1,103 @@
+//! From memory to the store.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use togglebox_core::{Clock, Entropy, StoreErrorKind, StoreResult, TenantId};
+use tokio::sync::Mutex;
+use tracing::error;
+
+use super::Recorder;
+use crate::store::{StatisticsBatch, StatisticsStore};
+
+/// Sends what a [`Recorder`] counted to a store.
+///
+/// A batch stays here until the store has taken it, and is sent again as it is, under the same id, until then: each counted event
+/// reaches the totals exactly once, as long as this process lives and the store remembers a batch's id (a day). While batches
+/// wait, the recorder is not drained: what comes in merges with what it holds, within its bound. So memory stays bounded however
+/// long the store is away.
+#[derive(Debug)]
+pub struct Flusher {
+    recorder: Arc<Recorder>,
+    store: Arc<dyn StatisticsStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// In the order in which they were drained. Held while flushing, so that flushes do not overlap.
+    pending: Mutex<VecDeque<(TenantId, StatisticsBatch)>>,
+    refused: AtomicU64,
+}
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlushReport {
+    /// Batches that the store took.
+    pub batches: u64,
+    /// Deltas in them.
+    pub deltas: u64,
+    /// Batches that the store will never take: dropped, and logged.
+    pub refused: u64,
+}
+
+impl Flusher {
+    /// Sends what `recorder` counts to `store`.
+    pub fn new(
+        recorder: Arc<Recorder>,
+        store: Arc<dyn StatisticsStore>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { recorder, store, clock, entropy, pending: Mutex::default(), refused: AtomicU64::new(0) }
+    }
+
+    /// Sends the batches that wait, in order, then everything counted since they were made. One flush runs at a time; another
+    /// waits for it.
+    ///
+    /// Dropping the future loses nothing: a batch that was under way is sent again by the next flush.
+    ///
+    /// # Errors
+    /// `Unavailable` from the store: this batch and those behind it wait for the next flush. Any other error would come back
+    /// for ever, so such a batch is dropped, counted in the report, and logged.
+    pub async fn flush(&self) -> StoreResult<FlushReport> {
+        let mut pending = self.pending.lock().await;
+        let mut report = FlushReport::default();
+        self.send(&mut pending, &mut report).await?;
+        pending.extend(self.recorder.drain(self.clock.now(), &*self.entropy));
+        self.send(&mut pending, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn send(&self, pending: &mut VecDeque<(TenantId, StatisticsBatch)>, report: &mut FlushReport) -> StoreResult<()> {
+        while let Some((tenant, batch)) = pending.front() {
+            match self.store.record(*tenant, batch).await {
+                Ok(()) => {
+                    report.batches += 1;
+                    report.deltas += batch.deltas.len() as u64;
+                }
+                Err(unavailable) if *unavailable.kind() == StoreErrorKind::Unavailable => return Err(unavailable),
+                Err(refusal) => {
+                    report.refused += 1;
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    let deltas = batch.deltas.len();
+                    error!(
+                        tenant.id = %tenant,
+                        batch.id = %batch.id,
+                        batch.deltas = deltas,
+                        error = &refusal as &dyn std::error::Error,
+                        "Dropped a batch of {deltas} deltas that the store refuses"
+                    );
+                }
+            }
+            pending.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Batches that the store refused for good, since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

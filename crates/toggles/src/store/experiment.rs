@@ -1,0 +1,56 @@
+//! The port of experiments.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+
+use crate::{Experiment, ExperimentKey, Scope};
+
+/// Where experiments are kept.
+#[async_trait]
+pub trait ExperimentStore: Send + Sync + Debug + 'static {
+    /// An experiment as it stands; `None` when it (or its environment) does not exist.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn find(&self, tenant: TenantId, scope: &Scope, key: &ExperimentKey) -> StoreResult<Option<Experiment>>;
+
+    /// Adds an experiment. `experiment.revision` is given by the store.
+    ///
+    /// # Errors
+    /// `NotFound` when the environment is not there, `AlreadyExists`.
+    async fn create(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        experiment: &Experiment,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Experiment>>;
+
+    /// Replaces an experiment: its document and its status alike, so that a transition and an edit exclude each other.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`.
+    async fn replace(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        experiment: &Experiment,
+        expected: Revision,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Experiment>>;
+
+    /// Deletes an experiment with its statistics.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`.
+    async fn delete(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        key: &ExperimentKey,
+        expected: Revision,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<()>>;
+}
