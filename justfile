@@ -1,0 +1,67 @@
+# The chores of this workspace. Each is a thin name for a command that also works without just.
+
+# So that "$@" keeps quoted arguments whole.
+set positional-arguments
+
+# Lists the chores
+default:
+    @just --list
+
+# Everything that a change must pass before it is handed in
+verify: fmt-check lint layers deny doc test
+
+# Formats the code
+fmt:
+    cargo xtask fmt
+
+# Says where the code is not formatted
+fmt-check:
+    cargo xtask fmt --check
+
+# Clippy over every target; a warning is an error
+lint:
+    cargo xtask lint
+
+# Clippy over one package
+check-crate NAME:
+    cargo clippy --package {{NAME}} --all-targets -- -D warnings
+
+# All tests, with the servers that they need; arguments go to the test runner
+test *ARGS:
+    cargo xtask test -- "$@"
+
+# The tests of one package, with the same servers
+test-crate NAME *ARGS:
+    cargo xtask with cargo test --package {{NAME}} {{ARGS}}
+
+# Generated requests against the program, by its OpenAPI document
+schemathesis:
+    cargo xtask schemathesis
+
+# The documentation of our crates; a warning is an error
+doc:
+    cargo xtask doc
+
+# The order of the crates
+layers:
+    cargo xtask layers
+
+# Licences, sources and bans of the dependencies; installs cargo-deny the first time
+deny:
+    cargo xtask deny --install
+
+# All that CI runs
+ci:
+    .ci/run
+
+# Starts the server
+run *ARGS:
+    cargo run --package togglebox -- "$@"
+
+# Loads the demonstration data
+demo:
+    cargo run --package togglebox -- demo
+
+# The benchmarks, or those named
+bench *NAMES:
+    cargo xtask bench "$@"

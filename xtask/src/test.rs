@@ -1,0 +1,61 @@
+//! The whole test run: servers up, tests, servers down.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process::Launch;
+use crate::project::Project;
+use crate::servers::Servers;
+
+/// Building and running everything, cold, on a slow machine.
+const LIMIT: Duration = Duration::from_mins(40);
+
+/// Runs all tests of the workspace, or those that `filter` (arguments of the test runner) selects.
+pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
+    // Always the whole workspace: another selection of packages is another set of features, which builds most of the tree again.
+    let runner: &[&str] = if has_nextest(project) {
+        &["nextest", "run", "--workspace", "--no-fail-fast"]
+    } else {
+        &["test", "--workspace", "--tests", "--no-fail-fast"]
+    };
+    let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+    with_servers(project, |servers| {
+        cargo(project, servers, &[runner, &filter].concat())?;
+        // nextest does not run documentation tests, so neither runner is asked to: they have a call of their own.
+        if filter.is_empty() { cargo(project, servers, &["test", "--workspace", "--doc"]) } else { Ok(()) }
+    })
+}
+
+/// Runs `program` with `args` in the current folder, with the servers up.
+pub(crate) fn run_beside_servers(project: &Project, program: &str, args: &[String]) -> Result<()> {
+    with_servers(project, |servers| {
+        let mut command = Command::new(program);
+        command.args(args).envs(servers.variables());
+        Launch::new(program, command).run(LIMIT)
+    })
+}
+
+fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
+    let scratch = tempfile::Builder::new().prefix("togglebox-test-").tempdir().context("no folder for the servers' data")?;
+    let mut servers = Servers::start(project, scratch.path())?;
+    let outcome = work(&servers);
+    // A server that died explains a failed test better than the test does.
+    servers.ensure_running()?;
+    drop(servers);
+    scratch.close().context("cannot remove the servers' data")?;
+    outcome
+}
+
+fn cargo(project: &Project, servers: &Servers, args: &[&str]) -> Result<()> {
+    let mut command = project.cargo(args);
+    command.envs(servers.variables());
+    Launch::new(format!("cargo {}", args.join(" ")), command).run(LIMIT)
+}
+
+fn has_nextest(project: &Project) -> bool {
+    let mut command = project.cargo(&["nextest", "--version"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
