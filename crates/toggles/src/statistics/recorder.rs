@@ -1,7 +1,6 @@
 //! Counting in memory.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,12 +8,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use togglebox_core::{Entropy, TenantId, Timestamp};
 
 use super::batch::batches;
-use super::event::{Event, EventKind, counted_at};
+use super::event::{Event, counted_at};
 use super::tally::Tally;
 use crate::Scope;
 use crate::store::{ScopedDelta, StatisticsBatch};
 
 const SHARDS: usize = 16;
+
+thread_local! {
+    /// The shard of this thread. One thing may be counted in several shards: counts add up, and what is distinct is told apart by the
+    /// store. So threads that serve the same flag do not wait for each other.
+    static MINE: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
+    };
+}
 
 /// How much is held in memory, and sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +46,6 @@ impl Default for RecorderLimits {
 #[derive(Debug)]
 pub struct Recorder {
     shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
     limits: RecorderLimits,
     /// Over all shards. Changed only while a shard is locked, by what that shard gains or loses.
     bytes: AtomicUsize,
@@ -54,13 +61,7 @@ struct Shard {
 impl Recorder {
     /// An empty recorder.
     pub fn new(limits: RecorderLimits) -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
-            limits,
-            bytes: AtomicUsize::new(0),
-            dropped: AtomicU64::new(0),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), limits, bytes: AtomicUsize::new(0), dropped: AtomicU64::new(0) }
     }
 
     /// Counts an event that arrived at `received_at`. It counts for the time when it happened if it is at most 48 hours late or 5
@@ -69,7 +70,7 @@ impl Recorder {
     /// An event is counted whole or dropped whole: for want of room, or for a value that is not finite or beyond 1e100.
     pub fn record(&self, tenant: TenantId, scope: &Scope, event: Event, received_at: Timestamp) {
         let at = counted_at(event.at, received_at);
-        let mut shard = self.lock(self.shard_of(tenant, scope, &event.kind));
+        let mut shard = self.lock(MINE.with(|index| *index));
         // Threads in other shards may take the same room: the bound is exceeded by at most one event per thread.
         let room = self.limits.memory_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed));
         match shard.tally.add((tenant, scope.clone()), event.kind, at, room) {
@@ -112,19 +113,6 @@ impl Recorder {
     /// Bytes that are held for what was counted since the last drain, about.
     pub fn memory_bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Everything about one parameter, flag or experiment is in one shard.
-    fn shard_of(&self, tenant: TenantId, scope: &Scope, kind: &EventKind) -> usize {
-        let (what, key) = match kind {
-            EventKind::ConfigFetch { key, .. } => (0_u8, key.as_str()),
-            EventKind::FlagEvaluation { flag, .. } => (1, flag.as_str()),
-            EventKind::Exposure { experiment, .. } | EventKind::Conversion { experiment, .. } => (2, experiment.as_str()),
-        };
-        let hash = self.hasher.hash_one((tenant, scope, what, key));
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits choose a shard")]
-        let index = hash as usize % SHARDS;
-        index
     }
 
     /// A panic elsewhere leaves counters as whole as they were: events are added after the last thing that can fail.

@@ -71,6 +71,9 @@ pub async fn a_replacement_changes_the_description_only(stores: &ToggleStores) {
     let after = stores.directory.directory(A).await.unwrap();
     assert_eq!(after.platforms[&scope.platform], expected);
     assert_eq!(after.environments[&scope], written.value);
+    // Nothing has happened inside.
+    let state = stores.state(A, &scope).await;
+    assert_eq!((state.revision, state.changed_at), (Revision::ZERO, stands.created_at));
 }
 
 /// Replacing and deleting name the revision that stands, or change nothing.

@@ -298,8 +298,9 @@ pub async fn a_batch_counts_once_however_often_it_is_sent(stores: &ToggleStores)
     let figures = figures(stores, &place).await;
     assert_eq!((figures.variations[0].exposures, figures.metric_days[0].conversions), (1, 1));
     // Still the same batch almost a day later, though others came in between.
-    let mut late = batch(&place, vec![fetches_at(at(1000).plus(23 * HOUR), "p", 1, &[])]);
-    late.at = at(1000).plus(23 * HOUR);
+    let later = sent.at.plus(24 * HOUR).minus(Duration::from_millis(1));
+    let mut late = batch(&place, vec![fetches_at(later, "p", 1, &[])]);
+    late.at = later;
     stores.statistics.record(A, &late).await.unwrap();
     stores.statistics.record(A, &sent).await.unwrap();
     assert_eq!(fetched(stores, A, &place, at(1000)).await.unwrap().fetches, 3);

@@ -3,6 +3,7 @@ use std::thread;
 use togglebox_core::{EntropyExt as _, SeededEntropy};
 
 use super::*;
+use crate::statistics::EventKind;
 use crate::statistics::Sketch;
 use crate::store::{Delta, Subject};
 use crate::{EnvironmentName, ExperimentKey, FlagKey, ParameterKey, PlatformName, Side, VariationKey};
