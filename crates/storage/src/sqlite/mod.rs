@@ -1,0 +1,60 @@
+//! SQLite: the database inside the process.
+//!
+//! # The schema
+//!
+//! Every table but one begins with the tenant; so do its key and its indexes. (`audit_log` begins with the number that orders its rows.)
+//! Tables are `STRICT`, constraints have names, foreign keys are on. Times are milliseconds since 1970 UTC, ids and hashes blobs,
+//! counters 64-bit integers that stop at their end rather than turn over. The statements that make it are in `migrations/`.
+//!
+//! | table | holds | goes with |
+//! | --- | --- | --- |
+//! | `tenant_revisions` | how far a tenant's directory and accounts have counted | |
+//! | `platforms` | platforms by name | `tenant_revisions` |
+//! | `environments` | environments by id; names are unique within the platform; the revision of the contents | `platforms` |
+//! | `parameters`, `parameter_versions` | the active and the latest version; immutable versions | `environments` |
+//! | `flags`, `flag_versions` | the latest version; versions, of which one is active (a partial unique index sees to it) | `environments` |
+//! | `experiments` | experiments | `environments` |
+//! | `audit_log` | every change; refers to nothing, so that it outlives what it describes | |
+//! | `users` | accounts; addresses are unique without regard to case | `tenant_revisions` |
+//! | `api_keys`, `sessions`, `password_resets` | what users sign in with | `users` |
+//! | `attempts` | failed sign-ins by address, with or without an account | |
+//! | `statistics_batches` | ids of the batches of the last day | |
+//! | `parameter_statistics`, `parameter_clients` | fetches; a sketch of the clients per hour | `parameters` |
+//! | `flag_statistics`, `flag_days`, `flag_countries`, `flag_users` | evaluations; a sketch of the users per hour and side | `flags` |
+//! | `experiment_statistics`, `experiment_days`, `experiment_metric_days` | exposures and conversions per day | `experiments` |
+//! | `experiment_subjects`, `experiment_conversions` | who saw a variation; what each of them did | `experiments` |
+//!
+//! What a parameter, flag or experiment says is one JSON `document`, beside the number of its `schema`. A document that is of an
+//! unknown schema, or cannot be read, is `Corrupt`, and the error's source names table, key and column.
+//!
+//! # A write
+//!
+//! One transaction that takes the write lock when it begins: has this audit record been written before? Then answer as then. Is the
+//! record at the expected revision? Raise the container's revision, write, append the audit record, commit.
+
+mod api_keys;
+mod attempts;
+mod audit;
+mod bind;
+mod cells;
+mod connection;
+mod directory;
+mod environments;
+mod error;
+mod experiments;
+mod flags;
+mod migrations;
+mod options;
+mod page;
+mod parameters;
+mod resets;
+mod sessions;
+mod statistics;
+mod users;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use connection::{OpenError, Sqlite};
+pub use options::{Durability, SqliteOptions};
