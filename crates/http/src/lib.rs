@@ -1,1 +1,31 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod body;
+mod call;
+mod coding;
+mod config;
+mod dispatch;
+mod error;
+mod etag;
+mod failure;
+mod gate;
+mod headers;
+mod idempotency;
+mod openapi;
+mod paging;
+mod query;
+mod reply;
+mod request_id;
+mod route;
+mod router;
+mod routes;
+mod schema;
+mod serving;
+mod view;
+
+pub use api::{Api, ApiPorts, ApiServices};
+pub use config::{ApiConfig, Origins};
+pub use error::Code;
+pub use paging::PageTokens;
+pub use serving::Memory;

@@ -1,0 +1,146 @@
+//! The API as a whole: what it is made of, and how an actix app mounts it.
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+use togglebox_auth::{Accounts, Authenticator};
+use togglebox_core::{AuditLog, ChangeBus, Clock, Entropy, Timestamp};
+use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
+use togglebox_toggles::statistics::{Flusher, Recorder};
+use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
+
+use crate::config::ApiConfig;
+use crate::dispatch;
+use crate::headers::StandingHeaders;
+use crate::idempotency::RecentBatches;
+use crate::openapi;
+use crate::paging::PageTokens;
+use crate::route::Route;
+use crate::router::Router;
+use crate::routes;
+use crate::serving::{Memory, Rendered};
+
+/// The ports that the API works over.
+#[derive(Clone, Debug)]
+pub struct ApiPorts {
+    /// Platforms and environments.
+    pub directories: Arc<dyn DirectoryStore>,
+    /// Contents of environments.
+    pub environments: Arc<dyn EnvironmentStore>,
+    /// Config parameters.
+    pub parameters: Arc<dyn ParameterStore>,
+    /// Flags.
+    pub flags: Arc<dyn FlagStore>,
+    /// Experiments.
+    pub experiments: Arc<dyn ExperimentStore>,
+    /// Statistics.
+    pub statistics: Arc<dyn StatisticsStore>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
+    /// Where changes are announced.
+    pub changes: Arc<dyn ChangeBus>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// The services that the API works with besides its ports.
+#[derive(Clone, Debug)]
+pub struct ApiServices {
+    /// Who is calling.
+    pub authenticator: Arc<Authenticator>,
+    /// Users, sessions and keys.
+    pub accounts: Arc<Accounts>,
+    /// Counts events.
+    pub recorder: Arc<Recorder>,
+    /// Writes out what was counted.
+    pub flusher: Arc<Flusher>,
+    /// Signs page tokens.
+    pub page_tokens: PageTokens,
+}
+
+/// The API of `ToggleBox`, ready to be mounted in any actix app: see [`Api::routes`].
+#[derive(Debug)]
+pub struct Api {
+    pub(crate) config: ApiConfig,
+    pub(crate) standing: StandingHeaders,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) router: Router,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) directories: Directories,
+    pub(crate) parameters: Parameters,
+    pub(crate) flags: Flags,
+    pub(crate) experiments: Experiments,
+    pub(crate) statistics: Arc<dyn StatisticsStore>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) flusher: Arc<Flusher>,
+    pub(crate) page_tokens: PageTokens,
+    pub(crate) batches: RecentBatches,
+    pub(crate) openapi: Arc<Rendered>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started_at: Timestamp,
+}
+
+impl Api {
+    /// Puts the API together. Its memory listens to `ports.changes`.
+    pub fn new(config: ApiConfig, ports: ApiPorts, services: ApiServices) -> Arc<Self> {
+        let memory = Memory::new(Arc::clone(&ports.directories), ports.environments);
+        let listener: Arc<Memory> = Arc::clone(&memory);
+        ports.changes.subscribe(listener);
+        let journal = Journal::new(Arc::clone(&ports.clock), ports.entropy, ports.changes);
+        let routes = routes::table();
+        let mut router = Router::default();
+        for (index, route) in routes.iter().enumerate() {
+            router.add(route.method.clone(), route.path, index);
+        }
+        let document = openapi::document(&routes, env!("CARGO_PKG_VERSION"));
+        Arc::new(Self {
+            standing: StandingHeaders::new(&config),
+            config,
+            openapi: Rendered::new(document.to_string().into_bytes()),
+            routes,
+            router,
+            memory,
+            directories: Directories::new(ports.directories, journal.clone()),
+            parameters: Parameters::new(ports.parameters, journal.clone()),
+            flags: Flags::new(ports.flags, journal.clone()),
+            experiments: Experiments::new(ports.experiments, journal),
+            statistics: ports.statistics,
+            audit: ports.audit,
+            authenticator: services.authenticator,
+            accounts: services.accounts,
+            recorder: services.recorder,
+            flusher: services.flusher,
+            page_tokens: services.page_tokens,
+            batches: RecentBatches::default(),
+            started_at: ports.clock.now(),
+            clock: ports.clock,
+        })
+    }
+
+    /// Mounts every route, and the answer to paths without one: `App::new().configure(Api::routes(&api))`.
+    ///
+    /// The API takes over the app's default service. It matches whole paths, so it is mounted at the root of its app.
+    pub fn routes(self: &Arc<Self>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let api = Arc::clone(self);
+        move |config| {
+            config.default_service(web::to(move |request: actix_web::HttpRequest, payload: web::Payload| {
+                dispatch::serve(Arc::clone(&api), request, payload)
+            }));
+        }
+    }
+
+    /// What reads are served from. The server polls it: see [`Memory::poll`].
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Method, path and operation id of every route.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &'static str, &'static str)> {
+        self.routes.iter().map(|route| (route.method.as_str(), route.path, route.id))
+    }
+}

@@ -1,0 +1,188 @@
+//! Reads request bodies.
+//!
+//! JSON with a JSON content type and forms are read; a body of any other type counts as absent, as the contract has it. Compressed
+//! bodies are decompressed up to the same limit as plain ones, so that a small body cannot become a large one.
+
+use std::io::Read as _;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::web::Payload;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, Code, Result};
+
+/// The largest body that any route takes, in bytes: 10 MiB, as the contract says.
+pub(crate) const MAX_BYTES: usize = 10 * 1024 * 1024;
+
+/// Bodies of sign-in, registration and the like: nothing in them is long.
+pub(crate) const SMALL_BYTES: usize = 64 * 1024;
+
+enum Format {
+    Json,
+    Form,
+    Other,
+}
+
+/// The body as a document; `None` when there is none, or none of a type that is read.
+pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Option<Value>> {
+    let format = format(headers)?;
+    let bytes = bytes(headers, payload, limit).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match format {
+        Format::Json => parse(&bytes).map(Some),
+        Format::Form => Ok(Some(fields(form_urlencoded::parse(&bytes)))),
+        Format::Other => Ok(None),
+    }
+}
+
+/// Pairs as a document: a name that comes more than once becomes an array, which then fails as text.
+pub(crate) fn fields<K: AsRef<str>, V: Into<String>>(pairs: impl Iterator<Item = (K, V)>) -> Value {
+    let mut object = Map::new();
+    for (name, value) in pairs {
+        let value = Value::String(value.into());
+        match object.get_mut(name.as_ref()) {
+            None => {
+                object.insert(name.as_ref().to_owned(), value);
+            }
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    Value::Object(object)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value> {
+    let value = serde_json::from_slice::<Value>(bytes).map_err(|error| {
+        // The parser's own words ("expected value at line 1 column 2") say nothing about us and help the sender.
+        ApiError::new(Code::InvalidJson, format!("The body is not valid JSON: {error}"))
+    })?;
+    // The contract's parser is strict: a bare text or number is not a document.
+    if value.is_object() || value.is_array() {
+        Ok(value)
+    } else {
+        Err(ApiError::new(Code::InvalidJson, "The body must be a JSON object or array"))
+    }
+}
+
+fn format(headers: &HeaderMap) -> Result<Format> {
+    let Some(header) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Ok(Format::Other) };
+    let mut parts = header.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or("").to_ascii_lowercase();
+    let format = if kind == "application/json" {
+        Format::Json
+    } else if kind == "application/x-www-form-urlencoded" {
+        Format::Form
+    } else {
+        return Ok(Format::Other);
+    };
+    let charset = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    match charset {
+        Some(name) if !name.eq_ignore_ascii_case("utf-8") && !name.eq_ignore_ascii_case("utf8") => Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            format!("unsupported charset \"{}\": use utf-8", name.to_ascii_uppercase()),
+        )),
+        _ => Ok(format),
+    }
+}
+
+async fn bytes(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::new(Code::BadRequest, "The body could not be read to its end"))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
+    match coding.as_deref() {
+        None | Some("" | "identity") => Ok(bytes.freeze()),
+        Some("gzip" | "x-gzip") => inflate(flate2::read::MultiGzDecoder::new(&*bytes), limit),
+        Some("deflate") => inflate(flate2::read::ZlibDecoder::new(&*bytes), limit),
+        Some("br") => inflate(brotli::Decompressor::new(&*bytes, 4096), limit),
+        Some(_) => {
+            Err(ApiError::new(Code::UnsupportedMediaType, "unsupported content encoding: use gzip, deflate, br or identity"))
+        }
+    }
+}
+
+fn inflate(decoder: impl std::io::Read, limit: usize) -> Result<Bytes> {
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    decoder
+        .take(most)
+        .read_to_end(&mut plain)
+        .map_err(|_| ApiError::new(Code::BadRequest, "The body does not match its Content-Encoding"))?;
+    if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(Code::PayloadTooLarge, format!("request entity too large: at most {limit} bytes"))
+        .with_meta("limitBytes", limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coding::Coding;
+    use actix_web::test::TestRequest;
+    use actix_web::{FromRequest as _, http::StatusCode};
+    use serde_json::json;
+
+    async fn body(content_type: &str, coding: &str, bytes: impl Into<Bytes>) -> Result<Option<Value>> {
+        let mut request = TestRequest::post().insert_header((CONTENT_TYPE, content_type)).set_payload(bytes.into());
+        if !coding.is_empty() {
+            request = request.insert_header((CONTENT_ENCODING, coding));
+        }
+        let (request, mut payload) = request.to_http_parts();
+        let mut payload = Payload::from_request(&request, &mut payload).await.unwrap();
+        read(request.headers(), &mut payload, 1000).await
+    }
+
+    fn status(result: Result<Option<Value>>) -> StatusCode {
+        result.unwrap_err().code().status()
+    }
+
+    #[actix_web::test]
+    async fn json_and_forms_are_read_and_the_rest_is_absent() {
+        assert_eq!(body("application/json; charset=UTF-8", "", r#"{"a":1}"#).await.unwrap(), Some(json!({"a":1})));
+        let form = body("application/x-www-form-urlencoded", "", "a=1&b=x%40y&a=2").await.unwrap();
+        assert_eq!(form, Some(json!({"a":["1","2"],"b":"x@y"})));
+        assert_eq!(body("text/plain", "", r#"{"a":1}"#).await.unwrap(), None);
+        assert_eq!(body("application/json", "", "").await.unwrap(), None);
+    }
+
+    #[actix_web::test]
+    async fn bad_bodies_are_the_senders_fault() {
+        assert_eq!(status(body("application/json", "", "{\"a\":").await), StatusCode::BAD_REQUEST);
+        assert_eq!(status(body("application/json", "", "5").await), StatusCode::BAD_REQUEST);
+        assert_eq!(status(body("application/json", "", &b"{\"a\":\"\xff\"}"[..]).await), StatusCode::BAD_REQUEST);
+        assert_eq!(status(body("application/json", "", "[".repeat(900)).await), StatusCode::BAD_REQUEST);
+        assert_eq!(status(body("application/json", "", "x".repeat(1001)).await), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(status(body("application/json; charset=latin9", "", "{}").await), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(status(body("application/json", "gzip", "not gzip").await), StatusCode::BAD_REQUEST);
+        assert_eq!(status(body("application/json", "zstd", "{}").await), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+
+    #[actix_web::test]
+    async fn a_small_body_cannot_become_a_large_one() {
+        for coding in [Coding::Gzip, Coding::Brotli] {
+            let bomb = coding.encode(&vec![b' '; 100_000]).unwrap();
+            assert!(bomb.len() < 1000);
+            assert_eq!(status(body("application/json", coding.token(), bomb).await), StatusCode::PAYLOAD_TOO_LARGE);
+            let good = coding.encode(br#"{"a":1}"#).unwrap();
+            assert_eq!(body("application/json", coding.token(), good).await.unwrap(), Some(json!({"a":1})));
+        }
+    }
+}

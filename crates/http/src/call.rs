@@ -1,0 +1,104 @@
+//! One call of a route, as its handler sees it.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderMap, IF_MATCH};
+use serde_json::Value;
+use togglebox_auth::{Principal, SignedInUser};
+use togglebox_core::{Actor, Revision, TenantId, Timestamp};
+use togglebox_toggles::{EnvironmentName, PlatformName, Scope};
+
+use crate::api::Api;
+use crate::error::{ApiError, Code, Result};
+use crate::etag::{EntityTag, Precondition, if_match};
+use crate::failure;
+use crate::query::Query;
+use crate::serving::{Fresh, ServedDirectory, ServedEnvironment};
+
+/// One call: authenticated, authorised, its body read.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) api: Arc<Api>,
+    pub(crate) tenant: TenantId,
+    pub(crate) now: Timestamp,
+    /// Values of the path's parameters, decoded, in order.
+    pub(crate) params: Vec<String>,
+    pub(crate) query: Query,
+    pub(crate) body: Option<Value>,
+    pub(crate) request: HttpRequest,
+    pub(crate) principal: Option<Arc<Principal>>,
+}
+
+impl Call {
+    /// The `index`th parameter of the path.
+    ///
+    /// # Panics
+    /// When the route has fewer: a mistake in the route table, found by any test of the route.
+    pub(crate) fn param(&self, index: usize) -> &str {
+        &self.params[index]
+    }
+
+    /// The request's headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The scope that the first two parameters name; `None` when they cannot be names, so that there can be no such environment.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        let (platform, environment) = (PlatformName::new(self.param(0)).ok()?, EnvironmentName::new(self.param(1)).ok()?);
+        Some(Scope::new(platform, environment))
+    }
+
+    /// The body as a document.
+    pub(crate) const fn body(&self) -> Option<&Value> {
+        self.body.as_ref()
+    }
+
+    /// The revision that `If-Match` names.
+    pub(crate) fn expected(&self) -> Result<Option<Revision>> {
+        match if_match(self.headers().get(IF_MATCH)) {
+            Precondition::None => Ok(None),
+            Precondition::Revision(revision) => Ok(Some(revision)),
+            Precondition::Malformed => {
+                Err(ApiError::new(Code::BadRequest, "If-Match must be an ETag of this API, a revision number or *"))
+            }
+        }
+    }
+
+    /// Who calls.
+    pub(crate) fn principal(&self) -> Result<&Principal> {
+        self.principal.as_deref().ok_or_else(unauthenticated)
+    }
+
+    /// Who calls, as the author of a change.
+    pub(crate) fn actor(&self) -> Result<Actor> {
+        self.principal().map(Principal::actor)
+    }
+
+    /// The signed-in user; a key is not one.
+    pub(crate) fn user(&self) -> Result<&SignedInUser> {
+        self.principal()?.signed_in().ok_or_else(unauthenticated)
+    }
+
+    /// The tenant's directory.
+    pub(crate) async fn directory(&self) -> Result<Fresh<Arc<ServedDirectory>>> {
+        self.api.memory.directory(self.tenant).await.map_err(failure::store)
+    }
+
+    /// The environment that the first two parameters name.
+    pub(crate) async fn environment(&self) -> Result<Option<Fresh<Arc<ServedEnvironment>>>> {
+        self.api.memory.environment(self.tenant, self.param(0), self.param(1)).await.map_err(failure::store)
+    }
+
+    /// Brings what was just written into memory, and names the state that the written record is in.
+    pub(crate) async fn settled(&self, scope: &Scope, container: Revision, record: Revision) -> Option<EntityTag> {
+        self.api.memory.settle(self.tenant, scope, container).await;
+        let environment = self.api.memory.environment(self.tenant, scope.platform.as_str(), scope.environment.as_str()).await;
+        environment.ok().flatten().map(|environment| environment.value.record_tag(record))
+    }
+}
+
+fn unauthenticated() -> ApiError {
+    ApiError::new(Code::Unauthorized, "Authentication required")
+}

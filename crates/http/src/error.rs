@@ -1,0 +1,221 @@
+//! What clients are told when something goes wrong.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use togglebox_core::input::{Issue, Issues};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $status:ident;)*) => {
+        /// The stable name of an error. Every error body carries one; this is the whole table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The status that goes with it.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be understood, or breaks a rule of the thing it is about.
+    BadRequest = "BAD_REQUEST", BAD_REQUEST;
+    /// The body is not JSON.
+    InvalidJson = "INVALID_JSON", BAD_REQUEST;
+    /// The path or query is not well-formed.
+    InvalidUrl = "INVALID_URL", BAD_REQUEST;
+    /// The pagination token was not made by this list.
+    InvalidPageToken = "INVALID_PAGE_TOKEN", BAD_REQUEST;
+    /// The experiment's status does not allow this.
+    InvalidStatus = "INVALID_STATUS", BAD_REQUEST;
+    /// The password reset token is unknown, used or expired.
+    InvalidResetToken = "INVALID_RESET_TOKEN", BAD_REQUEST;
+    /// The current password is not the one given.
+    WrongPassword = "WRONG_PASSWORD", BAD_REQUEST;
+    /// The last admin cannot be demoted or deleted.
+    LastAdmin = "LAST_ADMIN", BAD_REQUEST;
+    /// No valid credential.
+    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED;
+    /// Wrong e-mail address or password.
+    InvalidCredentials = "INVALID_CREDENTIALS", UNAUTHORIZED;
+    /// A valid credential that may not do this.
+    Forbidden = "FORBIDDEN", FORBIDDEN;
+    /// Registration is switched off.
+    RegistrationDisabled = "REGISTRATION_DISABLED", FORBIDDEN;
+    /// It does not exist.
+    NotFound = "NOT_FOUND", NOT_FOUND;
+    /// There is no such route.
+    RouteNotFound = "ROUTE_NOT_FOUND", NOT_FOUND;
+    /// The experiment does not exist.
+    ExperimentNotFound = "EXPERIMENT_NOT_FOUND", NOT_FOUND;
+    /// It exists already.
+    AlreadyExists = "ALREADY_EXISTS", CONFLICT;
+    /// It has changed since it was read; `meta.currentRevision` tells where it stands.
+    Conflict = "CONFLICT", CONFLICT;
+    /// The body is larger than the route takes.
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE;
+    /// The body's character set or encoding is not supported.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE;
+    /// The body or query is well-formed but says something that is not allowed; `details` tells what and where.
+    ValidationFailed = "VALIDATION_FAILED", UNPROCESSABLE_ENTITY;
+    /// A limit is reached.
+    LimitExceeded = "LIMIT_EXCEEDED", UNPROCESSABLE_ENTITY;
+    /// The experiment has no such variation.
+    InvalidVariationKey = "INVALID_VARIATION_KEY", UNPROCESSABLE_ENTITY;
+    /// The experiment has no such metric.
+    InvalidMetricId = "INVALID_METRIC_ID", UNPROCESSABLE_ENTITY;
+    /// Too many failed sign-ins; `Retry-After` tells how long to wait.
+    TooManyAttempts = "TOO_MANY_ATTEMPTS", TOO_MANY_REQUESTS;
+    /// Something is wrong inside; the request id finds it in the log.
+    Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
+    /// The store does not answer. Reads may be repeated; so may writes that name a revision.
+    Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE;
+}
+
+/// How the problems of an input are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Details {
+    /// `path: message`.
+    Lines(Vec<String>),
+    /// `{field, message}`, in the routes of accounts.
+    Fields(Issues),
+}
+
+/// An error on its way to the client.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ApiError {
+    code: Code,
+    message: Cow<'static, str>,
+    // Boxed: results carry this type about, and most errors have neither.
+    details: Option<Box<Details>>,
+    meta: Option<Box<Map<String, Value>>>,
+    retry_after_s: Option<u64>,
+}
+
+pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+impl ApiError {
+    pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), details: None, meta: None, retry_after_s: None }
+    }
+
+    /// Problems of a body or query, as `path: message`.
+    pub(crate) fn validation(issues: &[Issue]) -> Self {
+        Self::lines(issues.iter().map(ToString::to_string).collect())
+    }
+
+    /// Problems as bare messages, without their paths.
+    pub(crate) fn bare_validation(issues: Issues) -> Self {
+        Self::lines(issues.into_iter().map(|issue| issue.message).collect())
+    }
+
+    /// Problems as objects, in the routes of accounts.
+    pub(crate) fn field_validation(issues: Issues) -> Self {
+        Self { details: Some(Box::new(Details::Fields(issues))), ..Self::new(Code::ValidationFailed, "Validation failed") }
+    }
+
+    fn lines(lines: Vec<String>) -> Self {
+        Self { details: Some(Box::new(Details::Lines(lines))), ..Self::new(Code::ValidationFailed, "Validation failed") }
+    }
+
+    pub(crate) fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::NotFound, message)
+    }
+
+    /// Constant: what happened inside is the log's business.
+    pub(crate) fn internal() -> Self {
+        Self::new(Code::Internal, "Something went wrong")
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self { retry_after_s: Some(1), ..Self::new(Code::Unavailable, "The service is temporarily unavailable") }
+    }
+
+    pub(crate) fn with_lines(mut self, lines: Vec<String>) -> Self {
+        self.details = Some(Box::new(Details::Lines(lines)));
+        self
+    }
+
+    pub(crate) fn with_meta(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.meta.get_or_insert_default().insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
+    /// The body. `timestamp` and `request_id` are the caller's.
+    pub(crate) fn body(&self, timestamp: &str, request_id: &str) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            success: bool,
+            error: &'a str,
+            code: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<Value>,
+            timestamp: &'a str,
+            meta: &'a Map<String, Value>,
+        }
+        let mut meta = self.meta.as_deref().cloned().unwrap_or_default();
+        meta.insert("requestId".to_owned(), request_id.into());
+        let details = self.details.as_deref().map(|details| match details {
+            Details::Lines(lines) => json!(lines),
+            Details::Fields(issues) => {
+                issues.iter().map(|issue| json!({ "field": issue.path, "message": issue.message })).collect()
+            }
+        });
+        let code = self.code.as_str();
+        let body = Body { success: false, error: &self.message, code, details, timestamp, meta: &meta };
+        serde_json::to_vec(&body).expect("text, numbers and JSON values always serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_body_carries_code_and_request_id() {
+        let error = ApiError::validation(&[Issue::new("name", "Required")]).with_meta("x", 1);
+        let body: Value = serde_json::from_slice(&error.body("2026-11-22T00:00:00.000Z", "r-1")).unwrap();
+        let expected = json!({
+            "success": false, "error": "Validation failed", "code": "VALIDATION_FAILED", "details": ["name: Required"],
+            "timestamp": "2026-11-22T00:00:00.000Z", "meta": { "x": 1, "requestId": "r-1" },
+        });
+        assert_eq!(body, expected);
+    }
+}

@@ -1,0 +1,95 @@
+//! Who may pass.
+//!
+//! One gate for every route, and one kind of key for all of them. What it says to those it turns away differs by area only where
+//! clients of the original could tell the areas apart.
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use togglebox_auth::{Denied, Presented, Principal};
+use togglebox_core::TenantId;
+
+use crate::api::Api;
+use crate::error::{ApiError, Code, Result};
+use crate::failure;
+use crate::route::Access;
+
+/// Lets a request through to a route; tells who is calling, where that matters.
+pub(crate) async fn admit(
+    api: &Api,
+    tenant: TenantId,
+    request: &HttpRequest,
+    path: &str,
+    access: Access,
+) -> Result<Option<Arc<Principal>>> {
+    match access {
+        Access::Open => return Ok(None),
+        Access::Conditional if !api.config.authentication => return Ok(None),
+        Access::Conditional | Access::User | Access::Permission(_) => {}
+    }
+    let principal = api.authenticator.authenticate(tenant, presented(request.headers())).await;
+    let principal = principal.map_err(|denied| refusal(api, path, denied))?;
+    match access {
+        Access::Open | Access::Conditional => {}
+        Access::User if principal.signed_in().is_some() => {}
+        Access::User => return Err(ApiError::new(Code::Unauthorized, "Authentication required")),
+        Access::Permission(permission) if principal.may(permission) => {}
+        Access::Permission(permission) => {
+            let error = ApiError::new(Code::Forbidden, "Insufficient permissions");
+            return Err(error.with_meta("requiredPermission", permission.as_str()));
+        }
+    }
+    Ok(Some(principal))
+}
+
+/// What a request to a path without a route is told. With authentication on, strangers learn nothing about which paths there are.
+pub(crate) async fn unrouted(api: &Api, tenant: TenantId, request: &HttpRequest, path: &str) -> ApiError {
+    let missing = ApiError::new(Code::RouteNotFound, "Route not found");
+    if !(api.config.authentication && is_below(path, "/api/v1")) {
+        return missing;
+    }
+    match api.authenticator.authenticate(tenant, presented(request.headers())).await {
+        Ok(_) => missing,
+        Err(denied) => refusal(api, path, denied),
+    }
+}
+
+fn presented(headers: &HeaderMap) -> Presented<'_> {
+    let text = |name| headers.get(name).and_then(|value: &actix_web::http::header::HeaderValue| value.to_str().ok());
+    // The scheme is matched as written, with one space: what the original takes.
+    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    Presented { bearer, api_key: text("x-api-key") }
+}
+
+fn refusal(api: &Api, path: &str, denied: Denied) -> ApiError {
+    let internal = !api.config.authentication && is_below(path, "/api/v1/internal");
+    let message = match denied {
+        Denied::Store(error) => return failure::store(error),
+        Denied::InvalidToken if internal => "Invalid or expired JWT token",
+        Denied::InvalidKey if internal => "Invalid API key",
+        Denied::Missing if internal => "Authentication required. Provide either Bearer token or X-API-Key header",
+        _ => "Authentication required. Provide valid Bearer token or X-API-Key header",
+    };
+    ApiError::new(Code::Unauthorized, message)
+}
+
+/// Whether `path` is `area` or below it, without regard to case.
+fn is_below(path: &str, area: &str) -> bool {
+    path.get(..area.len()).is_some_and(|start| start.eq_ignore_ascii_case(area))
+        && path.as_bytes().get(area.len()).is_none_or(|next| *next == b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_end_at_a_slash() {
+        assert!(is_below("/API/v1/nope", "/api/v1"));
+        assert!(is_below("/api/v1", "/api/v1"));
+        assert!(!is_below("/api/v10", "/api/v1"));
+        assert!(!is_below("/api", "/api/v1"));
+        assert!(!is_below("/äpi/v1", "/api/v1"));
+    }
+}

@@ -1,0 +1,208 @@
+//! The route table: the one place that says what the API consists of, who may call what, and what it answers.
+//!
+//! The router, the gate, the API description and the tests that go through "every route" are made from it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::http::Method;
+use togglebox_auth::Permission;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::body;
+use crate::call::Call;
+use crate::error::Result;
+use crate::reply::{Caching, Reply};
+
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply>>>>;
+pub(crate) type Handler = fn(Call) -> Answer;
+
+/// Turns an `async fn(Call) -> Result<Reply>` into a [`Handler`].
+macro_rules! handler {
+    ($f:path) => {
+        |call| Box::pin($f(call))
+    };
+}
+pub(crate) use handler;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anybody.
+    Open,
+    /// Anybody, unless authentication is switched on: then every valid credential.
+    Conditional,
+    /// A signed-in user; not a key.
+    User,
+    /// Every credential that has this permission.
+    Permission(Permission),
+}
+
+/// A query parameter, for the description.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    pub(crate) about: &'static str,
+}
+
+/// A schema and those that it refers to, for the description.
+#[derive(Clone, Copy)]
+pub(crate) struct SchemaOf {
+    pub(crate) name: fn() -> String,
+    pub(crate) schema: fn() -> RefOr<Schema>,
+    pub(crate) others: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl SchemaOf {
+    fn of<T: ToSchema>() -> Self {
+        Self { name: || T::name().into_owned(), schema: T::schema, others: T::schemas }
+    }
+}
+
+impl std::fmt::Debug for SchemaOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&(self.name)())
+    }
+}
+
+/// What a success looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// The envelope with `data`.
+    One(SchemaOf),
+    /// The envelope with a list in `data`, and `meta` where there is any.
+    Many(SchemaOf, Option<SchemaOf>),
+    /// The envelope with a message and no `data`.
+    Message,
+    /// A body of its own.
+    Bare(SchemaOf),
+    /// No body.
+    Empty,
+    /// Not JSON.
+    Text(&'static str),
+}
+
+/// A route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) access: Access,
+    pub(crate) caching: Caching,
+    /// The largest body, in bytes; `None` when the body is not read.
+    pub(crate) body_limit: Option<usize>,
+    pub(crate) handler: Handler,
+    pub(crate) query: &'static [Parameter],
+    pub(crate) body: Option<SchemaOf>,
+    pub(crate) status: u16,
+    pub(crate) shape: Shape,
+    /// Statuses of errors that are particular to this route (those of every route are not listed).
+    pub(crate) errors: &'static [u16],
+}
+
+impl Route {
+    fn new(method: Method, path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self {
+            method,
+            path,
+            id,
+            summary: "",
+            access,
+            caching: if path.starts_with("/api/v1/internal") { Caching::Never } else { Caching::Silent },
+            body_limit: None,
+            handler,
+            query: &[],
+            body: None,
+            status: 200,
+            shape: Shape::Message,
+            errors: &[],
+        }
+    }
+
+    pub(crate) fn get(path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self::new(Method::GET, path, id, access, handler)
+    }
+
+    /// A POST; reads a body of up to 10 MiB.
+    pub(crate) fn post(path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self { body_limit: Some(body::MAX_BYTES), ..Self::new(Method::POST, path, id, access, handler) }
+    }
+
+    /// A PUT; reads a body of up to 10 MiB.
+    pub(crate) fn put(path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self { body_limit: Some(body::MAX_BYTES), ..Self::new(Method::PUT, path, id, access, handler) }
+    }
+
+    /// A PATCH; reads a body of up to 10 MiB.
+    pub(crate) fn patch(path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self { body_limit: Some(body::MAX_BYTES), ..Self::new(Method::PATCH, path, id, access, handler) }
+    }
+
+    pub(crate) fn delete(path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
+        Self { status: 204, shape: Shape::Empty, ..Self::new(Method::DELETE, path, id, access, handler) }
+    }
+
+    /// One sentence for people.
+    pub(crate) fn about(self, summary: &'static str) -> Self {
+        Self { summary, ..self }
+    }
+
+    /// Nothing in its body is long.
+    pub(crate) fn small(self) -> Self {
+        Self { body_limit: Some(body::SMALL_BYTES), ..self }
+    }
+
+    /// Clients and caches may keep the answer if they ask again.
+    pub(crate) fn revalidated(self) -> Self {
+        Self { caching: Caching::Revalidate, ..self }
+    }
+
+    /// Nobody may keep the answer.
+    pub(crate) fn uncached(self) -> Self {
+        Self { caching: Caching::Never, ..self }
+    }
+
+    pub(crate) fn query(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
+    pub(crate) fn takes<T: ToSchema>(self) -> Self {
+        Self { body: Some(SchemaOf::of::<T>()), ..self }
+    }
+
+    pub(crate) fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn one<T: ToSchema>(self) -> Self {
+        Self { shape: Shape::One(SchemaOf::of::<T>()), ..self }
+    }
+
+    pub(crate) fn many<T: ToSchema>(self) -> Self {
+        Self { shape: Shape::Many(SchemaOf::of::<T>(), None), ..self }
+    }
+
+    pub(crate) fn paged<T: ToSchema, M: ToSchema>(self) -> Self {
+        Self { shape: Shape::Many(SchemaOf::of::<T>(), Some(SchemaOf::of::<M>())), ..self }
+    }
+
+    pub(crate) fn bare<T: ToSchema>(self) -> Self {
+        Self { shape: Shape::Bare(SchemaOf::of::<T>()), ..self }
+    }
+
+    pub(crate) fn message(self) -> Self {
+        Self { status: 200, shape: Shape::Message, ..self }
+    }
+
+    pub(crate) fn text(self, content_type: &'static str) -> Self {
+        Self { shape: Shape::Text(content_type), ..self }
+    }
+
+    pub(crate) fn errors(self, errors: &'static [u16]) -> Self {
+        Self { errors, ..self }
+    }
+}

@@ -1,0 +1,43 @@
+//! The description of the API: for programs, and for people.
+
+use std::sync::LazyLock;
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::call::Call;
+use crate::error::Result;
+use crate::openapi;
+use crate::reply::{Content, Reply};
+use crate::route::{Access, Route, handler};
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// An OpenAPI 3.1 document.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+#[expect(dead_code, reason = "describes the answer; the document is rendered directly")]
+struct OpenApiDocument(Value);
+
+/// Made when somebody first looks: it depends on nothing but the route table.
+static PAGE: LazyLock<Bytes> =
+    LazyLock::new(|| openapi::page(&openapi::document(&super::table(), env!("CARGO_PKG_VERSION"))).into());
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/openapi.json", "getDescription", Access::Open, handler!(description))
+            .about("Describes the API, for programs")
+            .bare::<OpenApiDocument>(),
+        Route::get("/docs", "getDescriptionPage", Access::Open, handler!(page)).about("Describes the API, for people").text(HTML),
+    ]
+}
+
+async fn description(call: Call) -> Result<Reply> {
+    Ok(Reply::rendered(&call.api.openapi))
+}
+
+async fn page(_call: Call) -> Result<Reply> {
+    Ok(Reply::new(StatusCode::OK, Content::Other(HTML, PAGE.clone())))
+}

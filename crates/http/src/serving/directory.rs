@@ -1,0 +1,105 @@
+//! The directory of a tenant, in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use togglebox_core::{Revision, TenantId};
+use togglebox_toggles::{Directory, Environment, Platform, Scope};
+use uuid::Uuid;
+
+use super::environment::ServedEnvironment;
+use super::held::{Held, Revised};
+use crate::etag::EntityTag;
+
+/// The place of one environment. It lives as long as the environment does, whatever happens to the directory around it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) scope: Scope,
+    pub(super) id: Uuid,
+    pub(super) held: Arc<Held<ServedEnvironment>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    platform: Platform,
+    environments: Vec<Environment>,
+    slots: HashMap<Box<str>, Arc<Slot>>,
+}
+
+/// All platforms and environments of a tenant.
+#[derive(Debug)]
+pub(crate) struct ServedDirectory {
+    identity: Uuid,
+    revision: Revision,
+    names: Vec<Box<str>>,
+    places: HashMap<Box<str>, Place>,
+}
+
+impl ServedDirectory {
+    /// Takes over the slots of the directory before, for environments that are still the same.
+    pub(super) fn new(tenant: TenantId, directory: Directory, before: Option<&Self>) -> Self {
+        let mut places: HashMap<Box<str>, Place> = directory
+            .platforms
+            .into_iter()
+            .map(|(name, platform)| (name.as_str().into(), Place { platform, environments: Vec::new(), slots: HashMap::new() }))
+            .collect();
+        for (scope, environment) in directory.environments {
+            let Some(place) = places.get_mut(scope.platform.as_str()) else { continue };
+            let kept = before
+                .and_then(|before| before.slot(scope.platform.as_str(), scope.environment.as_str()))
+                .filter(|slot| slot.id == environment.id)
+                .map(Arc::clone);
+            let name = scope.environment.as_str().into();
+            let slot = kept.unwrap_or_else(|| Arc::new(Slot { id: environment.id, held: Arc::default(), scope }));
+            place.slots.insert(name, slot);
+            place.environments.push(environment);
+        }
+        let mut names: Vec<Box<str>> = places.keys().cloned().collect();
+        names.sort_unstable();
+        let ids = places.values().flat_map(|place| {
+            std::iter::once(place.platform.id).chain(place.environments.iter().map(|environment| environment.id))
+        });
+        // A directory has no id of its own. Those of its members tell it from that of another database at the same revision.
+        let identity = Uuid::from_u128(ids.fold(tenant.as_uuid().as_u128(), |sum, id| sum ^ id.as_u128()));
+        Self { identity, revision: directory.revision, names, places }
+    }
+
+    /// The platforms, by name.
+    pub(crate) fn platforms(&self) -> Vec<&Platform> {
+        self.names.iter().filter_map(|name| self.platform(name)).collect()
+    }
+
+    /// A platform.
+    pub(crate) fn platform(&self, name: &str) -> Option<&Platform> {
+        self.places.get(name).map(|place| &place.platform)
+    }
+
+    /// The environments of a platform, by name. Empty when there is no such platform.
+    pub(crate) fn environments(&self, platform: &str) -> &[Environment] {
+        self.places.get(platform).map_or(&[], |place| &place.environments)
+    }
+
+    /// An environment's record.
+    pub(crate) fn environment(&self, platform: &str, name: &str) -> Option<&Environment> {
+        self.environments(platform).iter().find(|environment| environment.name.as_str() == name)
+    }
+
+    /// The tag of the directory as a whole.
+    pub(crate) fn tag(&self) -> EntityTag {
+        EntityTag::new(self.identity, self.revision)
+    }
+
+    pub(super) fn slot(&self, platform: &str, environment: &str) -> Option<&Arc<Slot>> {
+        self.places.get(platform)?.slots.get(environment)
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.places.values().flat_map(|place| place.slots.values())
+    }
+}
+
+impl Revised for ServedDirectory {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+}

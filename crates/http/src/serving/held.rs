@@ -1,0 +1,229 @@
+//! One thing in memory, and how it is kept up to date.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::{FIRST_WAIT, Fresh, RETRY, WAIT};
+
+/// What can be held.
+pub(super) trait Revised: Debug + Send + Sync + 'static {
+    /// The revision that this is.
+    fn revision(&self) -> Revision;
+}
+
+/// A value, the highest revision that this node was told of, and at most one load at a time.
+#[derive(Debug)]
+pub(super) struct Held<T> {
+    current: ArcSwapOption<T>,
+    told: AtomicU64,
+    expired: AtomicBool,
+    loading: Mutex<()>,
+    failed_at: SyncMutex<Option<Instant>>,
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            told: AtomicU64::new(0),
+            expired: AtomicBool::new(false),
+            loading: Mutex::default(),
+            failed_at: SyncMutex::default(),
+        }
+    }
+}
+
+impl<T: Revised> Held<T> {
+    /// The value, whatever its revision.
+    pub(super) fn peek(&self) -> Option<Arc<T>> {
+        self.current.load_full()
+    }
+
+    /// The value, unless a newer revision is known of.
+    pub(super) fn fresh(&self) -> Option<Arc<T>> {
+        let current = self.current.load_full()?;
+        (current.revision().get() >= self.told.load(Ordering::Acquire) && !self.expired.load(Ordering::Acquire))
+            .then_some(current)
+    }
+
+    /// Whether there is a value and a newer revision is known of.
+    pub(super) fn is_behind(&self) -> bool {
+        self.current.load().is_some() && self.fresh().is_none()
+    }
+
+    /// There is a revision like this. Reads from now on do not answer from less if they can help it.
+    pub(super) fn tell(&self, revision: Revision) {
+        self.told.fetch_max(revision.get(), Ordering::AcqRel);
+    }
+
+    /// The value is out of date, by an unknown number of revisions.
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Ordering::Release);
+    }
+
+    /// The value at the newest known revision; loads it if need be, waits for it within bounds, and falls back to what there is.
+    pub(super) async fn get<F>(self: &Arc<Self>, load: F) -> StoreResult<Fresh<Arc<T>>>
+    where
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+    {
+        if let Some(value) = self.fresh() {
+            return Ok(Fresh { value, stale: false });
+        }
+        let wait = match self.peek() {
+            Some(value) if self.failed_recently() => return Ok(Fresh { value, stale: true }),
+            Some(_) => WAIT,
+            None => FIRST_WAIT,
+        };
+        // On a task of its own: a reader that stops waiting must not stop the load.
+        let held = Arc::clone(self);
+        let task = tokio::spawn(async move { held.refresh(load).await });
+        let outcome = match timeout(wait, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(panic)),
+            Err(late) => Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(late)),
+        };
+        match (self.fresh(), self.peek(), outcome) {
+            (Some(value), _, _) => Ok(Fresh { value, stale: false }),
+            (None, Some(value), outcome) => {
+                // A success that is still not fresh was overtaken by yet another write: its own reader will see to it.
+                if let Err(error) = outcome {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "Serving an older revision: the newest is not to be had"
+                    );
+                }
+                Ok(Fresh { value, stale: true })
+            }
+            (None, None, Err(error)) => Err(error),
+            (None, None, Ok(())) => Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load")),
+        }
+    }
+
+    async fn refresh(&self, load: impl Future<Output = StoreResult<T>>) -> StoreResult<()> {
+        let _one_at_a_time = self.loading.lock().await;
+        if self.fresh().is_some() {
+            return Ok(());
+        }
+        // Taken down before the load: an expiry during the load is one that the load may have missed.
+        self.expired.store(false, Ordering::Release);
+        match load.await {
+            Ok(value) => {
+                self.set_failed(None);
+                let newer = self.current.load().as_ref().is_none_or(|current| current.revision() <= value.revision());
+                if newer {
+                    self.current.store(Some(Arc::new(value)));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.expired.store(true, Ordering::Release);
+                self.set_failed(Some(Instant::now()));
+                Err(error)
+            }
+        }
+    }
+
+    fn failed_recently(&self) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        failed_at.is_some_and(|at| at.elapsed() < RETRY)
+    }
+
+    fn set_failed(&self, at: Option<Instant>) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[derive(Debug)]
+    struct At(u64);
+
+    impl Revised for At {
+        fn revision(&self) -> Revision {
+            Revision::new(self.0)
+        }
+    }
+
+    fn down() -> StoreError {
+        StoreError::new(StoreErrorKind::Unavailable, "test")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_readers_cause_one_load() {
+        let (held, loads) = (Arc::new(Held::<At>::default()), Arc::new(AtomicUsize::new(0)));
+        let readers = (0..100).map(|_| {
+            let (held, loads) = (Arc::clone(&held), Arc::clone(&loads));
+            tokio::spawn(async move {
+                held.get(async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(WAIT / 10).await;
+                    Ok(At(1))
+                })
+                .await
+                .unwrap()
+                .value
+                .0
+            })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            assert_eq!(reader.await.unwrap(), 1);
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_told_revision_is_waited_for_and_then_what_there_is_is_served() {
+        let held = Arc::new(Held::default());
+        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.tell(Revision::new(2));
+        assert!(held.is_behind());
+        let soon = held.get(async { Ok(At(2)) }).await.unwrap();
+        assert_eq!((soon.value.0, soon.stale), (2, false));
+
+        held.tell(Revision::new(3));
+        let began = Instant::now();
+        let late = held
+            .get(async {
+                tokio::time::sleep(WAIT * 4).await;
+                Ok(At(3))
+            })
+            .await
+            .unwrap();
+        assert_eq!((late.value.0, late.stale), (2, true));
+        assert_eq!(began.elapsed(), WAIT);
+        tokio::time::sleep(WAIT * 4).await;
+        assert_eq!(held.fresh().unwrap().0, 3, "the load went on without its reader");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_down_is_left_alone_for_a_while() {
+        let held = Arc::new(Held::default());
+        assert!(held.get(async { Err::<At, _>(down()) }).await.is_err(), "nothing to fall back to");
+        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.tell(Revision::new(2));
+        assert!(held.get(async { Err(down()) }).await.unwrap().stale);
+        let untouched = held.get(async { panic!("asked again too soon") }).await.unwrap();
+        assert_eq!((untouched.value.0, untouched.stale), (1, true));
+        tokio::time::sleep(RETRY).await;
+        assert_eq!(held.get(async { Ok(At(2)) }).await.unwrap().value.0, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_load_never_replaces_a_newer_value() {
+        let held = Arc::new(Held::default());
+        held.get(async { Ok(At(5)) }).await.unwrap();
+        held.expire();
+        let got = held.get(async { Ok(At(4)) }).await.unwrap();
+        assert_eq!(got.value.0, 5);
+    }
+}

@@ -1,0 +1,200 @@
+//! Reads from memory.
+//!
+//! For each tenant a node holds the directory of platforms and environments, and for each environment that is asked for one immutable
+//! snapshot with its answers rendered. A read is two look-ups and an atomic load; it never touches the store unless the node was told
+//! of a newer revision (by the bus, by its own write, or by the poll) than it holds. Then it waits up to [`WAIT`] for that revision,
+//! and after that answers with what it has and says so. A store that is down is not asked more than once in [`RETRY`] per thing.
+
+mod directory;
+mod environment;
+mod held;
+mod rendered;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use togglebox_core::{Change, ChangeListener, Revision, StoreResult, TenantId};
+use togglebox_toggles::Scope;
+use togglebox_toggles::store::{DirectoryStore, EnvironmentStore};
+use uuid::Uuid;
+
+pub(crate) use directory::ServedDirectory;
+pub(crate) use environment::ServedEnvironment;
+pub(crate) use rendered::Rendered;
+
+use held::Held;
+
+/// How long a read waits for a revision that the node was told of.
+pub(crate) const WAIT: Duration = Duration::from_millis(250);
+
+/// How long a read waits when there is nothing to answer with yet.
+pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a failed load keeps further ones away.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
+
+/// A value from memory.
+#[derive(Debug)]
+pub(crate) struct Fresh<T> {
+    pub(crate) value: T,
+    /// Whether the node knows of a newer revision but could not get it.
+    pub(crate) stale: bool,
+}
+
+/// The memory of one tenant.
+#[derive(Debug, Default)]
+struct TenantMemory {
+    directory: Arc<Held<ServedDirectory>>,
+}
+
+/// What a node holds of every tenant that it serves.
+#[derive(Debug)]
+pub struct Memory {
+    directories: Arc<dyn DirectoryStore>,
+    environments: Arc<dyn EnvironmentStore>,
+    tenants: papaya::HashMap<TenantId, Arc<TenantMemory>>,
+}
+
+impl Memory {
+    /// An empty memory over these stores.
+    pub fn new(directories: Arc<dyn DirectoryStore>, environments: Arc<dyn EnvironmentStore>) -> Arc<Self> {
+        Arc::new(Self { directories, environments, tenants: papaya::HashMap::new() })
+    }
+
+    /// The directory of a tenant.
+    pub(crate) async fn directory(&self, tenant: TenantId) -> StoreResult<Fresh<Arc<ServedDirectory>>> {
+        let memory = self.tenant(tenant);
+        if let Some(directory) = memory.directory.fresh() {
+            return Ok(Fresh { value: directory, stale: false });
+        }
+        let store = Arc::clone(&self.directories);
+        let before = memory.directory.peek();
+        let load = async move {
+            let directory = store.directory(tenant).await?;
+            Ok(ServedDirectory::new(tenant, directory, before.as_deref()))
+        };
+        memory.directory.get(load).await
+    }
+
+    /// An environment; `None` when it does not exist.
+    pub(crate) async fn environment(
+        &self,
+        tenant: TenantId,
+        platform: &str,
+        environment: &str,
+    ) -> StoreResult<Option<Fresh<Arc<ServedEnvironment>>>> {
+        // Twice: an environment may have been deleted, and perhaps made again, since the directory was read.
+        for _ in 0..2 {
+            let directory = self.directory(tenant).await?;
+            let Some(slot) = directory.value.slot(platform, environment) else { return Ok(None) };
+            let served = match slot.held.fresh() {
+                Some(value) => Fresh { value, stale: directory.stale },
+                None => slot.held.get(load(Arc::clone(&self.environments), tenant, slot.scope.clone(), slot.id)).await?,
+            };
+            if !served.value.is_gone() {
+                return Ok(Some(served));
+            }
+            self.tenant(tenant).directory.expire();
+        }
+        Ok(None)
+    }
+
+    /// Makes the next read of an environment see `revision`, and brings it into memory now if the environment is there already.
+    /// For writers: what they wrote is served when they are answered.
+    pub(crate) async fn settle(&self, tenant: TenantId, scope: &Scope, revision: Revision) {
+        self.tell_environment(tenant, scope.platform.as_str(), scope.environment.as_str(), revision);
+        // A failure shows at the next read, and there it is answered with what is in memory.
+        let _ = self.environment(tenant, scope.platform.as_str(), scope.environment.as_str()).await;
+    }
+
+    /// Like [`settle`](Self::settle), for the directory.
+    pub(crate) async fn settle_directory(&self, tenant: TenantId, revision: Revision) {
+        self.tenant(tenant).directory.tell(revision);
+        let _ = self.directory(tenant).await;
+    }
+
+    /// Asks the store for the revisions of every tenant in memory, and brings what is behind up to date. To be called every two
+    /// seconds: notices may get lost.
+    ///
+    /// # Errors
+    /// The first error of the store; the other tenants are still asked.
+    pub async fn poll(&self) -> StoreResult<()> {
+        let tenants: Vec<TenantId> = self.tenants.pin().keys().copied().collect();
+        let mut outcome = Ok(());
+        for tenant in tenants {
+            match self.directories.revisions(tenant).await {
+                Ok(revisions) => {
+                    self.tenant(tenant).directory.tell(revisions.directory);
+                    for (scope, revision) in &revisions.environments {
+                        self.tell_environment(tenant, scope.platform.as_str(), scope.environment.as_str(), *revision);
+                    }
+                    self.refresh(tenant).await;
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome
+    }
+
+    /// Whether the store answers, within [`FIRST_WAIT`].
+    pub(crate) async fn reach(&self, tenant: TenantId) -> bool {
+        match tokio::time::timeout(FIRST_WAIT, self.directories.revisions(tenant)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "The store does not answer");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("The store does not answer in time");
+                false
+            }
+        }
+    }
+
+    /// Whether there is anything in memory to serve from.
+    pub(crate) fn can_serve(&self, tenant: TenantId) -> bool {
+        self.tenant(tenant).directory.peek().is_some()
+    }
+
+    /// Loads what is in memory and behind.
+    async fn refresh(&self, tenant: TenantId) {
+        let Ok(directory) = self.directory(tenant).await else { return };
+        for slot in directory.value.slots().filter(|slot| slot.held.is_behind()) {
+            let _ = self.environment(tenant, slot.scope.platform.as_str(), slot.scope.environment.as_str()).await;
+        }
+    }
+
+    fn tenant(&self, tenant: TenantId) -> Arc<TenantMemory> {
+        Arc::clone(self.tenants.pin().get_or_insert_with(tenant, Arc::default))
+    }
+
+    fn tell_environment(&self, tenant: TenantId, platform: &str, environment: &str, revision: Revision) {
+        // An environment that is not in the memory's directory yet is loaded anew when it gets there.
+        if let Some(directory) = self.tenant(tenant).directory.peek()
+            && let Some(slot) = directory.slot(platform, environment)
+        {
+            slot.held.tell(revision);
+        }
+    }
+}
+
+async fn load(store: Arc<dyn EnvironmentStore>, tenant: TenantId, scope: Scope, id: Uuid) -> StoreResult<ServedEnvironment> {
+    let state = store.load(tenant, &scope).await?;
+    Ok(match state.filter(|state| state.id == id) {
+        Some(state) => ServedEnvironment::new(scope, state),
+        None => ServedEnvironment::gone(scope, id),
+    })
+}
+
+impl ChangeListener for Memory {
+    fn changed(&self, change: &Change) {
+        match change {
+            Change::Environment { tenant, platform, environment, revision } => {
+                self.tell_environment(*tenant, platform, environment, *revision);
+            }
+            Change::Directory { tenant, revision } => self.tenant(*tenant).directory.tell(*revision),
+            // Accounts are the authenticator's business.
+            _ => {}
+        }
+    }
+}
