@@ -1,0 +1,168 @@
+//! Throughput over HTTP, beside a bare actix-web service that answers a fixed body of the same size.
+//!
+//! Both run in this process with the same number of workers, and are loaded in turn by the same clients: A B A B and so on. What is
+//! printed is the median of the ratios, pair by pair; rates are for orientation, since the clients share the processors.
+//!
+//! `cargo bench -p togglebox-server --bench http`
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+use togglebox_core::{Actor, TenantId};
+use togglebox_server::{Node, Settings, install_crypto};
+use togglebox_toggles::input::{NewEnvironment, NewFlag, NewPlatform};
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(1500);
+const CONNECTIONS: usize = 16;
+const FLAGS: usize = 100;
+const PLACE: &str = "/api/v1/platforms/web/environments/prod";
+
+fn main() {
+    install_crypto();
+    let ours = listen(serve_ours);
+    let list = get(&format!("{PLACE}/flags"), "");
+    let tag = tag(ours, &list);
+    let cases = [
+        ("list of 100 flags", list, 0.7),
+        ("evaluation", get(&format!("{PLACE}/flags/flag-7/evaluate?userId=user-42&country=CH&language=fr"), ""), 0.7),
+        ("304", get(&format!("{PLACE}/flags"), &format!("If-None-Match: {tag}\r\n")), 0.9),
+    ];
+    println!("{:<20} {:>9} {:>12} {:>12} {:>8} {:>6}", "case", "bytes", "bare req/s", "ours req/s", "ratio", "aim");
+    for (name, request, aim) in cases {
+        let (status, body) = exchange(ours, &request);
+        let bare = listen(move |listener| serve_bare(listener, status, body.clone()));
+        let bytes = exchange(bare, &request).1.len();
+        let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (load(bare, &request), load(ours, &request))).collect();
+        rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+        let (bare, ours) = rounds[ROUNDS / 2];
+        println!("{name:<20} {bytes:>9} {bare:>12.0} {ours:>12.0} {:>8.2} {aim:>6}", ours / bare);
+    }
+}
+
+fn get(path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
+}
+
+/// Starts a server on a thread of its own.
+fn listen(serve: impl FnOnce(TcpListener) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || serve(listener));
+    while TcpStream::connect(address).is_err() {}
+    address
+}
+
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>) {
+    let body = web::Bytes::from(body);
+    actix_web::rt::System::new().block_on(async move {
+        let answer = move || {
+            let body = body.clone();
+            async move {
+                let status = actix_web::http::StatusCode::from_u16(status).unwrap();
+                HttpResponse::build(status).content_type("application/json").body(body)
+            }
+        };
+        let app = move || App::new().default_service(web::to(answer.clone()));
+        HttpServer::new(app).workers(workers()).disable_signals().listen(listener).unwrap().run().await.unwrap();
+    });
+}
+
+fn serve_ours(listener: TcpListener) {
+    togglebox_server::runtime().block_on(async move {
+        let settings = BTreeMap::from([("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned())]);
+        let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
+        fill(&node).await;
+        let api = Arc::clone(node.api());
+        let app = move || App::new().configure(api.routes());
+        HttpServer::new(app).workers(workers()).disable_signals().listen(listener).unwrap().run().await.unwrap();
+    });
+}
+
+async fn fill(node: &Node) {
+    let (tenant, actor) = (TenantId::DEFAULT, Actor::system());
+    let services = node.services();
+    let platform = NewPlatform::read(Some(&json!({ "name": "web" }))).unwrap();
+    let platform = services.directories.create_platform(tenant, platform, &actor).await.unwrap().value;
+    let environment = NewEnvironment::read(Some(&json!({ "environment": "prod" }))).unwrap();
+    let environment = services.directories.create_environment(tenant, &platform.name, environment, &actor).await.unwrap().value;
+    for n in 0..FLAGS {
+        let flag: Value = json!({
+            "flagKey": format!("flag-{n}"), "name": format!("Flag {n}"), "enabled": true, "rolloutEnabled": true,
+            "targeting": { "countries": [{ "country": "CH", "serveValue": "A", "languages": [{ "language": "fr", "serveValue": "B" }] }] },
+        });
+        services.flags.create(tenant, &environment.scope(), NewFlag::read(Some(&flag)).unwrap(), &actor).await.unwrap();
+    }
+}
+
+/// Requests per second that all connections together get answered.
+fn load(address: SocketAddr, request: &str) -> f64 {
+    let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut stream = connect(address);
+                let length = answer(&mut stream, request).len();
+                let mut buffer = vec![0; length];
+                while !stop.load(Ordering::Relaxed) {
+                    stream.write_all(request.as_bytes()).unwrap();
+                    stream.read_exact(&mut buffer).unwrap();
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        std::thread::sleep(ROUND);
+        stop.store(true, Ordering::Relaxed);
+    });
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let count = answered.into_inner() as f64;
+    count / began.elapsed().as_secs_f64()
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+fn tag(address: SocketAddr, request: &str) -> String {
+    let head = String::from_utf8_lossy(&answer(&mut connect(address), request)).into_owned();
+    let line = head.lines().find(|line| line.starts_with("etag: ")).expect("lists carry a tag");
+    line["etag: ".len()..].to_owned()
+}
+
+/// Status and body.
+fn exchange(address: SocketAddr, request: &str) -> (u16, Vec<u8>) {
+    let whole = answer(&mut connect(address), request);
+    let end = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let status = std::str::from_utf8(&whole[9..12]).unwrap().parse().unwrap();
+    (status, whole[end..].to_vec())
+}
+
+/// One whole answer. Every answer to one request is of one length: ids of requests, times and dates are.
+fn answer(stream: &mut TcpStream, request: &str) -> Vec<u8> {
+    stream.write_all(request.as_bytes()).unwrap();
+    let (mut whole, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+    loop {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "the server closed the connection");
+        whole.extend_from_slice(&buffer[..read]);
+        let Some(end) = whole.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8_lossy(&whole[..end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.trim().parse().unwrap());
+        if whole.len() >= end + 4 + length {
+            return whole;
+        }
+    }
+}

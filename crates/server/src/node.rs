@@ -1,0 +1,248 @@
+//! Connects stores, services and API: one node.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use togglebox_auth::store::UserStore;
+use togglebox_auth::{
+    AccountPorts, AccountSettings, Accounts, AttemptPolicy, Authenticator, AuthenticatorPorts, AuthenticatorSettings,
+    CachePolicy, Mailer, PasswordHasher, Pepper, ResetLink, ResetPolicy, SessionPolicy, SignedKeys, TokenKeys,
+};
+use togglebox_core::{ChangeBus, Clock, Entropy, LocalBus, OsEntropy, SystemClock, TenantId};
+use togglebox_http::{Api, ApiPorts, ApiServices, PageTokens};
+use togglebox_storage::{Sqlite, SqliteOptions};
+use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
+use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
+
+use crate::mail::SmtpMailer;
+use crate::secrets;
+use crate::settings::Settings;
+
+/// The most API keys of one user.
+const KEYS_PER_USER: usize = 100;
+
+/// What changes platforms, environments and what lives in them, for commands and tests.
+#[derive(Debug)]
+pub struct ManagingServices {
+    /// Platforms and environments.
+    pub directories: Directories,
+    /// Config parameters.
+    pub parameters: Parameters,
+    /// Flags.
+    pub flags: Flags,
+    /// Experiments.
+    pub experiments: Experiments,
+}
+
+/// Everything that a process holds, from the store to the API.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) api: Arc<Api>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) flusher: Arc<Flusher>,
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) journal: Journal,
+    pub(crate) store: Sqlite,
+}
+
+impl Node {
+    /// Opens the store, makes the secret if there is none yet, and connects everything.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or a secret cannot be read or written.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
+        let secret = signing_secret(settings, &*entropy)?;
+        let store = open_store(settings).await?;
+        // A handle is cheap, and every port wants one.
+        let port = || Arc::new(store.clone());
+
+        let keys = TokenKeys::new(&secret, settings.tokens.previous.as_slice(), settings.tokens.parties.clone());
+        let tokens = Arc::new(keys.context("JWT_SECRET cannot be used")?);
+        let api_key_secret = settings.tokens.api_key_secret.clone();
+        let pepper = Pepper::new(api_key_secret.clone().unwrap_or_else(|| secret.clone()));
+        let pepper = Arc::new(pepper.context("API_KEY_SECRET cannot be used")?);
+        let signed_keys = api_key_secret.as_ref().map(|secret| SignedKeys::new(secret, settings.tokens.parties.clone()));
+        let signed_keys = signed_keys.transpose().context("API_KEY_SECRET cannot be used")?.map(Arc::new);
+        let sessions = SessionPolicy { token: settings.tokens.life, ..SessionPolicy::default() };
+
+        let authenticator = Arc::new(Authenticator::new(
+            AuthenticatorPorts {
+                users: port(),
+                keys: port(),
+                sessions: port(),
+                bus: Arc::clone(&bus),
+                clock: Arc::clone(&clock),
+            },
+            AuthenticatorSettings {
+                tokens: Arc::clone(&tokens),
+                pepper: Arc::clone(&pepper),
+                signed_keys,
+                sessions,
+                cache: CachePolicy::default(),
+            },
+        ));
+        let listener = Arc::clone(&authenticator);
+        bus.subscribe(listener);
+
+        let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
+        let link = ResetLink::new(format!("{}/password-reset/complete/{{token}}", settings.app_url))
+            .context("APP_URL cannot be used")?;
+        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        let hasher = PasswordHasher::new(cores, Arc::clone(&entropy)).context("passwords cannot be hashed")?;
+        let accounts = Arc::new(Accounts::new(
+            AccountPorts {
+                users: port(),
+                keys: port(),
+                sessions: port(),
+                resets: port(),
+                attempts: port(),
+                bus: Arc::clone(&bus),
+                mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+            },
+            AccountSettings {
+                tokens,
+                pepper,
+                sessions,
+                registration: settings.registration,
+                attempts: AttemptPolicy::default(),
+                keys_per_user: KEYS_PER_USER,
+                resets: ResetPolicy::new(link),
+            },
+            Arc::new(hasher),
+        ));
+
+        let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
+        let flusher = Flusher::new(Arc::clone(&recorder), port(), Arc::clone(&clock), Arc::clone(&entropy));
+        let flusher = Arc::new(flusher);
+        let journal = Journal::new(Arc::clone(&clock), Arc::clone(&entropy), Arc::clone(&bus));
+        let api = Api::new(
+            settings.api.clone(),
+            ApiPorts {
+                directories: port(),
+                environments: port(),
+                parameters: port(),
+                flags: port(),
+                experiments: port(),
+                statistics: port(),
+                audit: port(),
+                changes: bus,
+                clock,
+                entropy,
+            },
+            ApiServices {
+                authenticator: Arc::clone(&authenticator),
+                accounts: Arc::clone(&accounts),
+                recorder,
+                flusher: Arc::clone(&flusher),
+                page_tokens: PageTokens::derived(&secret),
+            },
+        );
+        Ok(Self { api, accounts, authenticator, flusher, users: port(), journal, store })
+    }
+
+    /// The API, to be mounted in an actix app.
+    pub fn api(&self) -> &Arc<Api> {
+        &self.api
+    }
+
+    /// What changes the store past the API, with the same checks, audit records and notices.
+    pub fn services(&self) -> ManagingServices {
+        let port = || Arc::new(self.store.clone());
+        ManagingServices {
+            directories: Directories::new(port(), self.journal.clone()),
+            parameters: Parameters::new(port(), self.journal.clone()),
+            flags: Flags::new(port(), self.journal.clone()),
+            experiments: Experiments::new(port(), self.journal.clone()),
+        }
+    }
+
+    /// Asks the store what other processes changed: accounts and environments.
+    pub(crate) async fn poll(&self) {
+        let revision = self.users.revision(TenantId::DEFAULT).await;
+        let polled = match revision {
+            Ok(revision) => {
+                self.authenticator.observe(TenantId::DEFAULT, revision);
+                self.api.memory().poll().await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = polled {
+            tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
+        }
+    }
+
+    /// Writes out what was counted, and when keys were last used.
+    pub(crate) async fn flush(&self) {
+        if let Err(error) = self.flusher.flush().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "Figures could not be written; they are kept for the next time"
+            );
+        }
+    }
+
+    /// Writes out everything and closes the store. Nothing may be served after it.
+    ///
+    /// # Errors
+    /// Something could not be written.
+    pub async fn close(&self) -> anyhow::Result<()> {
+        self.accounts.settle().await;
+        let figures = self.flusher.flush().await.map(drop);
+        let uses = self.authenticator.flush_uses().await.map(drop);
+        let closed = self.store.close().await;
+        figures.context("the last figures could not be written")?;
+        uses.context("the last uses of API keys could not be written")?;
+        closed.context("the store could not be closed")
+    }
+
+    /// Writes when keys were last used.
+    pub(crate) async fn flush_uses(&self) {
+        if let Err(error) = self.authenticator.flush_uses().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Last uses of API keys could not be written");
+        }
+    }
+
+    /// How often [`Self::poll`] is to be called.
+    pub(crate) const POLL: Duration = Duration::from_secs(2);
+    /// How often [`Self::flush`] is to be called.
+    pub(crate) const FLUSH: Duration = Duration::from_millis(900);
+    /// How often [`Self::flush_uses`] is to be called.
+    pub(crate) const FLUSH_USES: Duration = Duration::from_secs(30);
+}
+
+fn signing_secret(settings: &Settings, entropy: &dyn Entropy) -> anyhow::Result<SecretString> {
+    use togglebox_core::EntropyExt as _;
+    if let Some(secret) = &settings.tokens.secret {
+        return Ok(secret.clone());
+    }
+    let Some(path) = &settings.database.path else {
+        tracing::info!("JWT_SECRET is not set and the store is in memory: sessions end with this process");
+        return Ok(entropy.hex::<32>().into());
+    };
+    let kept = secrets::keep(path, entropy)?;
+    if let Some(file) = kept.made {
+        let file = file.display();
+        tracing::info!("JWT_SECRET is not set: made a secret and keep it in {file}, readable by its owner only");
+    }
+    Ok(kept.secret)
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<Sqlite> {
+    let store = match &settings.database.path {
+        Some(path) => Sqlite::open(&SqliteOptions::new(path).with_durability(settings.database.durability)).await,
+        None => Sqlite::in_memory().await,
+    };
+    store.with_context(|| match &settings.database.path {
+        Some(path) => format!("cannot open the database {}", path.display()),
+        None => "cannot make a database in memory".to_owned(),
+    })
+}

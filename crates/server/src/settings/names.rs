@@ -1,0 +1,102 @@
+//! Every setting there is. `docs/CONFIG.md` is made from this table.
+
+/// A setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Name of the environment variable; in a file, the same in lower case.
+    pub name: &'static str,
+    /// What holds without it, for people.
+    pub default: &'static str,
+    /// What it does, and which values are allowed.
+    pub about: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+}
+
+const fn plain(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, default, about, secret: false }
+}
+
+const fn secret(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, default, about, secret: true }
+}
+
+/// Where the file is. Read from the environment only.
+pub(super) const CONFIG_FILE: &str = "TOGGLEBOX_CONFIG";
+
+const ALL: &[Setting] = &[
+    plain("HOST", "`127.0.0.1`", "Address to listen on. `0.0.0.0` or `::` for every interface."),
+    plain("PORT", "`3000`", "Port to listen on, 0 to 65535; 0 takes a free one and prints it."),
+    plain("WORKERS", "number of processors", "Threads that serve requests, 1 to 1024."),
+    plain("SHUTDOWN_GRACE", "`30s`", "How long requests under way may take after SIGTERM or SIGINT, `1s` to `10m`."),
+    plain(
+        "DATABASE_URL",
+        "`sqlite:./togglebox.db`",
+        "Where everything is kept: `sqlite:PATH`, or `sqlite::memory:` for a store that ends with the process.",
+    ),
+    plain("DB_TYPE", "from `DATABASE_URL`", "Kept for configurations of the original; `sqlite` is what this version offers."),
+    plain("SQLITE_FILE", "", "Kept for configurations of the original: the path, when `DATABASE_URL` is absent."),
+    plain(
+        "SQLITE_DURABILITY",
+        "`power-loss`",
+        "What an acknowledged write survives: `power-loss`, or `process-end` (faster; the last writes may be lost when the machine goes down).",
+    ),
+    plain(
+        "ENABLE_AUTHENTICATION",
+        "`false`",
+        "`true`: public reads and the ingestion of statistics need an API key or a sign-in. Management always does.",
+    ),
+    plain("ENABLE_REGISTRATION", "`true`", "`false`: `POST /api/v1/auth/register` is refused; admins make accounts."),
+    secret(
+        "JWT_SECRET",
+        "made at the first start, kept beside the database with mode 0600",
+        "Signs tokens; at least 32 bytes, not a sample or placeholder.",
+    ),
+    secret("JWT_SECRET_PREVIOUS", "", "A secret that is being replaced: tokens signed with it stay valid until they expire."),
+    plain("JWT_EXPIRES_IN", "`24h`", "Life of a token, `1m` to `365d`, with a unit (`s m h d w`)."),
+    plain("JWT_ISSUER", "`config-service`", "The `iss` claim."),
+    plain("JWT_AUDIENCE", "`config-service-api`", "The `aud` claim."),
+    secret(
+        "API_KEY_SECRET",
+        "derived from `JWT_SECRET`",
+        "Hashes API keys; at least 32 bytes. Replacing it voids every key. Also verifies keys of the original that are signed with it.",
+    ),
+    plain("CORS_ORIGIN", "`*`", "Which web pages may call: `*`, or origins separated by commas."),
+    plain("CACHE_MAX_AGE", "`0`", "How long shared caches may reuse a read without asking, in seconds."),
+    plain(
+        "CACHE_TTL",
+        "`0`",
+        "How long browsers may reuse a read without asking, in seconds. 0: they ask, and mostly get a 304.",
+    ),
+    plain(
+        "SECURITY_HEADERS",
+        "`auto`",
+        "`on`, `off`, or `auto`: off behind an edge that adds them (AWS Lambda, Netlify, Vercel, Cloudflare Pages).",
+    ),
+    plain("COMPRESSION", "`auto`", "`on`, `off`, or `auto`: off behind an edge that compresses."),
+    plain(
+        "LOG_LEVEL",
+        "`info`",
+        "`trace`, `debug`, `info`, `warn`, `error`, `fatal`, `off`, or a filter such as `info,togglebox_http=debug`.",
+    ),
+    plain("LOG_FORMAT", "`pretty` on a terminal, else `json`", "`pretty` or `json`."),
+    plain("LOG_PRETTY", "", "Kept for configurations of the original: `true` or `false` for `LOG_FORMAT`."),
+    plain("NODE_ENV", "`production`", "Kept for configurations of the original: `development` makes logs pretty."),
+    plain("APP_URL", "`http://localhost:3000`", "Where the links in mails lead."),
+    plain("SMTP_HOST", "no mail is sent", "Mail server for password resets."),
+    plain("SMTP_PORT", "`587`", "Its port; 465 speaks TLS from the start, others switch to it."),
+    plain("SMTP_TLS", "`required`", "`required`, or `none` for a mail server on the same machine."),
+    plain("SMTP_USER", "", "Name to sign in to the mail server with."),
+    secret("SMTP_PASS", "", "Password to sign in to the mail server with."),
+    plain("FROM_EMAIL", "`noreply@togglebox.com`", "Sender of mails."),
+    plain("FROM_NAME", "`ToggleBox`", "Name of the sender."),
+];
+
+/// Variables that say that an edge stands in front, as its platform sets them.
+pub(super) const EDGES: [(&str, &str); 4] =
+    [("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"), ("NETLIFY", "Netlify"), ("VERCEL", "Vercel"), ("CF_PAGES", "Cloudflare Pages")];
+
+/// Every setting, in the order of the reference.
+pub const fn all() -> &'static [Setting] {
+    ALL
+}

@@ -1,0 +1,365 @@
+//! The checked values.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use togglebox_auth::{TokenParties, weakness};
+use togglebox_core::input::is_email;
+use togglebox_http::{ApiConfig, Origins};
+use togglebox_storage::sqlite::Durability;
+
+use super::names::EDGES;
+use super::read::{Problems, Texts, boolean, duration, number, word};
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// The file; `None` for memory.
+    pub path: Option<PathBuf>,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+}
+
+/// How tokens and keys are made.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// Signs tokens. `None`: made at the first start and kept beside the database.
+    pub secret: Option<SecretString>,
+    /// A secret that is being replaced.
+    pub previous: Option<SecretString>,
+    /// Hashes API keys. `None`: derived from the other.
+    pub api_key_secret: Option<SecretString>,
+    /// Life of a token.
+    pub life: Duration,
+    /// `iss` and `aud`.
+    pub parties: TokenParties,
+}
+
+/// How mail is sent.
+#[derive(Clone, Debug)]
+pub struct MailSettings {
+    /// The mail server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether the connection must be encrypted.
+    pub tls: bool,
+    /// Name and password, if it wants them.
+    pub login: Option<(String, SecretString)>,
+    /// Sender's address.
+    pub from_email: String,
+    /// Sender's name.
+    pub from_name: String,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Threads that serve requests.
+    pub workers: NonZero<usize>,
+    /// How long requests under way may take after a signal to stop.
+    pub shutdown_grace: Duration,
+    /// Where everything is kept.
+    pub database: DatabaseSettings,
+    /// How the API behaves.
+    pub api: ApiConfig,
+    /// Whether strangers may make accounts.
+    pub registration: bool,
+    /// How tokens and keys are made.
+    pub tokens: TokenSettings,
+    /// How mail is sent; `None`: not at all.
+    pub mail: Option<MailSettings>,
+    /// Where the links in mails lead, without a slash at the end.
+    pub app_url: String,
+    /// Which log lines are written.
+    pub log_filter: String,
+    /// How they are written; `None`: pretty on a terminal, else JSON.
+    pub log_format: Option<LogFormat>,
+    /// The platform in front, if one was recognised.
+    pub edge: Option<&'static str>,
+}
+
+impl Settings {
+    /// Reads the settings from `environment` and the file that it names (`togglebox.toml` without).
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn read(environment: &BTreeMap<String, String>) -> Result<Self, Problems> {
+        let mut texts = Texts::gather(environment);
+        let edge = EDGES.iter().find(|(name, _)| environment.get(*name).is_some_and(|value| !value.is_empty()));
+        let edge = edge.map(|(_, platform)| *platform);
+        let settings = Self {
+            address: address(&mut texts),
+            workers: workers(&mut texts),
+            shutdown_grace: texts.read(
+                "SHUTDOWN_GRACE",
+                Duration::from_secs(30),
+                duration(Duration::from_secs(1), Duration::from_mins(10)),
+            ),
+            database: database(&mut texts),
+            api: api(&mut texts, edge),
+            registration: texts.read("ENABLE_REGISTRATION", true, boolean),
+            tokens: tokens(&mut texts),
+            mail: mail(&mut texts),
+            app_url: texts.read("APP_URL", "http://localhost:3000".to_owned(), url),
+            log_filter: texts.read("LOG_LEVEL", "info".to_owned(), log_filter),
+            log_format: log_format(&mut texts),
+            edge,
+        };
+        texts.problems.finish(settings)
+    }
+}
+
+fn address(texts: &mut Texts) -> SocketAddr {
+    let host = texts.read("HOST", IpAddr::from([127, 0, 0, 1]), |text| match text {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => text.parse().map_err(|_| "an IP address, such as 127.0.0.1, 0.0.0.0 or ::".to_owned()),
+    });
+    let port = texts.read("PORT", 3000, number(0..=65_535));
+    SocketAddr::new(host, u16::try_from(port).unwrap_or(0))
+}
+
+fn workers(texts: &mut Texts) -> NonZero<usize> {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let workers = texts.read("WORKERS", cores.get() as u64, number(1..=1024));
+    usize::try_from(workers).ok().and_then(NonZero::new).unwrap_or(cores)
+}
+
+fn database(texts: &mut Texts) -> DatabaseSettings {
+    let kind = texts.read("DB_TYPE", "sqlite", |text| match text {
+        "sqlite" => Ok("sqlite"),
+        _ => Err("sqlite: other databases are not offered by this version".to_owned()),
+    });
+    debug_assert_eq!(kind, "sqlite");
+    let file = texts.get("SQLITE_FILE").unwrap_or("./togglebox.db").to_owned();
+    let path = texts.read("DATABASE_URL", Some(PathBuf::from(file)), |text| {
+        let rest = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+        match rest {
+            Some(":memory:") => Ok(None),
+            Some(path) if !path.is_empty() && !path.contains('?') => Ok(Some(PathBuf::from(path))),
+            _ => Err("sqlite:PATH or sqlite::memory:".to_owned()),
+        }
+    });
+    if let Some(folder) = path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        texts.problems.add(format!("DATABASE_URL: there is no folder {}", folder.display()));
+    }
+    let words = [("power-loss", Durability::PowerLoss), ("process-end", Durability::ProcessEnd)];
+    DatabaseSettings { path, durability: texts.read("SQLITE_DURABILITY", Durability::PowerLoss, word(&words)) }
+}
+
+fn api(texts: &mut Texts, edge: Option<&'static str>) -> ApiConfig {
+    // What an edge in front does already is not done twice.
+    let unless_edge = |texts: &mut Texts, name| {
+        let choice = texts.read(name, None, word(&[("on", Some(true)), ("off", Some(false)), ("auto", None)]));
+        choice.unwrap_or(edge.is_none())
+    };
+    let seconds = |texts: &mut Texts, name| {
+        let value = texts.read(name, 0, number(0..=31_536_000));
+        u32::try_from(value).unwrap_or(0)
+    };
+    ApiConfig {
+        authentication: texts.read("ENABLE_AUTHENTICATION", false, boolean),
+        origins: texts.read("CORS_ORIGIN", Origins::Any, origins),
+        security_headers: unless_edge(texts, "SECURITY_HEADERS"),
+        compression: unless_edge(texts, "COMPRESSION"),
+        browser_max_age_s: seconds(texts, "CACHE_TTL"),
+        shared_max_age_s: seconds(texts, "CACHE_MAX_AGE"),
+    }
+}
+
+fn origins(text: &str) -> Result<Origins, String> {
+    if text == "*" {
+        return Ok(Origins::Any);
+    }
+    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).collect();
+    let is_origin = |origin: &String| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| {
+            !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b'*' | b'"'))
+        })
+    };
+    if origins.iter().all(is_origin) {
+        Ok(Origins::Only(origins))
+    } else {
+        Err("* or origins such as https://app.example.com, separated by commas".to_owned())
+    }
+}
+
+fn tokens(texts: &mut Texts) -> TokenSettings {
+    let secret = |texts: &mut Texts, name: &'static str| {
+        let text = texts.get(name)?;
+        match weakness(text) {
+            None => Some(SecretString::from(text.to_owned())),
+            Some(problem) => {
+                texts.problems.add(format!("{name} {problem}"));
+                None
+            }
+        }
+    };
+    let default = TokenParties::default();
+    let (secret_now, previous, api_key_secret) =
+        (secret(texts, "JWT_SECRET"), secret(texts, "JWT_SECRET_PREVIOUS"), secret(texts, "API_KEY_SECRET"));
+    if let (Some(now), Some(key)) = (&secret_now, &api_key_secret)
+        && now.expose_secret() == key.expose_secret()
+    {
+        texts.problems.add("API_KEY_SECRET must differ from JWT_SECRET");
+    }
+    TokenSettings {
+        secret: secret_now,
+        previous,
+        api_key_secret,
+        life: texts.read(
+            "JWT_EXPIRES_IN",
+            Duration::from_hours(24),
+            duration(Duration::from_mins(1), Duration::from_hours(365 * 24)),
+        ),
+        parties: TokenParties {
+            issuer: texts.get("JWT_ISSUER").map_or(default.issuer, str::to_owned),
+            audience: texts.get("JWT_AUDIENCE").map_or(default.audience, str::to_owned),
+        },
+    }
+}
+
+fn mail(texts: &mut Texts) -> Option<MailSettings> {
+    let port = texts.read("SMTP_PORT", 587, number(1..=65_535));
+    let tls = texts.read("SMTP_TLS", true, word(&[("required", true), ("none", false)]));
+    let from_email = texts.read("FROM_EMAIL", "noreply@togglebox.com".to_owned(), |text| {
+        if is_email(text) { Ok(text.to_owned()) } else { Err("an e-mail address".to_owned()) }
+    });
+    let login = match (texts.get("SMTP_USER").map(str::to_owned), texts.get("SMTP_PASS").map(str::to_owned)) {
+        (Some(user), Some(password)) => Some((user, SecretString::from(password))),
+        (None, None) => None,
+        _ => {
+            texts.problems.add("SMTP_USER and SMTP_PASS must be given together");
+            None
+        }
+    };
+    Some(MailSettings {
+        host: texts.get("SMTP_HOST")?.to_owned(),
+        port: u16::try_from(port).unwrap_or(0),
+        tls,
+        login,
+        from_email,
+        from_name: texts.get("FROM_NAME").unwrap_or("ToggleBox").to_owned(),
+    })
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let sound = ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if sound && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("an http or https URL".to_owned())
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    let text = if text == "fatal" { "error" } else { text };
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("trace, debug, info, warn, error, fatal, off or a filter such as info,togglebox_http=debug".to_owned()),
+    }
+}
+
+fn log_format(texts: &mut Texts) -> Option<LogFormat> {
+    let named = texts.read("LOG_FORMAT", None, word(&[("pretty", Some(LogFormat::Pretty)), ("json", Some(LogFormat::Json))]));
+    let pretty = texts.read("LOG_PRETTY", None, |text| boolean(text).map(Some));
+    let modes = [("development", true), ("staging", false), ("production", false), ("test", false)];
+    let development = texts.read("NODE_ENV", false, word(&modes));
+    named
+        .or(pretty.map(|pretty| if pretty { LogFormat::Pretty } else { LogFormat::Json }))
+        .or(development.then_some(LogFormat::Pretty))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
+        Settings::read(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn nothing_set_is_a_whole_configuration() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.address.to_string(), "127.0.0.1:3000");
+        assert_eq!(settings.database.path.as_deref(), Some(Path::new("./togglebox.db")));
+        assert!(!settings.api.authentication && settings.registration && settings.tokens.secret.is_none());
+        assert!(settings.api.security_headers && settings.api.compression);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_and_no_secret_is() {
+        let problems = read(&[
+            ("PORT", "99999"),
+            ("HOST", "nowhere"),
+            ("JWT_SECRET", "hunter2"),
+            ("ENABLE_AUTHENTICATION", "yes"),
+            ("DATABASE_URL", "mysql://root:hunter3@db"),
+            ("CORS_ORIGIN", "example.com"),
+            ("JWT_EXPIRES_IN", "3600"),
+            ("SMTP_USER", "ann"),
+            ("LOG_LEVEL", "lo=ud=er"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in [
+            "PORT",
+            "HOST",
+            "JWT_SECRET",
+            "ENABLE_AUTHENTICATION",
+            "DATABASE_URL",
+            "CORS_ORIGIN",
+            "JWT_EXPIRES_IN",
+            "SMTP_USER",
+            "LOG_LEVEL",
+        ] {
+            assert!(problems.contains(name), "{name} is missing in {problems}");
+        }
+        assert!(!problems.contains("hunter"), "{problems}");
+    }
+
+    #[test]
+    fn an_edge_takes_over_what_it_does_itself() {
+        let settings = read(&[("NETLIFY", "true"), ("COMPRESSION", "on")]).unwrap();
+        assert_eq!(settings.edge, Some("Netlify"));
+        assert!(!settings.api.security_headers && settings.api.compression);
+    }
+
+    #[test]
+    fn a_file_is_read_and_the_environment_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("box.toml");
+        std::fs::write(&path, "port = 4000\nenable_registration = false\nhost = \"0.0.0.0\"\n").unwrap();
+        let file = path.to_str().unwrap();
+        let settings = read(&[("TOGGLEBOX_CONFIG", file), ("HOST", "::1")]).unwrap();
+        assert_eq!((settings.address.to_string().as_str(), settings.registration), ("[::1]:4000", false));
+        std::fs::write(&path, "prot = 4000\n").unwrap();
+        assert!(read(&[("TOGGLEBOX_CONFIG", file)]).unwrap_err().to_string().contains("there is no setting prot"));
+        assert!(read(&[("TOGGLEBOX_CONFIG", "/nowhere.toml")]).is_err());
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let settings = read(&[("CORS_ORIGIN", "https://a.test, http://localhost:5173/")]).unwrap();
+        let expected = vec!["https://a.test".to_owned(), "http://localhost:5173".to_owned()];
+        assert_eq!(settings.api.origins, Origins::Only(expected));
+    }
+}
