@@ -1,6 +1,7 @@
 //! The API as a whole: what it is made of, and how an actix app mounts it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::{self, ServiceConfig};
 use togglebox_auth::{Accounts, Authenticator};
@@ -83,6 +84,7 @@ pub struct Api {
     pub(crate) openapi: Arc<Rendered>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
+    ending: AtomicBool,
 }
 
 impl Api {
@@ -118,6 +120,7 @@ impl Api {
             page_tokens: services.page_tokens,
             batches: RecentBatches::default(),
             started_at: ports.clock.now(),
+            ending: AtomicBool::new(false),
             clock: ports.clock,
         })
     }
@@ -132,6 +135,16 @@ impl Api {
                 dispatch::serve(Arc::clone(&api), request, payload)
             }));
         }
+    }
+
+    /// From now on every answer is the last one on its connection, and says so. To be called a moment before the server stops:
+    /// a connection that is closed under a client which is about to send loses the request, one that is announced to close does not.
+    pub fn end_connections(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     /// What reads are served from. The server polls it: see [`Memory::poll`].

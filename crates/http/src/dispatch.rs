@@ -7,7 +7,7 @@ use actix_web::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, IF_NONE_MATCH, PRAGMA,
     RETRY_AFTER, VARY,
 };
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use togglebox_core::{TenantId, Timestamp};
@@ -45,6 +45,9 @@ pub(crate) async fn serve(api: Arc<Api>, request: HttpRequest, payload: Payload)
         }
         if response.status() != StatusCode::NOT_MODIFIED {
             api.standing.secure(response.headers_mut());
+        }
+        if api.is_ending() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
         }
         log(&request, response.status());
         response

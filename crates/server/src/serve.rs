@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::node::Node;
 use crate::settings::Settings;
@@ -19,6 +19,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an idle connection is kept: longer than common load balancers keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long busy connections are given to end with an answer before the idle ones are closed: a few answers' time.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// A node that listens but does not answer yet.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ impl Server {
         let serving = tokio::spawn(server);
         stop.await;
         tracing::info!("Stopping: no new connections, {}s for requests under way", self.grace.as_secs());
+        self.node.api().end_connections();
+        sleep(FAREWELL).await;
         handle.stop(true).await;
         serving.await.context("serving ended badly")?.context("serving failed")?;
         chores.stop();

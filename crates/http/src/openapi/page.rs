@@ -36,7 +36,7 @@ impl Operation<'_> {
     }
 }
 
-impl<'d> Page<'d> {
+impl Page<'_> {
     fn put(&mut self, html: std::fmt::Arguments<'_>) {
         self.html.write_fmt(html).expect("writing to a String cannot fail");
     }

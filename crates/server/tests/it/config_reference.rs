@@ -1,0 +1,34 @@
+//! `docs/CONFIG.md` says what the table of settings says.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use togglebox_server::settings::reference;
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Configuration\n\n\
+         Made from the table of settings; to bring it up to date, run `UPDATE_DOCS=1 cargo test -p togglebox-server --test it`.\n\n\
+         Each setting is an environment variable. In the file `togglebox.toml` (or the one that `TOGGLEBOX_CONFIG` names) the same names\n\
+         stand in lower case; the environment wins. Empty values count as absent. `togglebox check` says what a configuration means;\n\
+         one with problems ends with exit code 64 before a port is taken, and every problem is told.\n\n\
+         | name | without it | what it does |\n| --- | --- | --- |\n",
+    );
+    for setting in reference() {
+        let secret = if setting.secret { " Secret: never shown or logged." } else { "" };
+        let default = if setting.default.is_empty() { "–" } else { setting.default };
+        writeln!(page, "| `{}` | {default} | {}{secret} |", setting.name, setting.about).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/CONFIG.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/CONFIG.md is out of date: run UPDATE_DOCS=1 cargo test -p togglebox-server --test it");
+}
