@@ -168,14 +168,10 @@ impl Node {
     /// Asks the store what other processes changed: accounts and environments.
     pub(crate) async fn poll(&self) {
         let revision = self.users.revision(TenantId::DEFAULT).await;
-        let polled = match revision {
-            Ok(revision) => {
-                self.authenticator.observe(TenantId::DEFAULT, revision);
-                self.api.memory().poll().await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = polled {
+        let accounts = revision.map(|revision| self.authenticator.observe(TenantId::DEFAULT, revision));
+        // Asked even if the accounts could not be: reads say so when the store does not answer this.
+        let environments = self.api.memory().poll().await;
+        if let Err(error) = accounts.and(environments) {
             tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
         }
     }
