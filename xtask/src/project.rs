@@ -50,7 +50,9 @@ impl Project {
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(self.root()).args(args);
-        for (name, _) in env::vars_os() {
+        #[expect(clippy::disallowed_methods, reason = "a chore hands its own environment on, less what would lead children astray")]
+        let inherited = env::vars_os();
+        for (name, _) in inherited {
             let text = name.to_string_lossy();
             if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
                 command.env_remove(&name);

@@ -5,6 +5,8 @@
 //!
 //! `cargo bench -p togglebox-server --bench http`
 
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
+
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use togglebox_core::{Actor, TenantId};
 use togglebox_server::{Node, Settings, install_crypto};
 use togglebox_toggles::input::{NewEnvironment, NewFlag, NewPlatform};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1500);
@@ -39,7 +41,9 @@ fn main() {
     println!("{:<20} {:>9} {:>12} {:>12} {:>8} {:>6}", "case", "bytes", "bare req/s", "ours req/s", "ratio", "aim");
     // `-- evaluation` runs that case alone.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    for (name, request, aim) in cases.into_iter().filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str()))) {
+    for (name, request, aim) in
+        cases.into_iter().filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())))
+    {
         let (status, body) = exchange(ours, &request);
         let bare = listen(move |listener| serve_bare(listener, status, body.clone()));
         let bytes = exchange(bare, &request).1.len();
@@ -84,7 +88,10 @@ fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>) {
 
 fn serve_ours(listener: TcpListener) {
     togglebox_server::runtime().block_on(async move {
-        let settings = BTreeMap::from([("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()), ("SECURITY_HEADERS".to_owned(), "off".to_owned())]);
+        let settings = BTreeMap::from([
+            ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
+            ("SECURITY_HEADERS".to_owned(), "off".to_owned()),
+        ]);
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
         fill(&node).await;
         let api = Arc::clone(node.api());

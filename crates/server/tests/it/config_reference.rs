@@ -18,7 +18,8 @@ fn page() -> String {
     for setting in reference() {
         let secret = if setting.secret { " Secret: never shown or logged." } else { "" };
         let default = if setting.default.is_empty() { "–" } else { setting.default };
-        writeln!(page, "| `{}` | {default} | {}{secret} |", setting.name, setting.about).unwrap();
+        writeln!(page, "| `{}` | {default} | {}{secret} |", setting.name, setting.about)
+            .expect("writing to a String cannot fail");
     }
     page
 }
