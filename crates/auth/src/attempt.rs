@@ -5,6 +5,10 @@ use std::time::Duration;
 use togglebox_core::Timestamp;
 
 /// How many failures an account stands.
+///
+/// Failures are counted by address, whoever makes them: guesses from many machines are stopped too. The price is that a stranger can
+/// keep an address from signing in by failing again and again. That takes nothing else away: sessions and API keys go on working, and
+/// a reset that is asked for by mail lifts the lock. Strangers themselves are to be slowed down in front of this, by rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptPolicy {
     /// Failures within `window` that lock the account.

@@ -66,6 +66,11 @@ pub(crate) enum Standing {
 }
 
 impl Session {
+    /// Whether the newest token is so new that the one before it is still in its grace. Replacing it now would cut that short.
+    pub(crate) fn rests(&self, now: Timestamp, policy: &SessionPolicy) -> bool {
+        self.previous.is_some() && now < self.rotated_at.plus(policy.grace)
+    }
+
     /// What `token`, which was signed for this session, is worth at `now`.
     pub(crate) fn standing(&self, token: Uuid, now: Timestamp, policy: &SessionPolicy) -> Standing {
         let grace_ends = self.rotated_at.plus(policy.grace).min(self.expires_at);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in UTC, in whole milliseconds since 1970-01-01T00:00:00Z.
@@ -60,19 +60,66 @@ impl Timestamp {
 
     /// The UTC calendar day, `YYYY-MM-DD`.
     pub fn day(self) -> String {
-        let day = self.date_time().date_naive();
-        format!("{:04}-{:02}-{:02}", day.year(), day.month(), day.day())
+        self.text().as_str()[..DAY_LENGTH].to_owned()
     }
 
-    fn date_time(self) -> DateTime<Utc> {
-        // In range by construction; the default is unreachable.
-        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    /// The text of the wire. Written digit by digit: every answer carries one.
+    fn text(self) -> Text {
+        let (year, month, day) = civil(self.0.div_euclid(DAY_MS));
+        // In range: a day has 86,400,000 milliseconds, a shown year four digits.
+        let [year, month, day, ms] = [year, month, day, self.0.rem_euclid(DAY_MS)].map(|n| u32::try_from(n).unwrap_or(0));
+        let (s, ms) = (ms / 1000, ms % 1000);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (at, number) in
+            [(0, year / 100), (2, year % 100), (5, month), (8, day), (11, s / 3600), (14, s / 60 % 60), (17, s % 60)]
+        {
+            text[at] = digit(number / 10);
+            text[at + 1] = digit(number % 10);
+        }
+        text[20] = digit(ms / 100);
+        text[21] = digit(ms / 10 % 10);
+        text[22] = digit(ms % 10);
+        Text(text)
     }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The digit of a number below ten.
+#[expect(clippy::cast_possible_truncation, reason = "what is below ten fits")]
+const fn digit(number: u32) -> u8 {
+    b'0' + number as u8
+}
+
+/// Of `YYYY-MM-DD`.
+const DAY_LENGTH: usize = 10;
+
+struct Text([u8; 24]);
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar also for the time before it. Years begin in March here, so
+/// that a leap day is the last of its year, and 400 years (146,097 days) are an era: `civil_from_days` in Howard Hinnant's
+/// "chrono-Compatible Low-Level Date Algorithms" (2013).
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468; // since 0000-03-01
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months_since_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
+    let month = if months_since_march < 10 { months_since_march + 3 } else { months_since_march - 9 };
+    let year = 400 * era + year_of_era + (month <= 2) as i64;
+    (year, month, day)
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.date_time().to_rfc3339_opts(SecondsFormat::Millis, true))
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -92,7 +139,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 
@@ -177,7 +224,24 @@ mod tests {
         assert_eq!(Timestamp::EPOCH.since(clock.now()), Duration::ZERO);
     }
 
+    #[test]
+    fn every_day_is_the_one_that_chrono_says() {
+        use chrono::Datelike as _;
+        let first = DateTime::from_timestamp_millis(Timestamp::MIN_MS).unwrap().date_naive();
+        let mut days = Timestamp::MIN_MS / DAY_MS..=Timestamp::MAX_MS / DAY_MS;
+        for (day, expected) in days.by_ref().zip(first.iter_days()) {
+            assert_eq!(civil(day), (expected.year().into(), expected.month().into(), expected.day().into()));
+        }
+        assert!(days.is_empty());
+    }
+
     proptest! {
+        #[test]
+        fn every_moment_is_shown_as_chrono_shows_it(ms in Timestamp::MIN_MS..=Timestamp::MAX_MS) {
+            let expected = DateTime::from_timestamp_millis(ms).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            prop_assert_eq!(Timestamp::from_ms(ms).to_string(), expected);
+        }
+
         #[test]
         fn text_reads_back(ms in Timestamp::MIN_MS..=Timestamp::MAX_MS) {
             let at = Timestamp::from_ms(ms);

@@ -39,7 +39,10 @@ impl fmt::Display for Issue {
     }
 }
 
-/// The problems of one document, in the order in which they were found.
+/// The most problems that are kept of one document: a small body can hold millions, and each is described by far more bytes than it has.
+const MAX_ISSUES: usize = 1000;
+
+/// The problems of one document, in the order in which they were found; the first thousand.
 pub type Issues = Vec<Issue>;
 
 /// What all readers of one document have found.
@@ -105,7 +108,10 @@ impl<'v> Reader<'v> {
 
     /// Notes a problem of this place's content.
     pub fn issue(&self, message: impl Into<String>) {
-        self.findings.issues.borrow_mut().push(Issue::new(self.path.clone(), message));
+        let mut issues = self.findings.issues.borrow_mut();
+        if issues.len() < MAX_ISSUES {
+            issues.push(Issue::new(self.path.clone(), message));
+        }
     }
 
     /// Notes a problem of this place's form.
@@ -177,15 +183,29 @@ impl<'v> Reader<'v> {
 
     /// The elements of an array.
     pub fn array(&self) -> Option<Vec<Self>> {
+        Some(self.elements()?.collect())
+    }
+
+    fn elements<'r>(&'r self) -> Option<impl Iterator<Item = Self> + use<'r, 'v>> {
         let elements = self.typed("array", Value::as_array)?;
-        Some(elements.iter().enumerate().map(|(i, value)| self.child(Some(value), &i.to_string())).collect())
+        Some(elements.iter().enumerate().map(|(i, value)| self.child(Some(value), &i.to_string())))
     }
 
     /// The elements of an array, each read with `read`; `None` when it is no array or an element has a problem.
     pub fn each<T>(&self, mut read: impl FnMut(&Self) -> Option<T>) -> Option<Vec<T>> {
-        // Collected in full first, so that every element gets its say.
-        let read: Vec<Option<T>> = self.array()?.iter().map(&mut read).collect();
-        read.into_iter().collect()
+        // Every element gets its say, but after the first problem none is kept.
+        let mut values = Some(Vec::new());
+        for element in self.elements()? {
+            match read(&element) {
+                Some(value) => {
+                    if let Some(values) = &mut values {
+                        values.push(value);
+                    }
+                }
+                None => values = None,
+            }
+        }
+        values
     }
 
     /// Notes `message` when an array with fewer than `count` elements stands here.
@@ -541,6 +561,16 @@ mod tests {
         assert!(part.field("type").tag(&[("a", 1), ("b", 2)]).is_none());
         assert_eq!(messages(part), ["part.type: Invalid discriminator value. Expected 'a' | 'b'"]);
         assert!(root.is_clean() && root.is_well_formed());
+    }
+
+    #[test]
+    fn a_document_full_of_problems_is_refused_with_the_first_of_them() {
+        let body = json!(vec![0; 5000]);
+        let root = Reader::new(Some(&body));
+        let read = root.each(|element| element.text().owned());
+        let issues = root.finish(read).unwrap_err();
+        assert_eq!(issues.len(), MAX_ISSUES);
+        assert_eq!(issues[MAX_ISSUES - 1].path, "999");
     }
 
     #[test]

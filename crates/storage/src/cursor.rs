@@ -38,7 +38,7 @@ impl<'a> List<'a> {
     }
 
     fn parse<const N: usize>(&self, text: &str) -> Option<[i64; N]> {
-        let (seal, rest) = text.split_at_checked(2 * SEAL)?;
+        let (_, rest) = text.split_at_checked(2 * SEAL)?;
         if rest.len() != 16 * N {
             return None;
         }
@@ -47,7 +47,7 @@ impl<'a> List<'a> {
             *number = u64::from_str_radix(rest.get(16 * i..16 * (i + 1))?, 16).ok()?.cast_signed();
         }
         // Compared as text: so there is one spelling of each cursor.
-        (self.cursor(position).as_str().get(..2 * SEAL)? == seal).then_some(position)
+        (self.cursor(position).as_str() == text).then_some(position)
     }
 
     fn seal(&self, position: &[i64]) -> [u8; SEAL] {
@@ -111,5 +111,14 @@ mod tests {
         assert_ne!(altered, cursor.as_str());
         assert!(list(&[]).position::<1>(&Cursor::new(altered)).is_err());
         assert!(list(&[]).position::<1>(&Cursor::new(cursor.as_str().to_uppercase())).is_err());
+    }
+
+    #[test]
+    fn a_position_has_one_spelling() {
+        let text = list(&[]).cursor([0xab]).as_str().to_owned();
+        let (seal, position) = text.split_at(2 * SEAL);
+        for other in [position.to_uppercase(), position.replacen('0', "+", 1)] {
+            assert!(list(&[]).position::<1>(&Cursor::new(format!("{seal}{other}"))).is_err(), "{other}");
+        }
     }
 }

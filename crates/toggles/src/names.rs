@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// The most characters of a key. The contract knows no limit, but what cannot stand in an address can never be read or deleted again,
+/// and no event may name it.
+pub(crate) const MAX_KEY: usize = 512;
+
 /// A text that is not a name or key of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {rule}")]
@@ -109,24 +113,24 @@ name!(
     |text| text.len() <= 256 && starts_with(text, |b| b.is_ascii_alphabetic()) && text.bytes().all(is_place_byte)
 );
 name!(
-    /// Key of a flag: lower-case letters, digits, hyphens and underscores, beginning with a letter.
+    /// Key of a flag: 1 to 512 lower-case letters, digits, hyphens and underscores, beginning with a letter.
     FlagKey,
     "flagKey",
-    "lower-case letters, digits, hyphens or underscores, beginning with a letter",
+    "1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter",
     is_lower_key
 );
 name!(
-    /// Key of an experiment: lower-case letters, digits, hyphens and underscores, beginning with a letter.
+    /// Key of an experiment: 1 to 512 lower-case letters, digits, hyphens and underscores, beginning with a letter.
     ExperimentKey,
     "experimentKey",
-    "lower-case letters, digits, hyphens or underscores, beginning with a letter",
+    "1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter",
     is_lower_key
 );
 name!(
-    /// Key of a variation: lower-case letters, digits, hyphens and underscores, beginning with a letter.
+    /// Key of a variation: 1 to 512 lower-case letters, digits, hyphens and underscores, beginning with a letter.
     VariationKey,
     "variationKey",
-    "lower-case letters, digits, hyphens or underscores, beginning with a letter",
+    "1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter",
     is_lower_key
 );
 
@@ -140,7 +144,7 @@ fn is_place_byte(byte: u8) -> bool {
 
 fn is_lower_key(text: &str) -> bool {
     let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
-    starts_with(text, |b| b.is_ascii_lowercase()) && text.bytes().all(rest)
+    text.len() <= MAX_KEY && starts_with(text, |b| b.is_ascii_lowercase()) && text.bytes().all(rest)
 }
 
 fn starts_with(text: &str, accepts: impl FnOnce(u8) -> bool) -> bool {
@@ -162,6 +166,8 @@ mod tests {
         assert!(ParameterKey::new("a".repeat(257)).is_err());
         assert!(FlagKey::new("dark-mode").is_ok());
         assert!(FlagKey::new("Dark").is_err());
+        assert!(FlagKey::new("a".repeat(512)).is_ok());
+        assert!(FlagKey::new("a".repeat(513)).is_err());
         assert!(VariationKey::new("buy-now").is_ok());
         assert_eq!(FlagKey::new("é").unwrap_err().to_string().split(' ').next(), Some("flagKey"));
     }

@@ -19,7 +19,7 @@ use togglebox_core::{
     Actor, AuditRecord, Change, ChangeBus, Clock, Entropy, EntropyExt, Revision, StoreError, StoreErrorKind, TenantId, Timestamp,
     Written,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use uuid::Uuid;
 
 pub use self::error::AccountError;
@@ -35,7 +35,7 @@ use crate::{
 type Result<T, E = AccountError> = std::result::Result<T, E>;
 
 /// How often a write is tried again when someone else wrote first.
-const MAX_CONFLICTS: usize = 8;
+const MAX_CONFLICTS: usize = 64;
 
 /// Answers are given before the work of a reset request is done; so much of it may be under way.
 const MAX_BACKGROUND: u32 = 64;
@@ -89,13 +89,15 @@ pub struct Accounts {
     settings: AccountSettings,
     passwords: Arc<PasswordHasher>,
     background: Arc<Semaphore>,
+    /// Held while a reset is looked at and counted, so that many at once are not all let through.
+    counting_resets: Mutex<()>,
 }
 
 impl Accounts {
     /// Over these ports, by these rules.
     pub fn new(ports: AccountPorts, settings: AccountSettings, passwords: Arc<PasswordHasher>) -> Self {
         let background = Arc::new(Semaphore::new(MAX_BACKGROUND as usize));
-        Self { ports, settings, passwords, background }
+        Self { ports, settings, passwords, background, counting_resets: Mutex::default() }
     }
 
     fn now(&self) -> Timestamp {

@@ -92,11 +92,13 @@ impl Accounts {
         let Some(user) = self.ports.users.find_by_email(tenant, &email).await? else { return Ok(()) };
         let (now, policy) = (self.now(), &self.settings.resets);
         let asked = subject("reset", &email);
+        let counting = self.counting_resets.lock().await;
         if self.ports.attempts.state(tenant, &asked, &policy.mails, now).await?.locked_until.is_some() {
             tracing::warn!(%tenant, user = %user.id, "too many password resets were asked for: no mail is sent for a while");
             return Ok(());
         }
         self.ports.attempts.fail(tenant, &asked, &policy.mails, now).await?;
+        drop(counting);
 
         let token = SecretString::from(self.ports.entropy.hex::<32>());
         let reset =

@@ -67,8 +67,8 @@ impl Accounts {
         self.open_session(tenant, &user).await?.ok_or(AccountError::InvalidCredentials)
     }
 
-    /// Replaces the caller's token with a new one. The old one stays good for the grace of the policy, so that two windows may do
-    /// this at once: both get the same new token. A token of the original system gets a session.
+    /// Replaces the caller's token with a new one. The old one stays good for the grace of the policy, so that several windows may do
+    /// this one after the other: until it is over, all of them get the same new token. A token of the original system gets a session.
     ///
     /// # Errors
     /// `SessionEnded`, `Store`.
@@ -79,11 +79,15 @@ impl Accounts {
         let now = self.now();
         let is_good = |session: &Session| matches!(session.standing(held.token, now, &self.settings.sessions), Standing::Good(_));
         let session = self.ports.sessions.find(tenant, held.id).await?.filter(is_good).ok_or(AccountError::SessionEnded)?;
-        let (next, expires_at) = (self.ports.entropy.uuid(), self.settings.sessions.expiry(session.created_at, now));
-        let session = match self.ports.sessions.rotate(tenant, held.id, held.token, next, now, expires_at).await? {
-            Rotation::Done(session) => session,
-            Rotation::Superseded(session) if is_good(&session) => session,
-            Rotation::Superseded(_) | Rotation::Ended => return Err(AccountError::SessionEnded),
+        let session = if session.rests(now, &self.settings.sessions) {
+            session
+        } else {
+            let (next, expires_at) = (self.ports.entropy.uuid(), self.settings.sessions.expiry(session.created_at, now));
+            match self.ports.sessions.rotate(tenant, held.id, held.token, next, now, expires_at).await? {
+                Rotation::Done(session) => session,
+                Rotation::Superseded(session) if is_good(&session) => session,
+                Rotation::Superseded(_) | Rotation::Ended => return Err(AccountError::SessionEnded),
+            }
         };
         let user = self.ports.users.find(tenant, session.user).await?.ok_or(AccountError::SessionEnded)?;
         self.sign(tenant, user, &session, now)

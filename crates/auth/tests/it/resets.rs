@@ -100,6 +100,17 @@ async fn an_address_is_not_flooded_with_mail() {
 }
 
 #[tokio::test]
+async fn asking_many_times_at_once_sends_no_more_mail() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    for _ in 0..40 {
+        ask(&app, "ann@example.com");
+    }
+    app.accounts.settle().await;
+    assert_eq!(mails(&app), 5);
+}
+
+#[tokio::test]
 async fn work_behind_is_bounded() {
     let app = App::start();
     app.user("ann", Role::Viewer).await;

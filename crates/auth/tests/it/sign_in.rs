@@ -159,6 +159,31 @@ async fn windows_that_refresh_at_once_end_up_with_one_token() {
 }
 
 #[tokio::test]
+async fn a_token_keeps_its_grace_when_its_successor_is_refreshed_meanwhile() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let first = app.sign_in("ann").await.token;
+    let caller = app.by_token(&first).await.unwrap().signed_in().unwrap().clone();
+    app.clock.advance(Duration::from_secs(10));
+    let second = app.accounts.refresh(T, &caller).await.unwrap().token;
+    app.clock.advance(Duration::from_secs(10));
+    let caller = app.by_token(&second).await.unwrap().signed_in().unwrap().clone();
+    let third = app.accounts.refresh(T, &caller).await.unwrap().token;
+
+    // Past the time for which a caller is remembered: the session itself is asked.
+    app.clock.advance(Duration::from_secs(40));
+    assert!(app.by_token(&first).await.is_ok(), "a window that has yet to refresh");
+    app.clock.advance(Duration::from_secs(20));
+    let caller = app.by_token(&third).await.unwrap().signed_in().unwrap().clone();
+    let fourth = app.accounts.refresh(T, &caller).await.unwrap().token;
+    assert_ne!(
+        app.by_token(&fourth).await.unwrap().signed_in().unwrap().session,
+        caller.session,
+        "replaced once the grace is over"
+    );
+}
+
+#[tokio::test]
 async fn refreshing_does_not_go_on_for_ever() {
     let app = App::start();
     app.user("ann", Role::Viewer).await;

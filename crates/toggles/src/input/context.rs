@@ -17,6 +17,16 @@ pub struct EvaluationContext {
 }
 
 impl EvaluationContext {
+    /// A user by the same rules as [`read`](Self::read)'s, without a document; `None` when one of them is broken.
+    pub fn of(user_id: &str, country: Option<&str>, language: Option<&str>) -> Option<Self> {
+        let sound = |text: Option<&str>| text.is_none_or(|text| text.encode_utf16().take(3).count() == 2);
+        (!user_id.is_empty() && sound(country) && sound(language)).then(|| Self {
+            user_id: user_id.to_owned(),
+            country: country.map(str::to_owned),
+            language: language.map(str::to_owned),
+        })
+    }
+
     /// Reads `{userId, country?, language?}`.
     ///
     /// # Errors

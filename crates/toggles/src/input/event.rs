@@ -4,12 +4,11 @@ use serde_json::Value;
 use togglebox_core::Timestamp;
 use togglebox_core::input::{Issues, Reader, datetime};
 
+use super::at_most_a_key;
 use crate::statistics::{Event, EventKind};
 use crate::store::Subject;
 use crate::{InvalidName, Side};
 
-/// The most UTF-16 units of an id, key or country in an event. It bounds what a reporter can make the server keep.
-const MAX_TEXT: usize = 512;
 /// The largest size of a value: sums of squares of billions of them stay finite.
 const MAX_VALUE: f64 = 1e100;
 /// How many rejected events a refusal of a whole batch describes.
@@ -176,8 +175,9 @@ fn moment(place: &Reader<'_>) -> Option<Timestamp> {
     place.text().check(|text| datetime(text).is_some(), "Invalid datetime").get().and_then(datetime)
 }
 
+/// An id, key or country. Its length bounds what a reporter can make the server keep.
 fn text(place: &Reader<'_>) -> Option<String> {
-    place.text().max(MAX_TEXT, format!("String must contain at most {MAX_TEXT} character(s)")).owned()
+    at_most_a_key(place.text()).owned()
 }
 
 fn value(place: &Reader<'_>) -> Option<f64> {

@@ -8,7 +8,7 @@ use super::metric::metric;
 use super::outline::Outline;
 use super::traffic::{allocations, pairs, shares};
 use super::variation::{mark_control, remark_control, variations};
-use super::{Share, any_text, filled, members, schedule};
+use super::{Share, any_text, filled, key, members, schedule};
 use crate::{Allocation, ExperimentDefinition, ExperimentKey, ExperimentTargeting, Metric, Variation, VariationKey};
 
 /// An experiment to be made.
@@ -27,7 +27,7 @@ impl NewExperiment {
     /// Every problem.
     pub fn read(document: Option<&Value>) -> Result<Self, Issues> {
         let root = members(document);
-        let key = key(&root.field("experimentKey"));
+        let key: Option<ExperimentKey> = key(&root.field("experimentKey"), "Experiment");
         let name = name(&root.field("name"));
         let description = root.field("description").optional(any_text);
         let hypothesis = root.field("hypothesis").text().min(1, "Hypothesis is required").owned();
@@ -215,18 +215,6 @@ impl ExperimentPatch {
         };
         Ok((control, allocation))
     }
-}
-
-fn key(place: &Reader<'_>) -> Option<ExperimentKey> {
-    let text = place
-        .text()
-        .min(1, "Experiment key is required")
-        .check(
-            |text| ExperimentKey::new(text).is_ok(),
-            "Experiment key must be lowercase, start with a letter, and contain only letters, numbers, underscores, and hyphens",
-        )
-        .get()?;
-    ExperimentKey::new(text).ok()
 }
 
 fn name(place: &Reader<'_>) -> Option<String> {

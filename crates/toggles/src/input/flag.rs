@@ -3,7 +3,7 @@
 use serde_json::Value;
 use togglebox_core::input::{Issue, Issues, Reader};
 
-use super::{Shares, any_text, members, targeting};
+use super::{Shares, any_text, key, members, targeting};
 use crate::{FlagDefinition, FlagKey, FlagTargeting, FlagType, FlagValue, FlagVersion, Side};
 
 /// A flag to be made.
@@ -23,7 +23,7 @@ impl NewFlag {
     /// Every problem.
     pub fn read(document: Option<&Value>) -> Result<Self, Issues> {
         let root = members(document);
-        let key = key(&root.field("flagKey"));
+        let key: Option<FlagKey> = key(&root.field("flagKey"), "Flag");
         let name = name(&root.field("name"));
         let description = root.field("description").optional(any_text);
         let enabled = root.field("enabled").optional(Reader::boolean);
@@ -222,18 +222,6 @@ impl FlagRollback {
         });
         root.finish(target)
     }
-}
-
-fn key(place: &Reader<'_>) -> Option<FlagKey> {
-    let text = place
-        .text()
-        .min(1, "Flag key is required")
-        .check(
-            |text| FlagKey::new(text).is_ok(),
-            "Flag key must be lowercase, start with a letter, and contain only letters, numbers, underscores, and hyphens",
-        )
-        .get()?;
-    FlagKey::new(text).ok()
 }
 
 fn name(place: &Reader<'_>) -> Option<String> {

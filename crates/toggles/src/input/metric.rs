@@ -2,12 +2,13 @@
 
 use togglebox_core::input::Reader;
 
-use super::{any_text, filled};
+use super::{any_text, at_most_a_key, filled};
 use crate::{Metric, MetricType, SuccessDirection};
 
 pub(super) fn metric(place: &Reader<'_>) -> Option<Metric> {
     place.object()?;
-    let id = filled(&place.field("id"));
+    let id = place.field("id");
+    let id = at_most_a_key(id.text().min(1, "String must contain at least 1 character(s)")).owned();
     let name = filled(&place.field("name"));
     let event_name = filled(&place.field("eventName"));
     let metric_type = place.field("metricType").one_of(&MetricType::WORDS);

@@ -34,10 +34,13 @@ pub use parameter::{NewParameter, ParameterPatch, RollbackTarget};
 pub use rollout::Shares;
 pub use traffic::{Share, TrafficUpdate};
 
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
-use togglebox_core::input::Reader;
+use togglebox_core::input::{Reader, Text};
+
+use crate::names::MAX_KEY;
 
 /// Percentages that are meant to make 100 may miss it by this much. The hair above a hundredth lets decimal fractions that sum to
 /// 99.99 or 100.01 pass whichever way their binary sum is rounded.
@@ -57,6 +60,19 @@ fn members(document: Option<&Value>) -> Reader<'_> {
 /// Text of at least one character.
 fn filled(place: &Reader<'_>) -> Option<String> {
     place.text().min(1, "String must contain at least 1 character(s)").owned()
+}
+
+/// A key of the kind `K`; `what` begins the sentences, as "Flag".
+fn key<K: FromStr>(place: &Reader<'_>, what: &str) -> Option<K> {
+    let rule = "must be lowercase, start with a letter, and contain only letters, numbers, underscores, and hyphens";
+    let is_key = |text: &str| text.len() > MAX_KEY || text.parse::<K>().is_ok();
+    let text = place.text().min(1, format!("{what} key is required"));
+    at_most_a_key(text).check(is_key, format!("{what} key {rule}")).get()?.parse().ok()
+}
+
+/// Text that an event can name.
+fn at_most_a_key<'r, 'v>(text: Text<'r, 'v>) -> Text<'r, 'v> {
+    text.max(MAX_KEY, format!("String must contain at most {MAX_KEY} character(s)"))
 }
 
 /// Any text.

@@ -2,6 +2,7 @@
 
 use togglebox_core::input::Reader;
 
+use super::key;
 use crate::{Variation, VariationKey};
 
 pub(super) fn variations(place: &Reader<'_>) -> Option<Vec<Variation>> {
@@ -11,23 +12,11 @@ pub(super) fn variations(place: &Reader<'_>) -> Option<Vec<Variation>> {
 
 fn variation(place: &Reader<'_>) -> Option<Variation> {
     place.object()?;
-    let key = key(&place.field("key"));
+    let key: Option<VariationKey> = key(&place.field("key"), "Variation");
     let name = place.field("name").text().min(1, "Variation name is required").owned();
     let value = place.field("value").raw().cloned();
     let is_control = place.field("isControl").optional(Reader::boolean);
     Some(Variation { key: key?, name: name?, value, is_control: is_control?.unwrap_or_default() })
-}
-
-fn key(place: &Reader<'_>) -> Option<VariationKey> {
-    let text = place
-        .text()
-        .min(1, "Variation key is required")
-        .check(
-            |text| VariationKey::new(text).is_ok(),
-            "Variation key must be lowercase, start with a letter, and contain only letters, numbers, underscores, and hyphens",
-        )
-        .get()?;
-    VariationKey::new(text).ok()
 }
 
 /// Marks the control when nothing is marked: `controlVariation` alone says which it is.

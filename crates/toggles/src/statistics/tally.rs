@@ -122,18 +122,27 @@ impl Tally {
                 let text = flag.as_str().len();
                 let counters = (place.clone(), flag.clone(), day, country.as_deref().and_then(country_code));
                 let users = (place, flag);
-                let growth = |cell: &FlagUsers| cell.side(side).growth(hour, &user);
-                let cost = if self.evaluations.contains_key(&counters) { 0 } else { CELL_BYTES + text }
-                    + self.flag_users.get(&users).map_or(CELL_BYTES + text + SKETCH_BYTES, growth);
+                // Looked up once each: nothing is counted more often.
+                let (cell, crowd) = (self.evaluations.get_mut(&counters), self.flag_users.get_mut(&users));
+                let growth = |crowd: &FlagUsers| crowd.side(side).growth(hour, &user);
+                let cost = if cell.is_some() { 0 } else { CELL_BYTES + text }
+                    + crowd.as_deref().map_or(CELL_BYTES + text + SKETCH_BYTES, growth);
                 within(cost, room)?;
-                let cell = self.evaluations.entry(counters).or_default();
+                let cell = match cell {
+                    Some(cell) => cell,
+                    None => self.evaluations.entry(counters).or_default(),
+                };
                 cell.last_at = cell.last_at.max(at);
                 let count = match side {
                     Side::A => &mut cell.served_a,
                     Side::B => &mut cell.served_b,
                 };
                 *count = count.saturating_add(1);
-                self.flag_users.entry(users).or_default().side_mut(side).insert(hour, &user);
+                let crowd = match crowd {
+                    Some(crowd) => crowd,
+                    None => self.flag_users.entry(users).or_default(),
+                };
+                crowd.side_mut(side).insert(hour, &user);
                 Ok(cost)
             }
             EventKind::Exposure { experiment, variation, user } => {

@@ -59,6 +59,26 @@ fn reserved_and_oversized_parameter_keys_are_refused() {
 }
 
 #[test]
+fn keys_that_no_event_could_name_are_refused() {
+    let flag = |key: String| json!({ "flagKey": key, "name": "F" });
+    assert!(NewFlag::read(Some(&flag("a".repeat(512)))).is_ok());
+    assert_told(refuse!(NewFlag), &flag("a".repeat(513)), &["flagKey: String must contain at most 512 character(s)"]);
+    let long = "a".repeat(513);
+    assert_told(
+        refuse!(NewExperiment),
+        &experiment(json!({ "experimentKey": long })),
+        &["experimentKey: String must contain at most 512 character(s)"],
+    );
+    let mut metric = experiment(json!({}))["primaryMetric"].clone();
+    metric["id"] = json!(long);
+    assert_told(
+        refuse!(NewExperiment),
+        &experiment(json!({ "primaryMetric": metric })),
+        &["primaryMetric.id: String must contain at most 512 character(s)"],
+    );
+}
+
+#[test]
 fn a_patched_parameter_is_checked_as_a_whole() {
     let stored = NewParameter::read(Some(&json!({
         "parameterKey": "n", "valueType": "string", "defaultValue": "12abc", "description": "d", "parameterGroup": "g",
