@@ -50,7 +50,10 @@ impl Project {
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(self.root()).args(args);
-        #[expect(clippy::disallowed_methods, reason = "a chore hands its own environment on, less what would lead children astray")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a chore hands its own environment on, less what would lead children astray"
+        )]
         let inherited = env::vars_os();
         for (name, _) in inherited {
             let text = name.to_string_lossy();

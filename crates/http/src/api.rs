@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::dev::fn_service;
+use actix_web::web::ServiceConfig;
 use togglebox_auth::{Accounts, Authenticator};
 use togglebox_core::{AuditLog, ChangeBus, Clock, Entropy, Timestamp};
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
@@ -131,9 +132,7 @@ impl Api {
     pub fn routes(self: &Arc<Self>) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let api = Arc::clone(self);
         move |config| {
-            config.default_service(web::to(move |request: actix_web::HttpRequest, payload: web::Payload| {
-                dispatch::serve(Arc::clone(&api), request, payload)
-            }));
+            config.default_service(fn_service(move |request| dispatch::serve(&api, request)));
         }
     }
 

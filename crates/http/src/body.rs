@@ -4,14 +4,18 @@
 //! bodies are decompressed up to the same limit as plain ones, so that a small body cannot become a large one.
 
 use std::io::Read as _;
+use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::error::{ApiError, Code, Result};
+use crate::serving::INLINE_BYTES;
 
 /// The largest body that any route takes, in bytes: 10 MiB, as the contract says.
 pub(crate) const MAX_BYTES: usize = 10 * 1024 * 1024;
@@ -19,22 +23,60 @@ pub(crate) const MAX_BYTES: usize = 10 * 1024 * 1024;
 /// Bodies of sign-in, registration and the like: nothing in them is long.
 pub(crate) const SMALL_BYTES: usize = 64 * 1024;
 
+/// The most values in a body: several times those of the largest batch of events. Read, each takes tens of bytes of memory, so that ten
+/// mebibytes of nothing but commas would take hundreds.
+const MAX_VALUES: usize = 250_000;
+
+/// How long a client may take to send a body: time for the largest at 350 KB/s. Whoever takes longer holds a connection and memory for
+/// nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 enum Format {
     Json,
     Form,
     Other,
 }
 
+/// How a body is compressed.
+#[derive(Clone, Copy)]
+enum Packing {
+    None,
+    Gzip,
+    Deflate,
+    Brotli,
+}
+
 /// The body as a document; `None` when there is none, or none of a type that is read.
 pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Option<Value>> {
     let format = format(headers)?;
-    let bytes = bytes(headers, payload, limit).await?;
+    let bytes = timeout(PATIENCE, bytes(headers, payload, limit)).await.map_err(|_| late())??;
+    let packing = packing(headers)?;
+    // What is compressed may be large all the same.
+    if bytes.len() <= INLINE_BYTES && matches!(packing, Packing::None) {
+        return document(&format, &bytes);
+    }
+    let read = move || document(&format, &plain(packing, &bytes, limit)?);
+    spawn_blocking(read).await.unwrap_or_else(|panic| {
+        tracing::error!(error = &panic as &dyn std::error::Error, "A body could not be read");
+        Err(ApiError::internal())
+    })
+}
+
+fn document(format: &Format, bytes: &[u8]) -> Result<Option<Value>> {
     if bytes.is_empty() {
         return Ok(None);
     }
+    let values = match format {
+        Format::Json => values(bytes),
+        Format::Form => bytes.split(|byte| *byte == b'&').count(),
+        Format::Other => 0,
+    };
+    if values > MAX_VALUES {
+        return Err(ApiError::new(Code::PayloadTooLarge, format!("request entity too large: at most {MAX_VALUES} values")));
+    }
     match format {
-        Format::Json => parse(&bytes).map(Some),
-        Format::Form => Ok(Some(fields(form_urlencoded::parse(&bytes)))),
+        Format::Json => parse(bytes).map(Some),
+        Format::Form => Ok(Some(fields(form_urlencoded::parse(bytes)))),
         Format::Other => Ok(None),
     }
 }
@@ -53,6 +95,22 @@ pub(crate) fn fields<K: AsRef<str>, V: Into<String>>(pairs: impl Iterator<Item =
         }
     }
     Value::Object(object)
+}
+
+/// How many values a JSON document holds, or more: each but the first follows a comma or opens an array or object. Exact enough for a
+/// limit, whatever the bytes are.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_text, mut escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn parse(bytes: &[u8]) -> Result<Value> {
@@ -105,15 +163,28 @@ async fn bytes(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Resu
         }
         bytes.extend_from_slice(&chunk);
     }
+    Ok(bytes.freeze())
+}
+
+fn packing(headers: &HeaderMap) -> Result<Packing> {
     let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
     match coding.as_deref() {
-        None | Some("" | "identity") => Ok(bytes.freeze()),
-        Some("gzip" | "x-gzip") => inflate(flate2::read::MultiGzDecoder::new(&*bytes), limit),
-        Some("deflate") => inflate(flate2::read::ZlibDecoder::new(&*bytes), limit),
-        Some("br") => inflate(brotli::Decompressor::new(&*bytes, 4096), limit),
+        None | Some("" | "identity") => Ok(Packing::None),
+        Some("gzip" | "x-gzip") => Ok(Packing::Gzip),
+        Some("deflate") => Ok(Packing::Deflate),
+        Some("br") => Ok(Packing::Brotli),
         Some(_) => {
             Err(ApiError::new(Code::UnsupportedMediaType, "unsupported content encoding: use gzip, deflate, br or identity"))
         }
+    }
+}
+
+fn plain(packing: Packing, bytes: &Bytes, limit: usize) -> Result<Bytes> {
+    match packing {
+        Packing::None => Ok(bytes.clone()),
+        Packing::Gzip => inflate(flate2::read::MultiGzDecoder::new(&**bytes), limit),
+        Packing::Deflate => inflate(flate2::read::ZlibDecoder::new(&**bytes), limit),
+        Packing::Brotli => inflate(brotli::Decompressor::new(&**bytes, 4096), limit),
     }
 }
 
@@ -127,6 +198,10 @@ fn inflate(decoder: impl std::io::Read, limit: usize) -> Result<Bytes> {
     if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
 }
 
+fn late() -> ApiError {
+    ApiError::new(Code::RequestTimeout, format!("The body did not arrive within {} seconds", PATIENCE.as_secs()))
+}
+
 fn too_large(limit: usize) -> ApiError {
     ApiError::new(Code::PayloadTooLarge, format!("request entity too large: at most {limit} bytes"))
         .with_meta("limitBytes", limit)
@@ -136,8 +211,8 @@ fn too_large(limit: usize) -> ApiError {
 mod tests {
     use super::*;
     use crate::coding::Coding;
+    use actix_web::http::StatusCode;
     use actix_web::test::TestRequest;
-    use actix_web::{FromRequest as _, http::StatusCode};
     use serde_json::json;
 
     async fn body(content_type: &str, coding: &str, bytes: impl Into<Bytes>) -> Result<Option<Value>> {
@@ -146,7 +221,6 @@ mod tests {
             request = request.insert_header((CONTENT_ENCODING, coding));
         }
         let (request, mut payload) = request.to_http_parts();
-        let mut payload = Payload::from_request(&request, &mut payload).await.unwrap();
         read(request.headers(), &mut payload, 1000).await
     }
 
@@ -173,6 +247,29 @@ mod tests {
         assert_eq!(status(body("application/json; charset=latin9", "", "{}").await), StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert_eq!(status(body("application/json", "gzip", "not gzip").await), StatusCode::BAD_REQUEST);
         assert_eq!(status(body("application/json", "zstd", "{}").await), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+
+    #[test]
+    fn a_body_of_very_many_values_is_refused_before_it_takes_memory() {
+        let read = |format: &Format, body: &str| document(format, body.as_bytes());
+        for (format, start, item, end) in [(Format::Json, "[0", ",0", "]"), (Format::Form, "a=1", "&a", "")] {
+            let fits = format!("{start}{}{end}", item.repeat(MAX_VALUES - 1));
+            assert!(read(&format, &fits).unwrap().is_some());
+            assert_eq!(
+                status(read(&format, &format!("{start}{}{end}", item.repeat(MAX_VALUES + 1)))),
+                StatusCode::PAYLOAD_TOO_LARGE
+            );
+        }
+        let text = format!(r#"{{"a":"\\\"{}"}}"#, ",[{".repeat(MAX_VALUES));
+        assert!(read(&Format::Json, &text).unwrap().is_some(), "what stands in a text is not counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let request = TestRequest::post().insert_header((CONTENT_TYPE, "application/json")).to_http_request();
+        let mut body: Payload = Payload::Stream { payload: Box::pin(futures_util::stream::pending()) };
+        let answer = read(request.headers(), &mut body, 1000).await;
+        assert_eq!(status(answer), StatusCode::REQUEST_TIMEOUT);
     }
 
     #[actix_web::test]

@@ -8,13 +8,17 @@ use serde_json::Value;
 use togglebox_auth::{Principal, SignedInUser};
 use togglebox_core::{Actor, Revision, TenantId, Timestamp};
 use togglebox_toggles::{EnvironmentName, PlatformName, Scope};
+use uuid::Uuid;
 
 use crate::api::Api;
 use crate::error::{ApiError, Code, Result};
-use crate::etag::{EntityTag, Precondition, if_match};
+use crate::etag::{EntityTag, Malformed, Precondition, if_match};
 use crate::failure;
 use crate::query::Query;
 use crate::serving::{Fresh, ServedDirectory, ServedEnvironment};
+
+/// An environment as it was read from memory.
+pub(crate) type ReadEnvironment = Fresh<Arc<ServedEnvironment>>;
 
 /// One call: authenticated, authorised, its body read.
 #[derive(Debug)]
@@ -55,15 +59,20 @@ impl Call {
         self.body.as_ref()
     }
 
-    /// The revision that `If-Match` names.
-    pub(crate) fn expected(&self) -> Result<Option<Revision>> {
-        match if_match(self.headers().get(IF_MATCH)) {
-            Precondition::None => Ok(None),
-            Precondition::Revision(revision) => Ok(Some(revision)),
-            Precondition::Malformed => {
-                Err(ApiError::new(Code::BadRequest, "If-Match must be an ETag of this API, a revision number or *"))
-            }
-        }
+    /// The revision that `If-Match` asks of the thing with the id `container`; `None` for whatever there is.
+    pub(crate) fn expected(&self, container: Option<Uuid>) -> Result<Option<Revision>> {
+        let expected = if_match(self.headers().get(IF_MATCH)).within(container);
+        expected
+            .map_err(|Malformed| ApiError::new(Code::BadRequest, "If-Match must be an ETag of this API, a revision number or *"))
+    }
+
+    /// The revision that `If-Match` asks of something in the environment that the first two parameters name.
+    pub(crate) async fn expected_within(&self) -> Result<Option<Revision>> {
+        let container = match if_match(self.headers().get(IF_MATCH)) {
+            Precondition::State(_) => self.environment().await?.map(|environment| environment.value.id()),
+            _ => None,
+        };
+        self.expected(container)
     }
 
     /// Who calls.
@@ -87,7 +96,7 @@ impl Call {
     }
 
     /// The environment that the first two parameters name.
-    pub(crate) async fn environment(&self) -> Result<Option<Fresh<Arc<ServedEnvironment>>>> {
+    pub(crate) async fn environment(&self) -> Result<Option<ReadEnvironment>> {
         self.api.memory.environment(self.tenant, self.param(0), self.param(1)).await.map_err(failure::store)
     }
 

@@ -1,15 +1,20 @@
 //! From a request to its answer: id, preflight, route, gate, body, handler, headers.
 
+use std::borrow::Cow;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::task::Poll;
 
 use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, IF_NONE_MATCH, PRAGMA,
     RETRY_AFTER, VARY,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::{Either, LocalBoxFuture};
 use togglebox_core::{TenantId, Timestamp};
 use tracing::Instrument as _;
 
@@ -21,38 +26,79 @@ use crate::gate;
 use crate::headers::{REQUEST_ID, STALE, StandingHeaders};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
+use crate::route::Handler;
+use crate::serving::{INLINE_BYTES, Rendered};
 use crate::{body, request_id};
 
-/// Answers a request, whatever it is.
-pub(crate) async fn serve(api: Arc<Api>, request: HttpRequest, payload: Payload) -> HttpResponse {
+/// The open-source server has one tenant.
+const TENANT: TenantId = TenantId::DEFAULT;
+
+type Served = std::result::Result<ServiceResponse, actix_web::Error>;
+
+/// What came of a request, and who may keep it.
+type Outcome = (Result<Reply>, Caching);
+
+/// Answers a request, whatever it is: at once where nothing needs to be waited for, which spares the state of a task.
+pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Served>, LocalBoxFuture<'static, Served>> {
     let now = api.clock.now();
+    let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""));
-    let answer = async {
-        let mut response = if let Some(response) = preflight(&request) {
-            response
-        } else {
-            let (outcome, caching) = answer(&api, &request, payload, now).await;
-            match outcome {
-                Ok(reply) => success(&api, &request, reply, caching).await,
-                Err(error) => failure(&error, &id, now),
-            }
-        };
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, id.clone());
-        if api.standing.share(request.headers(), headers) {
-            headers.append(VARY, HeaderValue::from_static("Origin"));
-        }
-        if response.status() != StatusCode::NOT_MODIFIED {
-            api.standing.secure(response.headers_mut());
-        }
-        if api.is_ending() {
-            response.head_mut().set_connection_type(ConnectionType::Close);
-        }
-        log(&request, response.status());
-        response
+    let at_once = span.in_scope(|| Some(respond(api, &request, answer_at_once(api, &request, now)?, &id, now)));
+    if let Some(response) = at_once {
+        return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
+    }
+    let api = Arc::clone(api);
+    let answer = async move {
+        let outcome = answer(&api, &request, payload, now).await;
+        let response = respond(&api, &request, outcome, &id, now);
+        Ok(ServiceResponse::new(request, response))
     };
-    answer.instrument(span).await
+    Either::Right(Box::pin(answer.instrument(span)))
+}
+
+/// The answer to a read, if it is in memory and for everybody.
+fn answer_at_once(api: &Arc<Api>, request: &HttpRequest, now: Timestamp) -> Option<Outcome> {
+    let (index, raw) = api.router.find(routed_as(request.method()), request.uri().path())?;
+    let route = &api.routes[index];
+    let Handler::Reads(read) = route.handler else { return None };
+    if !gate::is_open(api, route.access) {
+        return None;
+    }
+    let call = match call(api, request, &raw, now) {
+        Ok(call) => call,
+        Err(error) => return Some((Err(error), route.caching)),
+    };
+    let Poll::Ready(environment) = api.memory.at_hand(call.tenant, call.param(0), call.param(1)) else { return None };
+    let outcome = read(&call, environment.as_ref());
+    // To be encoded first, which takes a while. Asking the handler again then does no harm: those that count do not answer like this.
+    if let Ok(reply) = &outcome
+        && is_to_be_encoded(&reply.content, wanted(api, request))
+    {
+        return None;
+    }
+    Some((outcome, route.caching))
+}
+
+fn respond(api: &Api, request: &HttpRequest, (outcome, caching): Outcome, id: &HeaderValue, now: Timestamp) -> HttpResponse {
+    let mut response = match outcome {
+        Ok(_) if request.method() == Method::OPTIONS => preflight(),
+        Ok(reply) => success(api, request, reply, caching),
+        Err(error) => failure(&error, id, now),
+    };
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.clone());
+    if api.standing.share(request.headers(), headers) {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    if response.status() != StatusCode::NOT_MODIFIED {
+        api.standing.secure(response.headers_mut());
+    }
+    if api.is_ending() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    log(request, response.status());
+    response
 }
 
 /// The path as it is logged: without the query, which may hold ids of users.
@@ -66,39 +112,78 @@ fn log(request: &HttpRequest, status: StatusCode) {
     }
 }
 
-/// Every path may be asked about before a call from a web page, without a credential.
-fn preflight(request: &HttpRequest) -> Option<HttpResponse> {
-    if request.method() != Method::OPTIONS {
-        return None;
-    }
+fn preflight() -> HttpResponse {
     let mut response = HttpResponse::with_body(StatusCode::NO_CONTENT, BoxBody::new(()));
     StandingHeaders::permit(response.headers_mut());
-    Some(response)
+    response
 }
 
-async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now: Timestamp) -> (Result<Reply>, Caching) {
-    // HEAD is GET without the body, which the protocol layer leaves out.
-    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now: Timestamp) -> Outcome {
+    // Every path may be asked about before a call from a web page, without a credential.
+    if request.method() == Method::OPTIONS {
+        return (Ok(Reply::no_content()), Caching::Silent);
+    }
     let path = request.uri().path();
-    let found = api.router.find(method, path);
-    let tenant = TenantId::DEFAULT;
-    let Some((index, raw)) = found else { return (Err(gate::unrouted(api, tenant, request, path).await), Caching::Never) };
+    let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else {
+        return (Err(gate::unrouted(api, TENANT, request, path).await), Caching::Never);
+    };
     let route = &api.routes[index];
-    let call = async {
-        let principal = gate::admit(api, tenant, request, path, route.access).await?;
-        let params = raw.iter().map(|raw| decode(raw).map(std::borrow::Cow::into_owned)).collect::<Result<_>>()?;
-        let query = Query::parse(request.uri().query().unwrap_or(""))?;
-        let body = match route.body_limit {
-            Some(limit) => body::read(request.headers(), &mut payload, limit).await?,
-            None => None,
+    let outcome = async {
+        let principal = gate::admit(api, TENANT, request, path, route.access).await?;
+        let mut call = call(api, request, &raw, now)?;
+        call.principal = principal;
+        if let Some(limit) = route.body_limit {
+            call.body = body::read(request.headers(), &mut payload, limit).await?;
+        }
+        let reply = match route.handler {
+            Handler::Waits(answer) => answer(call).await,
+            Handler::Reads(read) => call.environment().await.and_then(|environment| read(&call, environment.as_ref())),
         };
-        Ok(Call { api: Arc::clone(api), tenant, now, params, query, body, request: request.clone(), principal })
+        Ok(encoded(reply?, wanted(api, request)).await)
     };
-    let outcome = match call.await {
-        Ok(call) => (route.handler)(call).await,
-        Err(error) => Err(error),
-    };
-    (outcome, route.caching)
+    (outcome.await, route.caching)
+}
+
+/// Whether encoding the body keeps other requests waiting.
+fn is_to_be_encoded(content: &Content, wanted: Coding) -> bool {
+    match content {
+        Content::Json(bytes) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
+        Content::Rendered(rendered) => !rendered.is_made(wanted),
+        Content::Empty | Content::Other(..) => false,
+    }
+}
+
+/// Encodes a body that takes a while, where that keeps nobody waiting.
+async fn encoded(mut reply: Reply, wanted: Coding) -> Reply {
+    if is_to_be_encoded(&reply.content, wanted) {
+        let rendered = match reply.content {
+            Content::Json(bytes) => Rendered::new(bytes),
+            Content::Rendered(rendered) => rendered,
+            content @ (Content::Empty | Content::Other(..)) => return Reply { content, ..reply },
+        };
+        rendered.make(wanted).await;
+        reply.content = Content::Rendered(rendered);
+    }
+    reply
+}
+
+/// HEAD is GET without the body, which the protocol layer leaves out.
+fn routed_as(method: &Method) -> &Method {
+    if method == Method::HEAD { &Method::GET } else { method }
+}
+
+/// A call by nobody in particular, without a body.
+fn call(api: &Arc<Api>, request: &HttpRequest, params: &[&str], now: Timestamp) -> Result<Call> {
+    Ok(Call {
+        api: Arc::clone(api),
+        tenant: TENANT,
+        now,
+        params: params.iter().map(|raw| decode(raw).map(Cow::into_owned)).collect::<Result<_>>()?,
+        query: Query::parse(request.uri().query().unwrap_or(""))?,
+        body: None,
+        request: request.clone(),
+        principal: None,
+    })
 }
 
 fn failure(error: &ApiError, id: &HeaderValue, now: Timestamp) -> HttpResponse {
@@ -116,7 +201,7 @@ fn failure(error: &ApiError, id: &HeaderValue, now: Timestamp) -> HttpResponse {
     response
 }
 
-async fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> HttpResponse {
+fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> HttpResponse {
     if let Some(not_modified) = not_modified(api, request, &reply, caching) {
         return not_modified;
     }
@@ -128,7 +213,7 @@ async fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Cachin
             ("application/json; charset=utf-8", bytes, coding)
         }
         Content::Rendered(rendered) => {
-            let (bytes, coding) = rendered.body(wanted).await;
+            let (bytes, coding) = rendered.body(wanted);
             ("application/json; charset=utf-8", bytes, coding)
         }
         Content::Other(content_type, bytes) => {
@@ -163,16 +248,17 @@ fn not_modified(api: &Api, request: &HttpRequest, reply: &Reply, caching: Cachin
     let readable = matches!(*request.method(), Method::GET | Method::HEAD) && reply.status == StatusCode::OK;
     let asked = request.headers().get(IF_NONE_MATCH).filter(|_| readable)?.to_str().ok()?;
     let held = match reply.tag {
-        Some(tag) => tag.is_in(asked),
-        None => asked.trim() == "*",
+        Some(tag) => tag.is_in(asked, wanted(api, request))?,
+        None => (asked.trim() == "*").then_some(Coding::Identity)?,
     };
-    if !held {
-        return None;
-    }
     let mut response = HttpResponse::with_body(StatusCode::NOT_MODIFIED, BoxBody::new(()));
     let headers = response.headers_mut();
     if let Some(tag) = reply.tag {
-        headers.insert(ETAG, tag.value(""));
+        // As the client has it: a cache updates only what has this very tag (RFC 9111 §4.3.4).
+        headers.insert(ETAG, tag.value(held.token()));
+    }
+    if reply.stale {
+        headers.insert(STALE, HeaderValue::from_static("true"));
     }
     if api.config.compression {
         headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -68,6 +68,8 @@ codes! {
     AlreadyExists = "ALREADY_EXISTS", CONFLICT;
     /// It has changed since it was read; `meta.currentRevision` tells where it stands.
     Conflict = "CONFLICT", CONFLICT;
+    /// The body did not arrive in time.
+    RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT;
     /// The body is larger than the route takes.
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE;
     /// The body's character set or encoding is not supported.

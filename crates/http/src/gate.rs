@@ -23,10 +23,8 @@ pub(crate) async fn admit(
     path: &str,
     access: Access,
 ) -> Result<Option<Arc<Principal>>> {
-    match access {
-        Access::Open => return Ok(None),
-        Access::Conditional if !api.config.authentication => return Ok(None),
-        Access::Conditional | Access::User | Access::Permission(_) => {}
+    if is_open(api, access) {
+        return Ok(None);
     }
     let principal = api.authenticator.authenticate(tenant, presented(request.headers())).await;
     let principal = principal.map_err(|denied| refusal(api, path, denied))?;
@@ -41,6 +39,15 @@ pub(crate) async fn admit(
         }
     }
     Ok(Some(principal))
+}
+
+/// Whether everybody may pass, so that nobody needs to be asked who they are.
+pub(crate) const fn is_open(api: &Api, access: Access) -> bool {
+    match access {
+        Access::Open => true,
+        Access::Conditional => !api.config.authentication,
+        Access::User | Access::Permission(_) => false,
+    }
 }
 
 /// What a request to a path without a route is told. With authentication on, strangers learn nothing about which paths there are.

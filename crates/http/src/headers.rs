@@ -10,7 +10,7 @@ use crate::config::{ApiConfig, Origins};
 /// The request's id, on every answer and log line.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Present with the value `true` when the node knows of something newer than it answers with.
+/// Present with the value `true` when the node knows of something newer than it answers with, or cannot ask whether there is.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("x-togglebox-stale");
 
 /// What the original sends, header by header.

@@ -37,6 +37,19 @@ impl Query {
         self.get(name).is_some_and(|value| !value.is_empty())
     }
 
+    /// The values of `names`; `None` when any of them comes more than once.
+    pub(crate) fn singles<const N: usize>(&self, names: [&str; N]) -> Option<[Option<&str>; N]> {
+        let mut singles = [None; N];
+        for (name, value) in &self.pairs {
+            if let Some(index) = names.iter().position(|known| known == name)
+                && singles[index].replace(value.as_str()).is_some()
+            {
+                return None;
+            }
+        }
+        Some(singles)
+    }
+
     /// The parameters as a document.
     pub(crate) fn document(&self) -> Value {
         fields(self.pairs.iter().map(|(name, value)| (name, value.as_str())))

@@ -1,6 +1,7 @@
 //! Ids of requests.
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 
 use actix_web::http::header::{HeaderMap, HeaderValue};
@@ -32,8 +33,8 @@ fn made(now: Timestamp) -> HeaderValue {
         next.set(n.wrapping_add(0x9E37_79B9_7F4A_7C15));
         n ^ (n >> 29)
     });
-    let mut text = now.as_ms().to_string();
-    text.push('-');
+    let mut text = String::with_capacity(32);
+    write!(text, "{}-", now.as_ms()).expect("writing to a String cannot fail");
     for _ in 0..9 {
         text.push(char::from(DIGITS[usize::try_from(n % 36).unwrap_or(0)]));
         n /= 36;

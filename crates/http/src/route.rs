@@ -11,17 +11,26 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::body;
-use crate::call::Call;
+use crate::call::{Call, ReadEnvironment};
 use crate::error::Result;
 use crate::reply::{Caching, Reply};
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Reply>>>>;
-pub(crate) type Handler = fn(Call) -> Answer;
+
+/// How a route answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Handler {
+    /// By whatever it takes.
+    Waits(fn(Call) -> Answer),
+    /// From the environment that the path's first two parameters name (`None`: there is no such one) and nothing else. As it waits
+    /// for nothing, neither does its caller while the environment is in memory: that is the hot path.
+    Reads(fn(&Call, Option<&ReadEnvironment>) -> Result<Reply>),
+}
 
 /// Turns an `async fn(Call) -> Result<Reply>` into a [`Handler`].
 macro_rules! handler {
     ($f:path) => {
-        |call| Box::pin($f(call))
+        crate::route::Handler::Waits(|call| Box::pin($f(call)))
     };
 }
 pub(crate) use handler;

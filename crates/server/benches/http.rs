@@ -88,10 +88,7 @@ fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>) {
 
 fn serve_ours(listener: TcpListener) {
     togglebox_server::runtime().block_on(async move {
-        let settings = BTreeMap::from([
-            ("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned()),
-            ("SECURITY_HEADERS".to_owned(), "off".to_owned()),
-        ]);
+        let settings = BTreeMap::from([("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned())]);
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
         fill(&node).await;
         let api = Arc::clone(node.api());

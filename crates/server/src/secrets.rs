@@ -39,7 +39,7 @@ pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         }
         let secret = entropy.hex::<32>();
-        match publish(&file, &secret) {
+        match publish(&file, &secret, &entropy.hex::<8>()) {
             Ok(()) => return Ok(Kept { secret: secret.into(), made: Some(file) }),
             // Another process was faster: take its secret.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -48,11 +48,13 @@ pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
     }
 }
 
-/// Writes the whole file under another name first, so that nobody ever reads half a secret.
-fn publish(file: &Path, secret: &str) -> std::io::Result<()> {
-    let draft = file.with_extension(format!("secret.{}", std::process::id()));
+/// Writes the whole file under another name first, so that nobody ever reads half a secret. `nonce` makes that name one that nobody else
+/// writes to: process ids repeat, between containers that share a folder above all.
+fn publish(file: &Path, secret: &str, nonce: &str) -> std::io::Result<()> {
+    let draft = file.with_extension(format!("secret.{nonce}"));
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    // A new file only: one that somebody put there could be readable to them, or lead elsewhere.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -108,8 +110,10 @@ mod tests {
             let starts: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| keep(&database, &OsEntropy).map(|kept| kept.secret.expose_secret().to_owned())))
                 .collect();
-            starts.into_iter().filter_map(|start| start.join().unwrap().ok()).collect()
+            starts.into_iter().map(|start| start.join().unwrap().unwrap()).collect()
         });
-        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+        let kept = fs::read_to_string(folder.path().join("box.secret")).unwrap();
+        assert!(secrets.iter().all(|secret| secret == kept.trim()), "{secrets:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -68,14 +69,21 @@ impl Server {
             .run();
         let handle = server.handle();
         let chores = Chores::start(&self.node);
-        let serving = tokio::spawn(server);
-        stop.await;
+        let mut serving = tokio::spawn(server);
+        tokio::select! {
+            () = stop => {}
+            ended = &mut serving => {
+                chores.stop().await;
+                self.node.close().await?;
+                return ended.context("serving ended badly")?.context("serving failed");
+            }
+        }
         tracing::info!("Stopping: no new connections, {}s for requests under way", self.grace.as_secs());
         self.node.api().end_connections();
         sleep(FAREWELL).await;
         handle.stop(true).await;
         serving.await.context("serving ended badly")?.context("serving failed")?;
-        chores.stop();
+        chores.stop().await;
         self.node.close().await?;
         tracing::info!("Stopped");
         Ok(())
@@ -98,41 +106,60 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// What happens behind the requests.
-struct Chores(Vec<JoinHandle<()>>);
+struct Chores {
+    stopping: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
 
 impl Chores {
     fn start(node: &Arc<Node>) -> Self {
-        Self(vec![
-            every(Node::POLL, node, |node| async move { node.poll().await }),
-            every(Node::FLUSH, node, |node| async move { node.flush().await }),
-            every(Node::FLUSH_USES, node, |node| async move { node.flush_uses().await }),
-        ])
+        let (stopping, stop) = watch::channel(false);
+        let tasks = vec![
+            every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
+            every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
+            every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),
+        ];
+        Self { stopping, tasks }
     }
 
-    fn stop(self) {
-        for chore in self.0 {
-            chore.abort();
+    /// Lets each chore end what it is at: what it has taken out of memory to write would be lost with it.
+    async fn stop(self) {
+        self.stopping.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "A chore ended badly");
+            }
         }
     }
 }
 
-fn every<F>(period: Duration, node: &Arc<Node>, chore: impl Fn(Arc<Node>) -> F + Send + 'static) -> JoinHandle<()>
+fn every<F>(
+    period: Duration,
+    node: &Arc<Node>,
+    stop: &watch::Receiver<bool>,
+    chore: impl Fn(Arc<Node>) -> F + Send + 'static,
+) -> JoinHandle<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let node = Arc::clone(node);
+    let (node, mut stop) = (Arc::clone(node), stop.clone());
     tokio::spawn(async move {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            chore(Arc::clone(&node)).await;
+            tokio::select! {
+                _ = ticks.tick() => chore(Arc::clone(&node)).await,
+                _ = stop.changed() => return,
+            }
         }
     })
 }
 
 /// Says what was decided rather than set.
 fn report(settings: &Settings) {
+    if let Some(file) = &settings.file {
+        tracing::info!("Settings come from the environment and from {}", file.display());
+    }
     let (headers, compression) = (settings.api.security_headers, settings.api.compression);
     let on = |on: bool| if on { "on" } else { "off" };
     let edge = settings.edge.map_or_else(|| "No edge in front was recognised".to_owned(), |edge| format!("Behind {edge}"));

@@ -46,7 +46,7 @@ fn errors(route: &Route) -> Vec<u16> {
         Access::Conditional | Access::User => &[401],
         Access::Permission(_) => &[401, 403],
     };
-    let read: &[u16] = if route.body_limit.is_some() { &[413, 415] } else { &[] };
+    let read: &[u16] = if route.body_limit.is_some() { &[408, 413, 415] } else { &[] };
     let checked: &[u16] = if route.body.is_some() { &[422] } else { &[] };
     let mut statuses = [&[400, 500, 503], gate, read, checked, route.errors].concat();
     statuses.sort_unstable();

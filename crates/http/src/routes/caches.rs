@@ -93,7 +93,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/v1/internal/webhook/cache/invalidate", "purgeCacheByWebhookPost", purge, handler!(webhook))
             .about("Purges what caches hold, for webhooks")
             .query(PURGE)
-            .one::<ScopedPurge>(),
+            .one::<ScopedPurge>()
+            .errors(&[422]),
         Route::get("/api/v1/internal/webhook/cache/invalidations/{id}", "getPurge", read, handler!(invalidation))
             .about("Shows a past purge")
             .one::<Purge>()

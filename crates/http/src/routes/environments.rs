@@ -1,6 +1,7 @@
 //! Environments.
 
 use togglebox_auth::Permission;
+use togglebox_core::Revision;
 use togglebox_toggles::PlatformName;
 use togglebox_toggles::input::{EnvironmentPatch, NewEnvironment};
 use togglebox_toggles::manage::{Error, Resource};
@@ -97,7 +98,7 @@ async fn create(call: Call) -> Result<Reply> {
 async fn update(call: Call) -> Result<Reply> {
     let patch = EnvironmentPatch::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
     let scope = call.scope().ok_or_else(not_found)?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, expected(&call).await?);
     let written =
         call.api.directories.update_environment(call.tenant, &scope, &patch, &actor, expected).await.map_err(unknown)?;
     call.api.memory.settle_directory(call.tenant, written.revision).await;
@@ -108,10 +109,15 @@ async fn update(call: Call) -> Result<Reply> {
 async fn delete(call: Call) -> Result<Reply> {
     admins_only(&call, "environments")?;
     let scope = call.scope().ok_or_else(not_found)?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, expected(&call).await?);
     let written = call.api.directories.delete_environment(call.tenant, &scope, &actor, expected).await.map_err(unknown)?;
     call.api.memory.settle_directory(call.tenant, written.revision).await;
     Ok(Reply::no_content())
+}
+
+async fn expected(call: &Call) -> Result<Option<Revision>> {
+    let directory = call.directory().await?;
+    call.expected(directory.value.environment(call.param(0), call.param(1)).map(|environment| environment.id))
 }
 
 /// An environment that is itself the subject is just "not found".

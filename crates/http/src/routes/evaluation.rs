@@ -8,13 +8,14 @@ use togglebox_auth::Permission;
 use togglebox_toggles::input::EvaluationContext;
 use togglebox_toggles::statistics::{Event, EventKind};
 use togglebox_toggles::store::Subject;
-use togglebox_toggles::{Assignment, Context, FlagValue, NotAssigned, Scope, Side};
+use togglebox_toggles::{Assignment, FlagValue, NotAssigned, Scope, Side};
 use utoipa::ToSchema;
 
-use crate::call::Call;
+use crate::call::{Call, ReadEnvironment};
 use crate::error::{ApiError, Result};
+use crate::query::Query;
 use crate::reply::Reply;
-use crate::route::{Access, Parameter, Route, handler};
+use crate::route::{Access, Handler, Parameter, Route, handler};
 use crate::schema::ContextBody;
 use crate::view::flag_value;
 
@@ -92,7 +93,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/flags/{key}/evaluate",
             "evaluateFlag",
             Access::Conditional,
-            handler!(evaluate_query),
+            Handler::Reads(evaluate_query),
         )
         .about("Says what a user gets of a flag")
         .query(QUERY)
@@ -114,7 +115,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/experiments/{key}/assign",
             "assignExperiment",
             Access::Conditional,
-            handler!(assign_query),
+            Handler::Reads(assign_query),
         )
         .about("Says which variation of an experiment a user gets")
         .query(QUERY)
@@ -135,39 +136,38 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn evaluate_query(call: Call) -> Result<Reply> {
-    let context = from_query(&call)?;
-    evaluate(call, context).await
+fn evaluate_query(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    evaluate(call, &user(&call.query)?, environment)
 }
 
 async fn evaluate_body(call: Call) -> Result<Reply> {
     let context = EvaluationContext::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    evaluate(call, context).await
+    evaluate(&call, &context, call.environment().await?.as_ref())
 }
 
-async fn assign_query(call: Call) -> Result<Reply> {
-    let context = from_query(&call)?;
-    assign(call, context).await
+fn assign_query(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    assign(call, &user(&call.query)?, environment)
 }
 
 async fn assign_body(call: Call) -> Result<Reply> {
     let context = EvaluationContext::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    assign(call, context).await
+    assign(&call, &context, call.environment().await?.as_ref())
 }
 
-fn from_query(call: &Call) -> Result<EvaluationContext> {
-    EvaluationContext::read(Some(&call.query.document())).map_err(|issues| ApiError::validation(&issues))
+fn user(query: &Query) -> Result<EvaluationContext> {
+    let texts = query.singles(["userId", "country", "language"]);
+    if let Some(user) = texts.and_then(|[user_id, country, language]| EvaluationContext::of(user_id?, country, language)) {
+        return Ok(user);
+    }
+    // What is wrong, and the words for it, are for the reader of documents to say.
+    EvaluationContext::read(Some(&query.document())).map_err(|issues| ApiError::validation(&issues))
 }
 
-fn context(read: &EvaluationContext) -> Context<'_> {
-    Context::new(&read.user_id).country(read.country.as_deref()).language(read.language.as_deref())
-}
-
-async fn evaluate(call: Call, user: EvaluationContext) -> Result<Reply> {
+fn evaluate(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let missing = || ApiError::not_found("Feature flag not found");
-    let environment = call.environment().await?.ok_or_else(missing)?;
+    let environment = environment.ok_or_else(missing)?;
     let flag = environment.value.snapshot().flag(call.param(2)).ok_or_else(missing)?;
-    let outcome = flag.evaluate(&context(&user));
+    let outcome = flag.evaluate(&user.context());
     let answer = Evaluation {
         flag_key: flag.record().key.as_str(),
         value: outcome.value,
@@ -184,16 +184,16 @@ async fn evaluate(call: Call, user: EvaluationContext) -> Result<Reply> {
         user: Subject::of(&user.user_id),
         country: user.country.clone(),
     };
-    count(&call, environment.value.scope(), kind);
+    count(call, environment.value.scope(), kind);
     Ok(reply)
 }
 
-async fn assign(call: Call, user: EvaluationContext) -> Result<Reply> {
+fn assign(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let missing = || ApiError::not_found("Experiment not found");
-    let environment = call.environment().await?.ok_or_else(missing)?;
+    let environment = environment.ok_or_else(missing)?;
     let experiment = environment.value.snapshot().experiment(call.param(2)).ok_or_else(missing)?;
     let key = &experiment.record().key;
-    let assignment = match experiment.assign(&context(&user), call.now) {
+    let assignment = match experiment.assign(&user.context(), call.now) {
         Ok(assignment) => assignment,
         Err(reason) => {
             let answer = NoAssignment {
@@ -217,12 +217,36 @@ async fn assign(call: Call, user: EvaluationContext) -> Result<Reply> {
     let reply = Reply::data(call.now, &answer).stale(environment.stale);
     let kind =
         || EventKind::Exposure { experiment: key.clone(), variation: variation.key.clone(), user: Subject::of(&user.user_id) };
-    count(&call, environment.value.scope(), kind);
+    count(call, environment.value.scope(), kind);
     Ok(reply)
 }
 
 fn count(call: &Call, scope: &Scope, kind: impl FnOnce() -> EventKind) {
     if call.query.get("track") != Some("false") {
         call.api.recorder.record(call.tenant, scope, Event { at: call.now, kind: kind() }, call.now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_query_is_read_as_its_document_is(
+            raw in "((userId|country|language|track)(=(|a|CH|de|fra|%F0%9F%98%80|%C3%A9+))?&?){0,5}",
+        ) {
+            let query = Query::parse(&raw).unwrap();
+            let expected = EvaluationContext::read(Some(&query.document()));
+            match (user(&query), expected) {
+                (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
+                (Err(error), Err(issues)) => {
+                    let expected = ApiError::validation(&issues);
+                    prop_assert_eq!(error.body("", ""), expected.body("", ""));
+                }
+                (read, expected) => prop_assert!(false, "{:?} but {:?}", read, expected),
+            }
+        }
     }
 }

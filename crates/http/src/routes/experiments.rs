@@ -6,12 +6,12 @@ use togglebox_toggles::input::{CompleteExperiment, ExperimentPatch, NewExperimen
 use togglebox_toggles::manage::{Error, Step};
 use togglebox_toggles::{CompiledExperiment, ExperimentKey, Scope};
 
-use crate::call::Call;
+use crate::call::{Call, ReadEnvironment};
 use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::paging::{CursorMeta, List};
 use crate::reply::Reply;
-use crate::route::{Access, Parameter, Route, handler};
+use crate::route::{Access, Handler, Parameter, Route, handler};
 use crate::schema::{CompleteBody, ExperimentPatchBody, NewExperimentBody, StartBody, TrafficBody};
 use crate::view::ExperimentView;
 
@@ -34,7 +34,7 @@ fn records() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/experiments",
             "listExperiments",
             Access::Conditional,
-            handler!(list),
+            Handler::Reads(list),
         )
         .about("Lists experiments, by key")
         .query(QUERY)
@@ -44,7 +44,7 @@ fn records() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/experiments/{key}",
             "getExperiment",
             Access::Conditional,
-            handler!(get),
+            Handler::Reads(get),
         )
         .about("Shows an experiment")
         .revalidated()
@@ -149,10 +149,9 @@ fn step(route: Route, about: &'static str) -> Route {
     route.about(about).one::<ExperimentView<'_>>().errors(&[400, 404, 409])
 }
 
-async fn list(call: Call) -> Result<Reply> {
-    let environment = call.environment().await?;
+fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let status = call.query.get("status").filter(|status| !status.is_empty());
-    let name = environment.as_ref().map_or_else(String::new, |environment| {
+    let name = environment.map_or_else(String::new, |environment| {
         format!("experiments:{}?{}", environment.value.scope(), status.unwrap_or_default())
     });
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
@@ -171,9 +170,9 @@ async fn list(call: Call) -> Result<Reply> {
     Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
 }
 
-async fn get(call: Call) -> Result<Reply> {
+fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let missing = || ApiError::not_found("Experiment not found");
-    let environment = call.environment().await?.ok_or_else(missing)?;
+    let environment = environment.ok_or_else(missing)?;
     let experiment = environment.value.snapshot().experiment(call.param(2)).ok_or_else(missing)?.record();
     let tag = environment.value.record_tag(experiment.revision);
     Ok(Reply::data(call.now, &ExperimentView::new(environment.value.scope(), experiment)).tagged(tag).stale(environment.stale))
@@ -220,7 +219,7 @@ async fn archive(call: Call) -> Result<Reply> {
 }
 
 async fn advance(call: Call, step: Step) -> Result<Reply> {
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let advanced = call.api.experiments.advance(call.tenant, &scope, &key, &step, &call.actor()?, expected).await;
     let written = advanced.map_err(|error| match (error, &step) {
         (Error::UnknownVariation(winner), Step::Complete(_)) => {
@@ -234,16 +233,16 @@ async fn advance(call: Call, step: Step) -> Result<Reply> {
 }
 
 async fn delete(call: Call) -> Result<Reply> {
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written =
         call.api.experiments.delete(call.tenant, &scope, &key, &call.actor()?, expected).await.map_err(failure::manage)?;
     call.api.memory.settle(call.tenant, &scope, written.revision).await;
     Ok(Reply::no_content())
 }
 
-fn named(call: &Call) -> Result<(Scope, ExperimentKey, Option<Revision>)> {
+async fn named(call: &Call) -> Result<(Scope, ExperimentKey, Option<Revision>)> {
     match (call.scope(), ExperimentKey::new(call.param(2))) {
-        (Some(scope), Ok(key)) => Ok((scope, key, call.expected()?)),
+        (Some(scope), Ok(key)) => Ok((scope, key, call.expected_within().await?)),
         _ => Err(ApiError::not_found(format!("Experiment not found: {}", call.param(2)))),
     }
 }

@@ -5,12 +5,12 @@ use togglebox_core::{Revision, Written};
 use togglebox_toggles::input::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
 use togglebox_toggles::{CompiledFlag, Flag, FlagKey, Scope};
 
-use crate::call::Call;
+use crate::call::{Call, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::paging::{CursorMeta, List};
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Handler, Route, handler};
 use crate::schema::{FlagPatchBody, FlagRollbackBody, FlagRolloutBody, FlagToggleBody, HistoryMeta, NewFlagBody, PAGES};
 use crate::view::FlagView;
 
@@ -21,7 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/flags",
             "listFlags",
             Access::Conditional,
-            handler!(list),
+            Handler::Reads(list),
         )
         .about("Lists flags, by key")
         .query(PAGES)
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/flags/{key}",
             "getFlag",
             Access::Conditional,
-            handler!(get),
+            Handler::Reads(get),
         )
         .about("Shows a flag")
         .revalidated()
@@ -116,9 +116,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(call: Call) -> Result<Reply> {
-    let environment = call.environment().await?;
-    let name = environment.as_ref().map_or_else(String::new, |environment| format!("flags:{}", environment.value.scope()));
+fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    let name = environment.map_or_else(String::new, |environment| format!("flags:{}", environment.value.scope()));
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
     let Some(environment) = environment else {
         let (_, meta) = list.entries(&[""; 0], |key| key, &call.query)?;
@@ -134,9 +133,9 @@ async fn list(call: Call) -> Result<Reply> {
     Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
 }
 
-async fn get(call: Call) -> Result<Reply> {
+fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let missing = || ApiError::not_found("Feature flag not found");
-    let environment = call.environment().await?.ok_or_else(missing)?;
+    let environment = environment.ok_or_else(missing)?;
     let flag = environment.value.snapshot().flag(call.param(2)).ok_or_else(missing)?.record();
     let tag = environment.value.record_tag(flag.revision);
     Ok(Reply::data(call.now, &FlagView::new(environment.value.scope(), flag)).tagged(tag).stale(environment.stale))
@@ -152,28 +151,28 @@ async fn create(call: Call) -> Result<Reply> {
 
 async fn update(call: Call) -> Result<Reply> {
     let patch = FlagPatch::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written = call.api.flags.update(call.tenant, &scope, &key, &patch, &call.actor()?, expected).await;
     changed(&call, &scope, written.map_err(failure::manage)?).await
 }
 
 async fn toggle(call: Call) -> Result<Reply> {
     let toggle = FlagToggle::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written = call.api.flags.toggle(call.tenant, &scope, &key, toggle, &call.actor()?, expected).await;
     changed(&call, &scope, written.map_err(failure::manage)?).await
 }
 
 async fn rollout(call: Call) -> Result<Reply> {
     let rollout = FlagRollout::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written = call.api.flags.rollout(call.tenant, &scope, &key, rollout, &call.actor()?, expected).await;
     changed(&call, &scope, written.map_err(failure::manage)?).await
 }
 
 async fn rollback(call: Call) -> Result<Reply> {
     let target = FlagRollback::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written = call.api.flags.rollback(call.tenant, &scope, &key, target, &call.actor()?, expected).await;
     changed(&call, &scope, written.map_err(failure::manage)?).await
 }
@@ -200,15 +199,15 @@ async fn version(call: Call) -> Result<Reply> {
 }
 
 async fn delete(call: Call) -> Result<Reply> {
-    let (scope, key, expected) = named(&call)?;
+    let (scope, key, expected) = named(&call).await?;
     let written = call.api.flags.delete(call.tenant, &scope, &key, &call.actor()?, expected).await.map_err(failure::manage)?;
     call.api.memory.settle(call.tenant, &scope, written.revision).await;
     Ok(Reply::no_content())
 }
 
-fn named(call: &Call) -> Result<(Scope, FlagKey, Option<Revision>)> {
+async fn named(call: &Call) -> Result<(Scope, FlagKey, Option<Revision>)> {
     match (call.scope(), FlagKey::new(call.param(2))) {
-        (Some(scope), Ok(key)) => Ok((scope, key, call.expected()?)),
+        (Some(scope), Ok(key)) => Ok((scope, key, call.expected_within().await?)),
         _ => Err(ApiError::not_found(format!("Feature flag not found: {}", call.param(2)))),
     }
 }

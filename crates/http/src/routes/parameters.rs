@@ -5,12 +5,12 @@ use togglebox_toggles::input::{NewParameter, ParameterPatch, RollbackTarget};
 use togglebox_toggles::manage::{Error, Resource};
 use togglebox_toggles::{ParameterKey, Scope};
 
-use crate::call::Call;
+use crate::call::{Call, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::paging::{List, PlaceMeta};
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Handler, Route, handler};
 use crate::schema::{Count, HistoryMeta, NewParameterBody, PAGES, ParameterPatchBody, RollbackBody, Values};
 use crate::view::ParameterView;
 
@@ -27,7 +27,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/configs",
             "getConfigs",
             Access::Conditional,
-            handler!(values),
+            Handler::Reads(values),
         )
         .about("Shows the typed values of all parameters, by key")
         .revalidated()
@@ -36,7 +36,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/configs/list",
             "listConfigs",
             Access::Conditional,
-            handler!(list),
+            Handler::Reads(list),
         )
         .about("Lists parameters, by key")
         .query(PAGES)
@@ -46,7 +46,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/configs/count",
             "countConfigs",
             Access::Conditional,
-            handler!(count),
+            Handler::Reads(count),
         )
         .about("Counts parameters")
         .revalidated()
@@ -55,7 +55,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/platforms/{platform}/environments/{environment}/configs/{key}",
             "getConfig",
             Access::Conditional,
-            handler!(get),
+            Handler::Reads(get),
         )
         .about("Shows a parameter as it is stored")
         .revalidated()
@@ -74,7 +74,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/internal/platforms/{platform}/environments/{environment}/configs/list",
             "listConfigsInternally",
             read,
-            handler!(list),
+            Handler::Reads(list),
         )
         .about("Lists parameters, by key")
         .query(PAGES)
@@ -83,7 +83,7 @@ fn reads() -> Vec<Route> {
             "/api/v1/internal/platforms/{platform}/environments/{environment}/configs/count",
             "countConfigsInternally",
             read,
-            handler!(count),
+            Handler::Reads(count),
         )
         .about("Counts parameters")
         .one::<Count>(),
@@ -143,35 +143,39 @@ fn writes() -> Vec<Route> {
     ]
 }
 
-async fn values(call: Call) -> Result<Reply> {
-    let Some(environment) = call.environment().await? else {
+#[expect(clippy::unnecessary_wraps, reason = "the signature of handlers")]
+#[expect(clippy::unnecessary_wraps, reason = "as every handler")]
+fn values(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    let Some(environment) = environment else {
         return Ok(Reply::data(call.now, &serde_json::Map::new()));
     };
     Ok(Reply::rendered(environment.value.values()).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-async fn list(call: Call) -> Result<Reply> {
-    let environment = call.environment().await?;
-    let (parameters, name) = match &environment {
+#[expect(clippy::needless_pass_by_value, reason = "the signature of handlers")]
+fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    let (parameters, name) = match environment {
         Some(environment) => (environment.value.snapshot().parameters(), format!("configs:{}", environment.value.scope())),
         None => (&[][..], String::new()),
     };
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
     let (page, meta) = list.places(parameters, |parameter| parameter.key().as_str(), &call.query)?;
-    let Some(environment) = &environment else { return Ok(Reply::list(call.now, &[(); 0], &meta)) };
+    let Some(environment) = environment else { return Ok(Reply::list(call.now, &[(); 0], &meta)) };
     let scope = environment.value.scope();
     let page: Vec<_> = page.iter().map(|parameter| ParameterView::new(scope, &parameter.active)).collect();
     Ok(Reply::list(call.now, &page, &meta).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-async fn count(call: Call) -> Result<Reply> {
-    let Some(environment) = call.environment().await? else { return Ok(Reply::data(call.now, &Count { count: 0 })) };
+#[expect(clippy::unnecessary_wraps, reason = "the signature of handlers")]
+#[expect(clippy::unnecessary_wraps, reason = "as every handler")]
+fn count(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    let Some(environment) = environment else { return Ok(Reply::data(call.now, &Count { count: 0 })) };
     let count = Count { count: environment.value.snapshot().parameters().len() };
     Ok(Reply::data(call.now, &count).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-async fn get(call: Call) -> Result<Reply> {
-    let environment = call.environment().await?.ok_or_else(not_found)?;
+fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+    let environment = environment.ok_or_else(not_found)?;
     let parameter = environment.value.snapshot().parameter(call.param(2)).ok_or_else(not_found)?;
     let view = ParameterView::new(environment.value.scope(), &parameter.active);
     Ok(Reply::data(call.now, &view).tagged(environment.value.record_tag(parameter.revision)).stale(environment.stale))
@@ -198,7 +202,7 @@ async fn create(call: Call) -> Result<Reply> {
 async fn update(call: Call) -> Result<Reply> {
     let patch = ParameterPatch::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
     let (scope, key) = named(&call).ok_or_else(|| not_found_in(&call))?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, call.expected_within().await?);
     let written =
         call.api.parameters.update(call.tenant, &scope, &key, &patch, &actor, expected).await.map_err(failure::manage)?;
     let tag = call.settled(&scope, written.revision, written.value.revision).await;
@@ -209,7 +213,7 @@ async fn rollback(call: Call) -> Result<Reply> {
     let target = RollbackTarget::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
     let missing = |version: &str| ApiError::not_found(format!("Version {version} not found for parameter {}", call.param(2)));
     let (scope, key) = named(&call).ok_or_else(|| missing(&target.version))?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, call.expected_within().await?);
     let written =
         call.api.parameters.rollback(call.tenant, &scope, &key, &target, &actor, expected).await.map_err(
             |error| match error {
@@ -223,7 +227,7 @@ async fn rollback(call: Call) -> Result<Reply> {
 
 async fn delete(call: Call) -> Result<Reply> {
     let (scope, key) = named(&call).ok_or_else(not_found)?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, call.expected_within().await?);
     let written = call.api.parameters.delete(call.tenant, &scope, &key, &actor, expected).await.map_err(|error| match error {
         Error::NotFound(_) => not_found(),
         error => failure::manage(error),

@@ -1,6 +1,7 @@
 //! Platforms.
 
 use togglebox_auth::{Permission, Role};
+use togglebox_core::Revision;
 use togglebox_toggles::PlatformName;
 use togglebox_toggles::input::{NewPlatform, PlatformPatch};
 
@@ -85,7 +86,7 @@ async fn create(call: Call) -> Result<Reply> {
 async fn update(call: Call) -> Result<Reply> {
     let patch = PlatformPatch::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
     let name = PlatformName::new(call.param(0)).map_err(|_| not_found())?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, expected(&call).await?);
     let written =
         call.api.directories.update_platform(call.tenant, &name, &patch, &actor, expected).await.map_err(failure::manage)?;
     call.api.memory.settle_directory(call.tenant, written.revision).await;
@@ -96,10 +97,15 @@ async fn update(call: Call) -> Result<Reply> {
 async fn delete(call: Call) -> Result<Reply> {
     admins_only(&call, "platforms")?;
     let name = PlatformName::new(call.param(0)).map_err(|_| not_found())?;
-    let (actor, expected) = (call.actor()?, call.expected()?);
+    let (actor, expected) = (call.actor()?, expected(&call).await?);
     let written = call.api.directories.delete_platform(call.tenant, &name, &actor, expected).await.map_err(failure::manage)?;
     call.api.memory.settle_directory(call.tenant, written.revision).await;
     Ok(Reply::no_content())
+}
+
+async fn expected(call: &Call) -> Result<Option<Revision>> {
+    let directory = call.directory().await?;
+    call.expected(directory.value.platform(call.param(0)).map(|platform| platform.id))
 }
 
 /// What takes everything below with it is for signed-in admins; a key never may.

@@ -33,14 +33,14 @@ pub(super) fn routes() -> Vec<Route> {
             .uncached()
             .takes::<UserPatchBody>()
             .one::<UserView<'_>>()
-            .errors(&[404]),
+            .errors(&[404, 409]),
         Route::post("/api/v1/users/me/password", "changePassword", Access::User, handler!(change_password))
             .about("Changes the signed-in user's password and ends the other sessions")
             .small()
             .uncached()
             .takes::<PasswordChangeBody>()
             .message()
-            .errors(&[404]),
+            .errors(&[404, 409]),
         listing(Route::get("/api/v1/users", "listUsers", manage, handler!(list))),
         listing(Route::get("/api/v1/internal/users", "listUsersInternally", manage, handler!(list))),
         Route::post("/api/v1/internal/users", "createUser", manage, handler!(create))

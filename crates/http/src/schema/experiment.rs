@@ -4,7 +4,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::value::{
-    ConfidenceLevel, Country, EmailAddress, ExperimentKey, FilledText, Language, MetricType, MinimumEffect, Percentage,
+    ConfidenceLevel, Country, EmailAddress, ExperimentKey, FilledText, Language, MetricId, MetricType, MinimumEffect, Percentage,
     SampleSize, SuccessDirection, UtcMoment, VariationKey,
 };
 
@@ -151,7 +151,7 @@ struct TargetedLanguageBody {
 #[schema(as = Metric, rename_all = "camelCase")]
 struct MetricBody {
     /// How events refer to it.
-    id: FilledText,
+    id: MetricId,
     name: FilledText,
     event_name: FilledText,
     metric_type: MetricType,

@@ -31,12 +31,14 @@ values! {
     PlaceName = text(1, 100).pattern(Some("^[A-Za-z0-9_-]+$"));
     /// 1 to 256 letters, digits, hyphens or underscores, beginning with a letter.
     ParameterKey = text(1, 256).pattern(Some("^[A-Za-z][A-Za-z0-9_-]*$"));
-    /// Lower-case letters, digits, hyphens or underscores, beginning with a letter.
+    /// 1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter.
     FlagKey = lower_key();
-    /// Lower-case letters, digits, hyphens or underscores, beginning with a letter.
+    /// 1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter.
     ExperimentKey = lower_key();
-    /// Lower-case letters, digits, hyphens or underscores, beginning with a letter.
+    /// 1 to 512 lower-case letters, digits, hyphens or underscores, beginning with a letter.
     VariationKey = lower_key();
+    /// What events call a metric.
+    MetricId = text(1, 512);
     /// A version of a flag: `1.0.n`.
     FlagVersion = any_text().pattern(Some(r"^1\.0\.(0|[1-9][0-9]*)$"));
 
@@ -115,7 +117,7 @@ fn text(least: usize, most: usize) -> ObjectBuilder {
 }
 
 fn lower_key() -> ObjectBuilder {
-    any_text().min_length(Some(1)).pattern(Some("^[a-z][a-z0-9_-]*$"))
+    text(1, 512).pattern(Some("^[a-z][a-z0-9_-]*$"))
 }
 
 fn email() -> ObjectBuilder {

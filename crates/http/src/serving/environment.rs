@@ -62,6 +62,11 @@ impl ServedEnvironment {
         self.snapshot.as_ref().expect("an environment that is gone is not handed out")
     }
 
+    /// Its id, which no other environment of this place has had.
+    pub(crate) const fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// The tag of its contents as a whole.
     pub(crate) fn tag(&self) -> EntityTag {
         EntityTag::new(self.id, self.revision())

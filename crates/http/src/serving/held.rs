@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -23,8 +23,11 @@ pub(super) trait Revised: Debug + Send + Sync + 'static {
 pub(super) struct Held<T> {
     current: ArcSwapOption<T>,
     told: AtomicU64,
-    expired: AtomicBool,
-    loading: Mutex<()>,
+    /// How often the value was said to be out of date.
+    expiries: AtomicU64,
+    /// How many of those came before the load of a value that is or was held.
+    answered: AtomicU64,
+    loading: Arc<Mutex<()>>,
     failed_at: SyncMutex<Option<Instant>>,
 }
 
@@ -33,8 +36,9 @@ impl<T> Default for Held<T> {
         Self {
             current: ArcSwapOption::empty(),
             told: AtomicU64::new(0),
-            expired: AtomicBool::new(false),
-            loading: Mutex::default(),
+            expiries: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            loading: Arc::default(),
             failed_at: SyncMutex::default(),
         }
     }
@@ -48,9 +52,19 @@ impl<T: Revised> Held<T> {
 
     /// The value, unless a newer revision is known of.
     pub(super) fn fresh(&self) -> Option<Arc<T>> {
-        let current = self.current.load_full()?;
-        (current.revision().get() >= self.told.load(Ordering::Acquire) && !self.expired.load(Ordering::Acquire))
-            .then_some(current)
+        self.with_fresh(Arc::clone)
+    }
+
+    /// Like [`fresh`](Self::fresh), for a look that needs no share of its own.
+    pub(super) fn with_fresh<R>(&self, look: impl FnOnce(&Arc<T>) -> R) -> Option<R> {
+        // Read before the value: who sees an expiry answered must see the value that answered it.
+        let (told, expired) = (self.told.load(Ordering::Acquire), self.is_expired());
+        let current = self.current.load();
+        current.as_ref().filter(|current| !expired && current.revision().get() >= told).map(look)
+    }
+
+    fn is_expired(&self) -> bool {
+        self.answered.load(Ordering::Acquire) < self.expiries.load(Ordering::Acquire)
     }
 
     /// Whether there is a value and a newer revision is known of.
@@ -60,12 +74,15 @@ impl<T: Revised> Held<T> {
 
     /// There is a revision like this. Reads from now on do not answer from less if they can help it.
     pub(super) fn tell(&self, revision: Revision) {
-        self.told.fetch_max(revision.get(), Ordering::AcqRel);
+        if self.told.fetch_max(revision.get(), Ordering::AcqRel) < revision.get() {
+            // News from the store: it works again.
+            self.set_failed(None);
+        }
     }
 
     /// The value is out of date, by an unknown number of revisions.
     pub(super) fn expire(&self) {
-        self.expired.store(true, Ordering::Release);
+        self.expiries.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The value at the newest known revision; loads it if need be, waits for it within bounds, and falls back to what there is.
@@ -81,14 +98,11 @@ impl<T: Revised> Held<T> {
             Some(_) => WAIT,
             None => FIRST_WAIT,
         };
-        // On a task of its own: a reader that stops waiting must not stop the load.
-        let held = Arc::clone(self);
-        let task = tokio::spawn(async move { held.refresh(load).await });
-        let outcome = match timeout(wait, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panic)) => Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(panic)),
-            Err(late) => Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(late)),
-        };
+        let outcome = timeout(wait, self.load_once(load)).await.unwrap_or_else(|late| {
+            // A store that hangs is left alone like one that fails: the readers of the next moments need not wait, too.
+            self.set_failed(Some(Instant::now()));
+            Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(late))
+        });
         match (self.fresh(), self.peek(), outcome) {
             (Some(value), _, _) => Ok(Fresh { value, stale: false }),
             (None, Some(value), outcome) => {
@@ -106,13 +120,35 @@ impl<T: Revised> Held<T> {
         }
     }
 
-    async fn refresh(&self, load: impl Future<Output = StoreResult<T>>) -> StoreResult<()> {
-        let _one_at_a_time = self.loading.lock().await;
+    /// Loads, or waits for the load that is under way and takes its outcome. However many readers wait, the store is asked once, and a
+    /// reader that goes away leaves nothing behind.
+    async fn load_once<F>(self: &Arc<Self>, load: F) -> StoreResult<()>
+    where
+        F: Future<Output = StoreResult<T>> + Send + 'static,
+    {
+        let failed_before = self.failed_at();
+        let turn = Arc::clone(&self.loading).lock_owned().await;
         if self.fresh().is_some() {
             return Ok(());
         }
-        // Taken down before the load: an expiry during the load is one that the load may have missed.
-        self.expired.store(false, Ordering::Release);
+        if self.failed_at().is_some_and(|at| Some(at) != failed_before) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load"));
+        }
+        // On a task of its own: a reader that stops waiting must not stop the load.
+        let held = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            held.refresh(load).await
+        });
+        task.await.unwrap_or_else(|panic| {
+            self.set_failed(Some(Instant::now()));
+            Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(panic))
+        })
+    }
+
+    async fn refresh(&self, load: impl Future<Output = StoreResult<T>>) -> StoreResult<()> {
+        // Counted before the load: it may have missed what an expiry during it is about.
+        let expiries = self.expiries.load(Ordering::Acquire);
         match load.await {
             Ok(value) => {
                 self.set_failed(None);
@@ -120,19 +156,22 @@ impl<T: Revised> Held<T> {
                 if newer {
                     self.current.store(Some(Arc::new(value)));
                 }
+                self.answered.fetch_max(expiries, Ordering::AcqRel);
                 Ok(())
             }
             Err(error) => {
-                self.expired.store(true, Ordering::Release);
                 self.set_failed(Some(Instant::now()));
                 Err(error)
             }
         }
     }
 
+    fn failed_at(&self) -> Option<Instant> {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn failed_recently(&self) -> bool {
-        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        failed_at.is_some_and(|at| at.elapsed() < RETRY)
+        self.failed_at().is_some_and(|at| at.elapsed() < RETRY)
     }
 
     fn set_failed(&self, at: Option<Instant>) {
@@ -225,5 +264,70 @@ mod tests {
         held.expire();
         let got = held.get(async { Ok(At(4)) }).await.unwrap();
         assert_eq!(got.value.0, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_that_waited_for_a_failed_load_do_not_repeat_it() {
+        let (held, loads) = (Arc::new(Held::<At>::default()), Arc::new(AtomicUsize::new(0)));
+        let readers = (0..50).map(|_| {
+            let (held, loads) = (Arc::clone(&held), Arc::clone(&loads));
+            tokio::spawn(async move {
+                held.get(async move {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(WAIT).await;
+                    Err(down())
+                })
+                .await
+                .is_err()
+            })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            assert!(reader.await.unwrap());
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_holds_up_the_first_readers_only_and_gathers_no_tasks() {
+        let held = Arc::new(Held::default());
+        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.tell(Revision::new(2));
+        let hang = || std::future::pending::<StoreResult<At>>();
+        assert!(held.get(hang()).await.unwrap().stale);
+        let began = Instant::now();
+        assert!(held.get(hang()).await.unwrap().stale);
+        assert_eq!(began.elapsed(), std::time::Duration::ZERO);
+        tokio::time::sleep(RETRY).await;
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        assert!(held.get(hang()).await.unwrap().stale);
+        assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), tasks, "readers wait for the load under way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_expires_stays_expired_until_a_load_that_began_later() {
+        let held = Arc::new(Held::default());
+        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.expire();
+        let during = Arc::clone(&held);
+        let got = held.get(async move {
+            assert!(during.fresh().is_none(), "the load has not answered yet");
+            during.expire();
+            Ok(At(1))
+        });
+        assert!(got.await.unwrap().stale, "the load may have missed the second expiry");
+        held.get(async { panic!("a load may fail in any way") }).await.unwrap();
+        assert!(held.fresh().is_none());
+        tokio::time::sleep(RETRY).await;
+        assert!(!held.get(async { Ok(At(1)) }).await.unwrap().stale);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_from_the_store_ends_the_pause_after_a_failure() {
+        let held = Arc::new(Held::default());
+        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.tell(Revision::new(2));
+        assert!(held.get(async { Err(down()) }).await.unwrap().stale);
+        held.tell(Revision::new(3));
+        assert_eq!(held.get(async { Ok(At(3)) }).await.unwrap().value.0, 3, "a write is visible to the next read");
     }
 }

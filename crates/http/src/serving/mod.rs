@@ -11,16 +11,18 @@ mod held;
 mod rendered;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use togglebox_core::{Change, ChangeListener, Revision, StoreResult, TenantId};
+use togglebox_core::{Change, ChangeListener, Revision, StoreError, StoreErrorKind, StoreResult, TenantId};
 use togglebox_toggles::Scope;
-use togglebox_toggles::store::{DirectoryStore, EnvironmentStore};
+use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, Revisions};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub(crate) use directory::ServedDirectory;
 pub(crate) use environment::ServedEnvironment;
-pub(crate) use rendered::Rendered;
+pub(crate) use rendered::{INLINE_BYTES, Rendered};
 
 use held::Held;
 
@@ -37,7 +39,7 @@ pub(crate) const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Fresh<T> {
     pub(crate) value: T,
-    /// Whether the node knows of a newer revision but could not get it.
+    /// Whether the node knows of a newer revision but could not get it, or cannot ask whether there is one.
     pub(crate) stale: bool,
 }
 
@@ -45,6 +47,8 @@ pub(crate) struct Fresh<T> {
 #[derive(Debug, Default)]
 struct TenantMemory {
     directory: Arc<Held<ServedDirectory>>,
+    /// Whether the store left the last poll without an answer: then there may be revisions that this node was not told of.
+    unheard: AtomicBool,
 }
 
 /// What a node holds of every tenant that it serves.
@@ -61,17 +65,35 @@ impl Memory {
         Arc::new(Self { directories, environments, tenants: papaya::HashMap::new() })
     }
 
+    /// An environment, if that can be said without waiting: `None` when it cannot, `Some(None)` when there is no such environment.
+    #[expect(clippy::option_option, reason = "what is known, and what then is there, are two questions")]
+    pub(crate) fn at_hand(
+        &self,
+        tenant: TenantId,
+        platform: &str,
+        environment: &str,
+    ) -> Option<Option<Fresh<Arc<ServedEnvironment>>>> {
+        let tenants = self.tenants.pin();
+        let memory = tenants.get(&tenant)?;
+        let stale = memory.unheard.load(Ordering::Relaxed);
+        memory.directory.with_fresh(|directory| {
+            let Some(slot) = directory.slot(platform, environment) else { return Some(None) };
+            let value = slot.held.fresh().filter(|served| !served.is_gone())?;
+            Some(Some(Fresh { value, stale }))
+        })?
+    }
+
     /// The directory of a tenant.
     pub(crate) async fn directory(&self, tenant: TenantId) -> StoreResult<Fresh<Arc<ServedDirectory>>> {
         let memory = self.tenant(tenant);
         if let Some(directory) = memory.directory.fresh() {
-            return Ok(Fresh { value: directory, stale: false });
+            return Ok(Fresh { value: directory, stale: memory.unheard.load(Ordering::Relaxed) });
         }
         let store = Arc::clone(&self.directories);
-        let before = memory.directory.peek();
+        let held = Arc::clone(&memory.directory);
         let load = async move {
             let directory = store.directory(tenant).await?;
-            Ok(ServedDirectory::new(tenant, directory, before.as_deref()))
+            Ok(ServedDirectory::new(tenant, directory, held.peek().as_deref()))
         };
         memory.directory.get(load).await
     }
@@ -122,7 +144,9 @@ impl Memory {
         let tenants: Vec<TenantId> = self.tenants.pin().keys().copied().collect();
         let mut outcome = Ok(());
         for tenant in tenants {
-            match self.directories.revisions(tenant).await {
+            let revisions = self.ask(tenant).await;
+            self.tenant(tenant).unheard.store(revisions.is_err(), Ordering::Relaxed);
+            match revisions {
                 Ok(revisions) => {
                     self.tenant(tenant).directory.tell(revisions.directory);
                     for (scope, revision) in &revisions.environments {
@@ -138,17 +162,18 @@ impl Memory {
 
     /// Whether the store answers, within [`FIRST_WAIT`].
     pub(crate) async fn reach(&self, tenant: TenantId) -> bool {
-        match tokio::time::timeout(FIRST_WAIT, self.directories.revisions(tenant)).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => {
+        match self.ask(tenant).await {
+            Ok(_) => true,
+            Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "The store does not answer");
                 false
             }
-            Err(_) => {
-                tracing::warn!("The store does not answer in time");
-                false
-            }
         }
+    }
+
+    async fn ask(&self, tenant: TenantId) -> StoreResult<Revisions> {
+        let late = |late| StoreError::new(StoreErrorKind::Unavailable, "memory.ask").caused_by(late);
+        timeout(FIRST_WAIT, self.directories.revisions(tenant)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
     }
 
     /// Whether there is anything in memory to serve from.

@@ -8,6 +8,7 @@ use togglebox_auth::{AccountError, Email};
 use togglebox_core::TenantId;
 use togglebox_core::input::Issues;
 
+use super::leave;
 use crate::node::Node;
 use crate::settings::Settings;
 
@@ -25,7 +26,7 @@ pub async fn create_admin(settings: &Settings, email: &str, name: Option<&str>, 
     let account = Registration::read(Some(&body)).map_err(|issues| refused(&issues))?;
     let node = Node::open(settings).await?;
     let created = node.accounts.create_admin(TenantId::DEFAULT, account).await;
-    node.close().await?;
+    leave(&node).await;
     match created {
         Ok(user) => Ok(format!("Made the admin {} ({})", user.email, user.id)),
         Err(AccountError::EmailTaken) => bail!("there is an account for {email} already"),
@@ -42,7 +43,7 @@ pub async fn set_password(settings: &Settings, email: &str, password: impl Read)
     let address = Email::new(email).context("--email cannot be used")?;
     let node = Node::open(settings).await?;
     let changed = node.accounts.set_password(TenantId::DEFAULT, &address, &password).await;
-    node.close().await?;
+    leave(&node).await;
     match changed {
         Ok(user) => Ok(format!("Set the password of {} and ended the sessions", user.email)),
         Err(AccountError::UserNotFound) => bail!("there is no account for {email}"),

@@ -15,7 +15,9 @@ pub fn check(settings: &Settings) -> String {
     };
     let mail = settings.mail.as_ref().map_or_else(|| "none".to_owned(), |mail| format!("{}:{}", mail.host, mail.port));
     let mut text = String::from("The configuration is in order.\n");
+    let file = settings.file.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     for (what, value) in [
+        ("file", file),
         ("address", settings.address.to_string()),
         ("database", database),
         ("authentication of reads", on(settings.api.authentication).to_owned()),

@@ -11,6 +11,7 @@ use togglebox_toggles::input::{NewEnvironment, NewExperiment, NewFlag, NewParame
 use togglebox_toggles::manage::Step;
 use togglebox_toggles::{EnvironmentName, PlatformName, Scope};
 
+use super::leave;
 use crate::node::{ManagingServices, Node};
 use crate::settings::Settings;
 
@@ -27,7 +28,7 @@ const ADMIN: &str = "admin@example.com";
 pub async fn demo(settings: &Settings) -> anyhow::Result<String> {
     let node = Node::open(settings).await?;
     let loaded = load(&node).await;
-    node.close().await?;
+    leave(&node).await;
     loaded
 }
 

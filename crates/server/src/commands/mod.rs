@@ -7,3 +7,12 @@ mod demo;
 pub use admin::{create_admin, set_password};
 pub use check::check;
 pub use demo::demo;
+
+use crate::node::Node;
+
+/// Closes the store after a command. What the command did is done, and told, whatever the store says at its end.
+async fn leave(node: &Node) {
+    if let Err(error) = node.close().await {
+        tracing::warn!("The store did not close as it should: {error:#}");
+    }
+}

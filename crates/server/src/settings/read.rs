@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, File, FileFormat};
@@ -39,22 +39,24 @@ impl Problems {
 /// The texts of all settings, and the problems found in them so far. Empty texts count as absent.
 #[derive(Debug)]
 pub(super) struct Texts {
-    texts: BTreeMap<String, String>,
+    values: BTreeMap<String, String>,
+    /// The file that was read.
+    pub(super) file: Option<PathBuf>,
     pub(super) problems: Problems,
 }
 
 impl Texts {
     /// From a file, if there is one, and the environment, which wins.
     pub(super) fn gather(environment: &BTreeMap<String, String>) -> Self {
-        let mut texts = Self { texts: BTreeMap::new(), problems: Problems::default() };
-        if let Some(path) = environment.get(names::CONFIG_FILE).filter(|path| !path.is_empty()) {
-            texts.add_file(Path::new(path));
-        } else if Path::new("togglebox.toml").is_file() {
-            texts.add_file(Path::new("togglebox.toml"));
+        let named = environment.get(names::CONFIG_FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = named.or_else(|| Some(PathBuf::from("togglebox.toml")).filter(|path| path.is_file()));
+        let mut texts = Self { values: BTreeMap::new(), file, problems: Problems::default() };
+        if let Some(path) = texts.file.clone() {
+            texts.add_file(&path);
         }
         for setting in names::all() {
             if let Some(text) = environment.get(setting.name).filter(|text| !text.trim().is_empty()) {
-                texts.texts.insert(setting.name.to_owned(), text.trim().to_owned());
+                texts.values.insert(setting.name.to_owned(), text.trim().to_owned());
             }
         }
         texts
@@ -64,7 +66,11 @@ impl Texts {
         let file = Config::builder().add_source(File::from(path).format(FileFormat::Toml)).build();
         let values = match file.and_then(Config::try_deserialize::<BTreeMap<String, config::Value>>) {
             Ok(values) => values,
-            Err(error) => return self.problems.add(format!("{}: {error}", path.display())),
+            // The first line says where. The others quote the file, and with it perhaps a secret.
+            Err(error) => {
+                let error = error.to_string();
+                return self.problems.add(format!("{}: {}", path.display(), error.lines().next().unwrap_or_default()));
+            }
         };
         for (key, value) in values {
             let name = key.to_ascii_uppercase();
@@ -75,7 +81,7 @@ impl Texts {
             match value.into_string() {
                 Ok(text) if text.trim().is_empty() => {}
                 Ok(text) => {
-                    self.texts.insert(name, text.trim().to_owned());
+                    self.values.insert(name, text.trim().to_owned());
                 }
                 Err(_) => self.problems.add(format!("{}: {key} must be a text, number or boolean", path.display())),
             }
@@ -84,7 +90,7 @@ impl Texts {
 
     pub(super) fn get(&self, name: &'static str) -> Option<&str> {
         debug_assert!(names::all().iter().any(|setting| setting.name == name), "{name} is not in the table of settings");
-        self.texts.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 
     /// The setting read with `read`, which says what is allowed instead; `default` when it is absent or wrong.

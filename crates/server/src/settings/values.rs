@@ -68,6 +68,8 @@ pub enum LogFormat {
 /// A whole configuration, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The file that was read besides the environment, if any.
+    pub file: Option<PathBuf>,
     /// Where to listen.
     pub address: SocketAddr,
     /// Threads that serve requests.
@@ -104,6 +106,7 @@ impl Settings {
         let edge = EDGES.iter().find(|(name, _)| environment.get(*name).is_some_and(|value| !value.is_empty()));
         let edge = edge.map(|(_, platform)| *platform);
         let settings = Self {
+            file: texts.file.clone(),
             address: address(&mut texts),
             workers: workers(&mut texts),
             shutdown_grace: texts.read(
@@ -351,9 +354,24 @@ mod tests {
         let file = path.to_str().unwrap();
         let settings = read(&[("TOGGLEBOX_CONFIG", file), ("HOST", "::1")]).unwrap();
         assert_eq!((settings.address.to_string().as_str(), settings.registration), ("[::1]:4000", false));
+        assert_eq!(settings.file, Some(path.clone()));
         std::fs::write(&path, "prot = 4000\n").unwrap();
         assert!(read(&[("TOGGLEBOX_CONFIG", file)]).unwrap_err().to_string().contains("there is no setting prot"));
         assert!(read(&[("TOGGLEBOX_CONFIG", "/nowhere.toml")]).is_err());
+    }
+
+    #[test]
+    fn a_broken_file_is_pointed_at_and_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("box.toml");
+        for line in
+            ["jwt_secret = \"hunter2", "jwt_secret = hunter2", "smtp_pass = \"hunter2\" hunter3", "smtp_pass = [\"hunter2\"]"]
+        {
+            std::fs::write(&path, format!("port = 4000\n{line}\n")).unwrap();
+            let problems = read(&[("TOGGLEBOX_CONFIG", path.to_str().unwrap())]).unwrap_err().to_string();
+            assert!(problems.contains("line 2") || problems.contains("smtp_pass must be"), "{problems}");
+            assert!(!problems.contains("hunter"), "{problems}");
+        }
     }
 
     #[test]
