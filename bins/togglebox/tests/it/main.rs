@@ -1,0 +1,23 @@
+//! The binary, from the outside: what clients, operators and attackers see of it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests: a broken promise is a panic, and says why"
+)]
+
+mod accounts;
+mod admin_ui;
+mod authorization;
+mod client;
+mod command_line;
+mod crash;
+mod evaluation;
+mod hostile;
+mod races;
+mod replay;
+mod sdk;
+mod secrets;
+mod server;
+mod serving;
+mod shutdown;
