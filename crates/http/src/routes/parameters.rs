@@ -143,7 +143,6 @@ fn writes() -> Vec<Route> {
     ]
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of handlers")]
 #[expect(clippy::unnecessary_wraps, reason = "as every handler")]
 fn values(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let Some(environment) = environment else {
@@ -152,7 +151,6 @@ fn values(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     Ok(Reply::rendered(environment.value.values()).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of handlers")]
 fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let (parameters, name) = match environment {
         Some(environment) => (environment.value.snapshot().parameters(), format!("configs:{}", environment.value.scope())),
@@ -166,7 +164,6 @@ fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     Ok(Reply::list(call.now, &page, &meta).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of handlers")]
 #[expect(clippy::unnecessary_wraps, reason = "as every handler")]
 fn count(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
     let Some(environment) = environment else { return Ok(Reply::data(call.now, &Count { count: 0 })) };

@@ -12,6 +12,7 @@ mod rendered;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use togglebox_core::{Change, ChangeListener, Revision, StoreError, StoreErrorKind, StoreResult, TenantId};
@@ -65,22 +66,24 @@ impl Memory {
         Arc::new(Self { directories, environments, tenants: papaya::HashMap::new() })
     }
 
-    /// An environment, if that can be said without waiting: `None` when it cannot, `Some(None)` when there is no such environment.
-    #[expect(clippy::option_option, reason = "what is known, and what then is there, are two questions")]
+    /// An environment, if that can be said without waiting; `None` in it when there is no such environment.
     pub(crate) fn at_hand(
         &self,
         tenant: TenantId,
         platform: &str,
         environment: &str,
-    ) -> Option<Option<Fresh<Arc<ServedEnvironment>>>> {
+    ) -> Poll<Option<Fresh<Arc<ServedEnvironment>>>> {
         let tenants = self.tenants.pin();
-        let memory = tenants.get(&tenant)?;
+        let Some(memory) = tenants.get(&tenant) else { return Poll::Pending };
         let stale = memory.unheard.load(Ordering::Relaxed);
-        memory.directory.with_fresh(|directory| {
-            let Some(slot) = directory.slot(platform, environment) else { return Some(None) };
-            let value = slot.held.fresh().filter(|served| !served.is_gone())?;
-            Some(Some(Fresh { value, stale }))
-        })?
+        let found = memory.directory.with_fresh(|directory| {
+            let Some(slot) = directory.slot(platform, environment) else { return Poll::Ready(None) };
+            match slot.held.fresh().filter(|served| !served.is_gone()) {
+                Some(value) => Poll::Ready(Some(Fresh { value, stale })),
+                None => Poll::Pending,
+            }
+        });
+        found.unwrap_or(Poll::Pending)
     }
 
     /// The directory of a tenant.
