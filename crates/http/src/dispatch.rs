@@ -44,13 +44,20 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""));
-    let at_once = span.in_scope(|| Some(respond(api, &request, answer_at_once(api, &request, now)?, &id, now)));
-    if let Some(response) = at_once {
-        return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
-    }
+    let outcome = match span.in_scope(|| answer_at_once(api, &request, now)) {
+        Some(outcome) if !is_to_be_encoded(&outcome, wanted(api, &request)) => {
+            let response = span.in_scope(|| respond(api, &request, outcome, &id, now));
+            return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
+        }
+        outcome => outcome,
+    };
     let api = Arc::clone(api);
     let answer = async move {
-        let outcome = answer(&api, &request, payload, now).await;
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => answer(&api, &request, payload, now).await,
+        };
+        let outcome = encoded(outcome, wanted(&api, &request)).await;
         let response = respond(&api, &request, outcome, &id, now);
         Ok(ServiceResponse::new(request, response))
     };
@@ -70,14 +77,7 @@ fn answer_at_once(api: &Arc<Api>, request: &HttpRequest, now: Timestamp) -> Opti
         Err(error) => return Some((Err(error), route.caching)),
     };
     let Poll::Ready(environment) = api.memory.at_hand(call.tenant, call.param(0), call.param(1)) else { return None };
-    let outcome = read(&call, environment.as_ref());
-    // To be encoded first, which takes a while. Asking the handler again then does no harm: those that count do not answer like this.
-    if let Ok(reply) = &outcome
-        && is_to_be_encoded(&reply.content, wanted(api, request))
-    {
-        return None;
-    }
-    Some((outcome, route.caching))
+    Some((read(&call, environment.as_ref()), route.caching))
 }
 
 fn respond(api: &Api, request: &HttpRequest, (outcome, caching): Outcome, id: &HeaderValue, now: Timestamp) -> HttpResponse {
@@ -135,36 +135,37 @@ async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now
         if let Some(limit) = route.body_limit {
             call.body = body::read(request.headers(), &mut payload, limit).await?;
         }
-        let reply = match route.handler {
+        match route.handler {
             Handler::Waits(answer) => answer(call).await,
             Handler::Reads(read) => call.environment().await.and_then(|environment| read(&call, environment.as_ref())),
-        };
-        Ok(encoded(reply?, wanted(api, request)).await)
+        }
     };
     (outcome.await, route.caching)
 }
 
 /// Whether encoding the body keeps other requests waiting.
-fn is_to_be_encoded(content: &Content, wanted: Coding) -> bool {
-    match content {
-        Content::Json(bytes) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
-        Content::Rendered(rendered) => !rendered.is_made(wanted),
-        Content::Empty | Content::Other(..) => false,
+fn is_to_be_encoded((outcome, _): &Outcome, wanted: Coding) -> bool {
+    match outcome.as_ref().map(|reply| &reply.content) {
+        Ok(Content::Json(bytes)) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
+        Ok(Content::Rendered(rendered)) => !rendered.is_made(wanted),
+        Ok(Content::Empty | Content::Other(..)) | Err(_) => false,
     }
 }
 
 /// Encodes a body that takes a while, where that keeps nobody waiting.
-async fn encoded(mut reply: Reply, wanted: Coding) -> Reply {
-    if is_to_be_encoded(&reply.content, wanted) {
-        let rendered = match reply.content {
-            Content::Json(bytes) => Rendered::new(bytes),
-            Content::Rendered(rendered) => rendered,
-            content @ (Content::Empty | Content::Other(..)) => return Reply { content, ..reply },
-        };
-        rendered.make(wanted).await;
-        reply.content = Content::Rendered(rendered);
+async fn encoded(outcome: Outcome, wanted: Coding) -> Outcome {
+    if !is_to_be_encoded(&outcome, wanted) {
+        return outcome;
     }
-    reply
+    let (Ok(mut reply), caching) = outcome else { return outcome };
+    let rendered = match reply.content {
+        Content::Json(bytes) => Rendered::new(bytes),
+        Content::Rendered(rendered) => rendered,
+        content @ (Content::Empty | Content::Other(..)) => return (Ok(Reply { content, ..reply }), caching),
+    };
+    rendered.make(wanted).await;
+    reply.content = Content::Rendered(rendered);
+    (Ok(reply), caching)
 }
 
 /// HEAD is GET without the body, which the protocol layer leaves out.

@@ -40,7 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
             .uncached()
             .takes::<PasswordChangeBody>()
             .message()
-            .errors(&[404, 409]),
+            .errors(&[404, 409, 429]),
         listing(Route::get("/api/v1/users", "listUsers", manage, handler!(list))),
         listing(Route::get("/api/v1/internal/users", "listUsersInternally", manage, handler!(list))),
         Route::post("/api/v1/internal/users", "createUser", manage, handler!(create))
