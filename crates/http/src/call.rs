@@ -102,9 +102,8 @@ impl Call {
 
     /// Brings what was just written into memory, and names the state that the written record is in.
     pub(crate) async fn settled(&self, scope: &Scope, container: Revision, record: Revision) -> Option<EntityTag> {
-        self.api.memory.settle(self.tenant, scope, container).await;
-        let environment = self.api.memory.environment(self.tenant, scope.platform.as_str(), scope.environment.as_str()).await;
-        environment.ok().flatten().map(|environment| environment.value.record_tag(record))
+        let environment = self.api.memory.settle(self.tenant, scope, container).await?;
+        Some(environment.record_tag(record))
     }
 }
 

@@ -124,12 +124,13 @@ impl Memory {
         Ok(None)
     }
 
-    /// Makes the next read of an environment see `revision`, and brings it into memory now if the environment is there already.
+    /// Makes the next read of an environment see `revision`, and brings the environment into memory now; gives it, if it is to be had.
     /// For writers: what they wrote is served when they are answered.
-    pub(crate) async fn settle(&self, tenant: TenantId, scope: &Scope, revision: Revision) {
-        self.tell_environment(tenant, scope.platform.as_str(), scope.environment.as_str(), revision);
+    pub(crate) async fn settle(&self, tenant: TenantId, scope: &Scope, revision: Revision) -> Option<Arc<ServedEnvironment>> {
+        let (platform, environment) = (scope.platform.as_str(), scope.environment.as_str());
+        self.tell_environment(tenant, platform, environment, revision);
         // A failure shows at the next read, and there it is answered with what is in memory.
-        let _ = self.environment(tenant, scope.platform.as_str(), scope.environment.as_str()).await;
+        self.environment(tenant, platform, environment).await.ok().flatten().map(|served| served.value)
     }
 
     /// Like [`settle`](Self::settle), for the directory.

@@ -41,7 +41,7 @@ impl Default for RecorderLimits {
 
 /// Counts events in memory until they are drained.
 ///
-/// Recording takes one lock of a sixteenth of the things counted, for a few look-ups, and neither waits for I/O nor fails. What a
+/// Recording takes a lock that few threads share, for a few look-ups, and neither waits for I/O nor fails. What a
 /// crash loses is what was recorded since the last drain.
 #[derive(Debug)]
 pub struct Recorder {
