@@ -7,4 +7,5 @@ mod corruption;
 mod database;
 mod file;
 mod model;
+mod testing;
 mod toggles;
