@@ -107,9 +107,8 @@ pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl It
         DatabaseSettings::DynamoDb(_) => Some("dynamodb"),
     };
     let bus = match bus {
-        BusSettings::Local => None,
-        // With the database of that name, which is told already.
-        BusSettings::Postgres => None,
+        // That of Postgres comes with the database, which is told already.
+        BusSettings::Local | BusSettings::Postgres => None,
         BusSettings::Redis(_) => Some("redis"),
     };
     let database = database.map(|engine| format!("DB_TYPE or DATABASE_URL: {}", not_built(engine)));

@@ -13,7 +13,7 @@ use super::secret_url::SecretUrl;
 pub enum DatabaseSettings {
     /// A file, or memory.
     Sqlite(SqliteSettings),
-    /// A PostgreSQL server.
+    /// A Postgres server.
     Postgres(PostgresSettings),
     /// A table of Amazon DynamoDB.
     DynamoDb(DynamoDbSettings),
@@ -28,7 +28,7 @@ pub struct SqliteSettings {
     pub durability: Durability,
 }
 
-/// A PostgreSQL server.
+/// A Postgres server.
 #[derive(Clone, Debug)]
 pub struct PostgresSettings {
     /// Where it is, and as whom to sign in.
