@@ -8,7 +8,6 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -111,7 +110,7 @@ fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>, headers: Vec<(S
 
 fn serve_ours(listener: TcpListener) {
     togglebox_server::runtime().block_on(async move {
-        let settings = BTreeMap::from([("DATABASE_URL".to_owned(), "sqlite::memory:".to_owned())]);
+        let settings = [("DATABASE_URL", "sqlite::memory:")].into_iter().collect();
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
         fill(&node).await;
         let api = Arc::clone(node.api());
