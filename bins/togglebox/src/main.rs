@@ -1,12 +1,11 @@
 //! The open-source server and its command line.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use togglebox_server::{Server, Settings, commands, install_crypto, stop_signal, telemetry};
+use togglebox_server::{Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
 const BAD_CONFIGURATION: u8 = 64;
@@ -111,8 +110,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 
 /// The one place that reads the process's environment.
 #[expect(clippy::disallowed_methods, reason = "settings are read from here, and passed on as values")]
-fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+fn environment() -> Environment {
+    std::env::vars_os().collect()
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! One call of a route, as its handler sees it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -17,8 +18,32 @@ use crate::failure;
 use crate::query::Query;
 use crate::serving::{Fresh, ServedDirectory, ServedEnvironment};
 
+/// An environment as it was read from memory, kept.
+pub(crate) type KeptEnvironment = Fresh<Arc<ServedEnvironment>>;
+
 /// An environment as it was read from memory.
-pub(crate) type ReadEnvironment = Fresh<Arc<ServedEnvironment>>;
+pub(crate) type ReadEnvironment<'r> = Fresh<&'r ServedEnvironment>;
+
+/// One call of a route that only looks at an environment. Everything in it is borrowed: see [`Handler::Reads`](crate::route::Handler).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read<'r> {
+    pub(crate) api: &'r Api,
+    pub(crate) tenant: TenantId,
+    pub(crate) now: Timestamp,
+    /// Values of the path's parameters, decoded, in order.
+    pub(crate) params: &'r [Cow<'r, str>],
+    pub(crate) query: &'r Query<'r>,
+}
+
+impl<'r> Read<'r> {
+    /// The `index`th parameter of the path.
+    ///
+    /// # Panics
+    /// When the route has fewer: a mistake in the route table, found by any test of the route.
+    pub(crate) fn param(&self, index: usize) -> &'r str {
+        &self.params[index]
+    }
+}
 
 /// One call: authenticated, authorised, its body read.
 #[derive(Debug)]
@@ -27,8 +52,8 @@ pub(crate) struct Call {
     pub(crate) tenant: TenantId,
     pub(crate) now: Timestamp,
     /// Values of the path's parameters, decoded, in order.
-    pub(crate) params: Vec<String>,
-    pub(crate) query: Query,
+    pub(crate) params: Vec<Cow<'static, str>>,
+    pub(crate) query: Query<'static>,
     pub(crate) body: Option<Value>,
     pub(crate) request: HttpRequest,
     pub(crate) principal: Option<Arc<Principal>>,
@@ -41,6 +66,11 @@ impl Call {
     /// When the route has fewer: a mistake in the route table, found by any test of the route.
     pub(crate) fn param(&self, index: usize) -> &str {
         &self.params[index]
+    }
+
+    /// The same call, as those see it that only look.
+    pub(crate) fn read(&self) -> Read<'_> {
+        Read { api: &self.api, tenant: self.tenant, now: self.now, params: &self.params, query: &self.query }
     }
 
     /// The request's headers.
@@ -96,7 +126,7 @@ impl Call {
     }
 
     /// The environment that the first two parameters name.
-    pub(crate) async fn environment(&self) -> Result<Option<ReadEnvironment>> {
+    pub(crate) async fn environment(&self) -> Result<Option<KeptEnvironment>> {
         self.api.memory.environment(self.tenant, self.param(0), self.param(1)).await.map_err(failure::store)
     }
 

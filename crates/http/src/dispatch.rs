@@ -9,25 +9,26 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, IF_NONE_MATCH, PRAGMA,
-    RETRY_AFTER, VARY,
+    RETRY_AFTER,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
+use smallvec::SmallVec;
 use togglebox_core::{TenantId, Timestamp};
 use tracing::Instrument as _;
 
 use crate::api::Api;
-use crate::call::Call;
+use crate::call::{Call, Read};
 use crate::coding::{Coding, WORTH_BYTES};
 use crate::error::{ApiError, Code, Result};
 use crate::gate;
-use crate::headers::{REQUEST_ID, STALE, StandingHeaders};
+use crate::headers::{REQUEST_ID, STALE, StandingHeaders, Variation};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
 use crate::route::Handler;
-use crate::serving::{INLINE_BYTES, Rendered};
+use crate::serving::{Fresh, INLINE_BYTES, Rendered};
 use crate::{body, request_id};
 
 /// The open-source server has one tenant.
@@ -43,77 +44,103 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let now = api.clock.now();
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""));
-    let outcome = match span.in_scope(|| answer_at_once(api, &request, now)) {
-        Some(outcome) if !is_to_be_encoded(&outcome, wanted(api, &request)) => {
-            let response = span.in_scope(|| respond(api, &request, outcome, &id, now));
-            return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
-        }
-        outcome => outcome,
-    };
-    let api = Arc::clone(api);
+    let wanted = wanted(api, &request);
+    let mut outcome = answer_at_once(api, &request, now);
+    if let Some(outcome) = outcome.take_if(|outcome| !is_to_be_encoded(outcome, wanted)) {
+        let response = respond(api, &request, outcome, &id, wanted, now);
+        log_in_span(&request, response.status(), &id);
+        return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
+    }
+    let (api, span) = (Arc::clone(api), span(&id));
     let answer = async move {
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => answer(&api, &request, payload, now).await,
         };
-        let outcome = encoded(outcome, wanted(&api, &request)).await;
-        let response = respond(&api, &request, outcome, &id, now);
+        let outcome = encoded(outcome, wanted).await;
+        let response = respond(&api, &request, outcome, &id, wanted, now);
+        log(&request, response.status());
         Ok(ServiceResponse::new(request, response))
     };
     Either::Right(Box::pin(answer.instrument(span)))
 }
 
-/// The answer to a read, if it is in memory and for everybody.
-fn answer_at_once(api: &Arc<Api>, request: &HttpRequest, now: Timestamp) -> Option<Outcome> {
+/// The answer to a read, if it is in memory and for everybody. Nothing here allocates, takes a share in something that another core
+/// uses, or logs.
+fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> Option<Outcome> {
     let (index, raw) = api.router.find(routed_as(request.method()), request.uri().path())?;
     let route = &api.routes[index];
     let Handler::Reads(read) = route.handler else { return None };
     if !gate::is_open(api, route.access) {
         return None;
     }
-    let call = match call(api, request, &raw, now) {
-        Ok(call) => call,
+    let asked = params(&raw).and_then(|params| Ok((params, Query::parse(request.uri().query().unwrap_or(""))?)));
+    let (params, query) = match asked {
+        Ok(asked) => asked,
         Err(error) => return Some((Err(error), route.caching)),
     };
-    let Poll::Ready(environment) = api.memory.at_hand(call.tenant, call.param(0), call.param(1)) else { return None };
-    Some((read(&call, environment.as_ref()), route.caching))
+    let call = Read { api, tenant: TENANT, now, params: &params, query: &query };
+    match api.memory.look(TENANT, call.param(0), call.param(1), |environment| read(&call, environment)) {
+        Poll::Ready(outcome) => Some((outcome, route.caching)),
+        Poll::Pending => None,
+    }
 }
 
-fn respond(api: &Api, request: &HttpRequest, (outcome, caching): Outcome, id: &HeaderValue, now: Timestamp) -> HttpResponse {
+fn respond(
+    api: &Api,
+    request: &HttpRequest,
+    (outcome, caching): Outcome,
+    id: &HeaderValue,
+    wanted: Coding,
+    now: Timestamp,
+) -> HttpResponse {
     let mut response = match outcome {
-        Ok(_) if request.method() == Method::OPTIONS => preflight(),
-        Ok(reply) => success(api, request, reply, caching),
-        Err(error) => failure(&error, id, now),
+        Ok(_) if request.method() == Method::OPTIONS => preflight(api),
+        Ok(reply) => success(api, request, reply, caching, wanted),
+        Err(error) => failure(api, &error, id, now),
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
-    if api.standing.share(request.headers(), headers) {
-        headers.append(VARY, HeaderValue::from_static("Origin"));
-    }
+    api.standing.share(request.headers(), headers);
     if response.status() != StatusCode::NOT_MODIFIED {
         api.standing.secure(response.headers_mut());
     }
     if api.is_ending() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    log(request, response.status());
     response
+}
+
+fn span(id: &HeaderValue) -> tracing::Span {
+    tracing::info_span!("request", id = id.to_str().unwrap_or(""))
+}
+
+/// Logs an answer that was made outside a span, for making one costs more than most answers.
+fn log_in_span(request: &HttpRequest, status: StatusCode, id: &HeaderValue) {
+    if tracing::enabled!(tracing::Level::DEBUG) || !is_quiet(request, status) {
+        span(id).in_scope(|| log(request, status));
+    }
+}
+
+/// A read from memory is not worth a line of everybody's log; a write or a refusal is.
+fn is_quiet(request: &HttpRequest, status: StatusCode) -> bool {
+    status.as_u16() < 400 && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// The path as it is logged: without the query, which may hold ids of users.
 fn log(request: &HttpRequest, status: StatusCode) {
+    let quiet = is_quiet(request, status);
     let (method, path, status) = (request.method().as_str(), request.path(), status.as_u16());
-    // A read from memory is not worth a line of everybody's log; a write or a refusal is.
-    if status < 400 && matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if quiet {
         tracing::debug!(method, path, status, "Answered {method} {path} with {status}");
     } else {
         tracing::info!(method, path, status, "Answered {method} {path} with {status}");
     }
 }
 
-fn preflight() -> HttpResponse {
+fn preflight(api: &Api) -> HttpResponse {
     let mut response = HttpResponse::with_body(StatusCode::NO_CONTENT, BoxBody::new(()));
+    api.standing.vary(Variation::default(), response.headers_mut());
     StandingHeaders::permit(response.headers_mut());
     response
 }
@@ -137,7 +164,10 @@ async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now
         }
         match route.handler {
             Handler::Waits(answer) => answer(call).await,
-            Handler::Reads(read) => call.environment().await.and_then(|environment| read(&call, environment.as_ref())),
+            Handler::Reads(read) => {
+                let environment = call.environment().await?;
+                read(&call.read(), environment.as_ref().map(Fresh::borrowed))
+            }
         }
     };
     (outcome.await, route.caching)
@@ -173,26 +203,33 @@ fn routed_as(method: &Method) -> &Method {
     if method == Method::HEAD { &Method::GET } else { method }
 }
 
+/// The decoded values of a path's parameters.
+fn params<'p>(raw: &[&'p str]) -> Result<SmallVec<[Cow<'p, str>; 5]>> {
+    raw.iter().map(|raw| decode(raw)).collect()
+}
+
 /// A call by nobody in particular, without a body.
-fn call(api: &Arc<Api>, request: &HttpRequest, params: &[&str], now: Timestamp) -> Result<Call> {
+fn call(api: &Arc<Api>, request: &HttpRequest, raw: &[&str], now: Timestamp) -> Result<Call> {
+    let owned = |param: Cow<'_, str>| Cow::Owned(param.into_owned());
     Ok(Call {
         api: Arc::clone(api),
         tenant: TENANT,
         now,
-        params: params.iter().map(|raw| decode(raw).map(Cow::into_owned)).collect::<Result<_>>()?,
-        query: Query::parse(request.uri().query().unwrap_or(""))?,
+        params: params(raw)?.into_iter().map(owned).collect(),
+        query: Query::parse(request.uri().query().unwrap_or(""))?.into_owned(),
         body: None,
         request: request.clone(),
         principal: None,
     })
 }
 
-fn failure(error: &ApiError, id: &HeaderValue, now: Timestamp) -> HttpResponse {
+fn failure(api: &Api, error: &ApiError, id: &HeaderValue, now: Timestamp) -> HttpResponse {
     let body = error.body(&now.to_string(), id.to_str().unwrap_or(""));
     let mut response = HttpResponse::with_body(error.code().status(), BoxBody::new(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    api.standing.vary(Variation::default(), headers);
     if let Some(seconds) = error.retry_after_s() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -202,11 +239,10 @@ fn failure(error: &ApiError, id: &HeaderValue, now: Timestamp) -> HttpResponse {
     response
 }
 
-fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> HttpResponse {
-    if let Some(not_modified) = not_modified(api, request, &reply, caching) {
+fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching, wanted: Coding) -> HttpResponse {
+    if let Some(not_modified) = not_modified(api, request, &reply, caching, wanted) {
         return not_modified;
     }
-    let wanted = wanted(api, request);
     let (content_type, body, coding) = match reply.content {
         Content::Empty => ("", Bytes::new(), Coding::Identity),
         Content::Json(bytes) => {
@@ -227,9 +263,6 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> 
     let headers = response.headers_mut();
     if !empty {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if api.config.compression {
-            headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
     }
     if coding != Coding::Identity {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.token()));
@@ -240,16 +273,16 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> 
     if reply.stale {
         headers.insert(STALE, HeaderValue::from_static("true"));
     }
-    cache_control(api, headers, caching);
+    cache_control(api, headers, caching, !empty);
     response
 }
 
 /// 304 when the client has what it would get.
-fn not_modified(api: &Api, request: &HttpRequest, reply: &Reply, caching: Caching) -> Option<HttpResponse> {
+fn not_modified(api: &Api, request: &HttpRequest, reply: &Reply, caching: Caching, wanted: Coding) -> Option<HttpResponse> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD) && reply.status == StatusCode::OK;
     let asked = request.headers().get(IF_NONE_MATCH).filter(|_| readable)?.to_str().ok()?;
     let held = match reply.tag {
-        Some(tag) => tag.is_in(asked, wanted(api, request))?,
+        Some(tag) => tag.is_in(asked, wanted)?,
         None => (asked.trim() == "*").then_some(Coding::Identity)?,
     };
     let mut response = HttpResponse::with_body(StatusCode::NOT_MODIFIED, BoxBody::new(()));
@@ -261,14 +294,14 @@ fn not_modified(api: &Api, request: &HttpRequest, reply: &Reply, caching: Cachin
     if reply.stale {
         headers.insert(STALE, HeaderValue::from_static("true"));
     }
-    if api.config.compression {
-        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
-    cache_control(api, headers, caching);
+    cache_control(api, headers, caching, true);
     Some(response)
 }
 
-fn cache_control(api: &Api, headers: &mut HeaderMap, caching: Caching) {
+/// Who may keep an answer, and which requests get another one.
+fn cache_control(api: &Api, headers: &mut HeaderMap, caching: Caching, has_body: bool) {
+    let is_private = caching == Caching::Revalidate && api.config.authentication;
+    api.standing.vary(Variation { coding: has_body && api.config.compression, credential: is_private }, headers);
     match caching {
         Caching::Silent => {}
         Caching::Never => {
@@ -276,9 +309,8 @@ fn cache_control(api: &Api, headers: &mut HeaderMap, caching: Caching) {
             headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
             headers.insert(EXPIRES, HeaderValue::from_static("0"));
         }
-        Caching::Revalidate if api.config.authentication => {
+        Caching::Revalidate if is_private => {
             headers.insert(CACHE_CONTROL, api.standing.revalidate_private.clone());
-            headers.append(VARY, HeaderValue::from_static("Authorization, X-API-Key"));
         }
         Caching::Revalidate => {
             headers.insert(CACHE_CONTROL, api.standing.revalidate_public.clone());

@@ -4,13 +4,12 @@
 //! that an environment that was deleted and made again never answers with an old tag. Lists and maps carry the environment's revision, a single
 //! record its own, which is what `If-Match` takes.
 
-use std::fmt::Write as _;
-
 use actix_web::http::header::HeaderValue;
 use togglebox_core::Revision;
 use uuid::Uuid;
 
 use crate::coding::Coding;
+use crate::short_text::ShortText;
 
 /// The state that a tag names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +27,31 @@ impl EntityTag {
     /// The tag of the representation with the given content coding (empty for none): byte for byte another body, so another strong
     /// tag.
     pub(crate) fn value(self, coding: &str) -> HeaderValue {
-        let mut text = String::with_capacity(48);
-        write!(text, "\"{:016x}.{}", self.container, self.revision).expect("writing to a String cannot fail");
+        self.text(coding).header()
+    }
+
+    /// Sixteen hexadecimal digits, twenty decimal ones, a coding and some punctuation.
+    fn text(self, coding: &str) -> ShortText<64> {
+        let mut text = ShortText::new();
+        text.push(b"\"");
+        text.push_hexadecimal(self.container);
+        text.push(b".");
+        text.push_number(self.revision.get());
         if !coding.is_empty() {
-            text.push('-');
-            text.push_str(coding);
+            text.push(b"-");
+            text.push(coding.as_bytes());
         }
-        text.push('"');
-        HeaderValue::try_from(text).expect("hexadecimal digits, digits and letters are header text")
+        text.push(b"\"");
+        text
     }
 
     /// Whether an `If-None-Match` names this state, and in which coding: in `wanted` if it names several, for that is the body that
     /// the client would get.
     pub(crate) fn is_in(self, if_none_match: &str, wanted: Coding) -> Option<Coding> {
+        // Most clients ask with the one tag that they were given.
+        if self.text(wanted.token()).as_bytes() == if_none_match.as_bytes() {
+            return Some(wanted);
+        }
         if if_none_match.trim() == "*" {
             return Some(Coding::Identity);
         }

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 
 use crate::config::{ApiConfig, Origins};
@@ -34,6 +34,15 @@ const SECURITY: [(&str, &str); 12] = [
     ("x-xss-protection", "1; mode=block"),
 ];
 
+/// What in a request an answer depends on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Variation {
+    /// The codings that the client takes.
+    pub(crate) coding: bool,
+    /// Who is calling.
+    pub(crate) credential: bool,
+}
+
 /// The headers that do not depend on the request, made once.
 #[derive(Debug)]
 pub(crate) struct StandingHeaders {
@@ -50,10 +59,12 @@ impl StandingHeaders {
         // Without the edge's help a server still says these two.
         let always = ["x-content-type-options", "x-frame-options", "x-xss-protection", "strict-transport-security"];
         let security = SECURITY.into_iter().filter(|(name, _)| config.security_headers || always.contains(name)).map(fixed);
-        let age = |scope: &str, shared: bool| {
-            let text = if config.browser_max_age_s == 0 && config.shared_max_age_s == 0 {
-                format!("{scope}, no-cache, stale-if-error=86400")
-            } else if shared {
+        let age = |unset: &'static str, scope: &str, shared: bool| {
+            if config.browser_max_age_s == 0 && config.shared_max_age_s == 0 {
+                // Copying what is static is free, while cores that share a made text must count who uses it.
+                return HeaderValue::from_static(unset);
+            }
+            let text = if shared {
                 format!("{scope}, max-age={}, s-maxage={}", config.browser_max_age_s, config.shared_max_age_s)
             } else {
                 format!("{scope}, max-age={}", config.browser_max_age_s)
@@ -63,8 +74,8 @@ impl StandingHeaders {
         Self {
             security: security.collect(),
             origins: config.origins.clone(),
-            revalidate_public: age("public", true),
-            revalidate_private: age("private", false),
+            revalidate_public: age("public, no-cache, stale-if-error=86400", "public", true),
+            revalidate_private: age("private, no-cache, stale-if-error=86400", "private", false),
         }
     }
 
@@ -75,8 +86,8 @@ impl StandingHeaders {
         }
     }
 
-    /// Adds what lets web pages read the answer. Says whether the answer depends on the origin that asked.
-    pub(crate) fn share(&self, request: &HeaderMap, headers: &mut HeaderMap) -> bool {
+    /// Adds what lets web pages read the answer.
+    pub(crate) fn share(&self, request: &HeaderMap, headers: &mut HeaderMap) {
         match &self.origins {
             Origins::Any => {
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -94,7 +105,21 @@ impl StandingHeaders {
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("X-Request-ID, ETag, Retry-After, X-ToggleBox-Stale"),
         );
-        matches!(self.origins, Origins::Only(_))
+    }
+
+    /// Says what else in a request the answer depends on, besides the origin where origins are listed.
+    pub(crate) fn vary(&self, variation: Variation, headers: &mut HeaderMap) {
+        let names = match (variation.coding, variation.credential, matches!(self.origins, Origins::Only(_))) {
+            (false, false, false) => return,
+            (false, false, true) => "Origin",
+            (false, true, false) => "Authorization, X-API-Key",
+            (false, true, true) => "Authorization, X-API-Key, Origin",
+            (true, false, false) => "Accept-Encoding",
+            (true, false, true) => "Accept-Encoding, Origin",
+            (true, true, false) => "Accept-Encoding, Authorization, X-API-Key",
+            (true, true, true) => "Accept-Encoding, Authorization, X-API-Key, Origin",
+        };
+        headers.insert(VARY, HeaderValue::from_static(names));
     }
 
     /// Adds what a preflight asks for.

@@ -22,6 +22,7 @@ mod router;
 mod routes;
 mod schema;
 mod serving;
+mod short_text;
 mod view;
 
 pub use api::{Api, ApiPorts, ApiServices};

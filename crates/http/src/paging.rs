@@ -102,7 +102,7 @@ impl Window {
     pub(crate) const MAX_LIMIT: usize = 100;
 
     /// `limit` clamped to 1..=100 (20 when absent or not a number), `offset` at least 0.
-    pub(crate) fn read(query: &Query) -> Self {
+    pub(crate) fn read(query: &Query<'_>) -> Self {
         let number = |name: &str| query.get(name).and_then(leading_integer);
         let limit = number("limit").map_or(Self::DEFAULT_LIMIT, |n| n.clamp(1, Self::MAX_LIMIT));
         Self { limit, offset: number("offset").unwrap_or(0) }
@@ -172,7 +172,12 @@ impl CursorMeta {
 impl List<'_> {
     /// The part of `items` (in key order) that a list of platforms, environments or parameters answers with: everything without a
     /// paging parameter, a page by token when `nextToken` is there (even empty), else a page by number or offset.
-    pub(crate) fn places<'i, T>(self, items: &'i [T], key: impl Fn(&T) -> &str, query: &Query) -> Result<(&'i [T], PlaceMeta)> {
+    pub(crate) fn places<'i, T>(
+        self,
+        items: &'i [T],
+        key: impl Fn(&T) -> &str,
+        query: &Query<'_>,
+    ) -> Result<(&'i [T], PlaceMeta)> {
         let total = items.len();
         if let Some(token) = query.get("nextToken") {
             let limit = if query.has("limit") || !query.has("perPage") { Window::read(query).limit } else { per_page(query) };
@@ -207,7 +212,12 @@ impl List<'_> {
     }
 
     /// The part of `items` (in key order) that a list of flags or experiments answers with: everything without a paging parameter.
-    pub(crate) fn entries<'i, T>(self, items: &'i [T], key: impl Fn(&T) -> &str, query: &Query) -> Result<(&'i [T], CursorMeta)> {
+    pub(crate) fn entries<'i, T>(
+        self,
+        items: &'i [T],
+        key: impl Fn(&T) -> &str,
+        query: &Query<'_>,
+    ) -> Result<(&'i [T], CursorMeta)> {
         if !self.is_paged(query) {
             return Ok((items, CursorMeta::of(None)));
         }
@@ -219,7 +229,7 @@ impl List<'_> {
 
     /// Whether a page of flags or experiments is asked for, rather than all of them. An empty token does not count.
     #[expect(clippy::unused_self, reason = "reads as a question about the list")]
-    pub(crate) fn is_paged(self, query: &Query) -> bool {
+    pub(crate) fn is_paged(self, query: &Query<'_>) -> bool {
         ["nextToken", "page", "perPage", "limit", "offset"].iter().any(|name| query.has(name))
     }
 
@@ -244,7 +254,7 @@ impl List<'_> {
     }
 }
 
-fn per_page(query: &Query) -> usize {
+fn per_page(query: &Query<'_>) -> usize {
     query.get("perPage").and_then(leading_integer).map_or(Window::DEFAULT_LIMIT, |n| n.clamp(1, Window::MAX_LIMIT))
 }
 
@@ -254,7 +264,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn query(text: &str) -> Query {
+    fn query(text: &str) -> Query<'_> {
         Query::parse(text).unwrap()
     }
 
@@ -311,8 +321,8 @@ mod tests {
             let items: Vec<String> = (0..count).map(|n| format!("{n:03}")).collect();
             let (mut seen, mut token) = (Vec::new(), String::new());
             loop {
-                let query = query(&format!("limit={limit}&nextToken={token}"));
-                let (page, meta) = list(&tokens, "l").entries(&items, |s| s, &query).unwrap();
+                let asked = format!("limit={limit}&nextToken={token}");
+                let (page, meta) = list(&tokens, "l").entries(&items, |s| s, &query(&asked)).unwrap();
                 seen.extend(page.iter().cloned());
                 match meta.next_cursor {
                     Some(next) => token = next,

@@ -8,18 +8,18 @@ use serde_json::Value;
 use crate::body::fields;
 use crate::error::{ApiError, Code, Result};
 
-/// The parameters of a query string, decoded, in order.
+/// The parameters of a query string, decoded, in order. What needs no decoding is borrowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Query {
-    pairs: Vec<(String, String)>,
+pub(crate) struct Query<'q> {
+    pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
 }
 
-impl Query {
+impl<'q> Query<'q> {
     /// Reads a raw query string.
     ///
     /// # Errors
     /// `InvalidUrl` when an escape is broken or does not decode to UTF-8.
-    pub(crate) fn parse(raw: &str) -> Result<Self> {
+    pub(crate) fn parse(raw: &'q str) -> Result<Self> {
         let pairs = raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decode_plus(name)?, decode_plus(value)?))
@@ -27,9 +27,15 @@ impl Query {
         Ok(Self { pairs: pairs.collect::<Result<_>>()? })
     }
 
+    /// The same, kept.
+    pub(crate) fn into_owned(self) -> Query<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Query { pairs: self.pairs.into_iter().map(|(name, value)| (owned(name), owned(value))).collect() }
+    }
+
     /// The first value of `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     /// Whether `name` is there with a value.
@@ -42,7 +48,7 @@ impl Query {
         let mut singles = [None; N];
         for (name, value) in &self.pairs {
             if let Some(index) = names.iter().position(|known| known == name)
-                && singles[index].replace(value.as_str()).is_some()
+                && singles[index].replace(&**value).is_some()
             {
                 return None;
             }
@@ -52,12 +58,15 @@ impl Query {
 
     /// The parameters as a document.
     pub(crate) fn document(&self) -> Value {
-        fields(self.pairs.iter().map(|(name, value)| (name, value.as_str())))
+        fields(self.pairs.iter().map(|(name, value)| (name, &**value)))
     }
 }
 
-fn decode_plus(raw: &str) -> Result<String> {
-    if raw.contains('+') { decode(&raw.replace('+', " ")).map(Cow::into_owned) } else { decode(raw).map(Cow::into_owned) }
+fn decode_plus(raw: &str) -> Result<Cow<'_, str>> {
+    if !raw.contains('+') {
+        return decode(raw);
+    }
+    decode(&raw.replace('+', " ")).map(|decoded| Cow::Owned(decoded.into_owned()))
 }
 
 /// Decodes a percent-encoded part of a URL.

@@ -121,7 +121,10 @@ pub(crate) fn envelope(
         timestamp: Timestamp,
     }
     let envelope = Envelope { success: true, data, message, meta, timestamp };
-    serde_json::to_vec(&envelope).expect("views hold nothing that JSON cannot say")
+    // Most answers fit; without a size they would grow in steps.
+    let mut body = Vec::with_capacity(512);
+    serde_json::to_writer(&mut body, &envelope).expect("views hold nothing that JSON cannot say");
+    body
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Ids of requests.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use togglebox_core::Timestamp;
 
 use crate::headers::REQUEST_ID;
+use crate::short_text::ShortText;
 
 /// Longer ids of clients are not taken over.
 const MAX_LENGTH: usize = 128;
@@ -33,13 +33,14 @@ fn made(now: Timestamp) -> HeaderValue {
         next.set(n.wrapping_add(0x9E37_79B9_7F4A_7C15));
         n ^ (n >> 29)
     });
-    let mut text = String::with_capacity(32);
-    write!(text, "{}-", now.as_ms()).expect("writing to a String cannot fail");
+    let mut text = ShortText::<32>::new();
+    text.push_number(now.as_ms().unsigned_abs());
+    text.push(b"-");
     for _ in 0..9 {
-        text.push(char::from(DIGITS[usize::try_from(n % 36).unwrap_or(0)]));
+        text.push(&[DIGITS[usize::try_from(n % 36).unwrap_or(0)]]);
         n /= 36;
     }
-    HeaderValue::try_from(text).expect("digits, letters and a hyphen are header text")
+    text.header()
 }
 
 #[cfg(test)]

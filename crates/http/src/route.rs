@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::body;
-use crate::call::{Call, ReadEnvironment};
+use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::Result;
 use crate::reply::{Caching, Reply};
 
@@ -24,7 +24,7 @@ pub(crate) enum Handler {
     Waits(fn(Call) -> Answer),
     /// From the environment that the path's first two parameters name (`None`: there is no such one) and nothing else. As it waits
     /// for nothing, neither does its caller while the environment is in memory: that is the hot path.
-    Reads(fn(&Call, Option<&ReadEnvironment>) -> Result<Reply>),
+    Reads(fn(&Read<'_>, Option<ReadEnvironment<'_>>) -> Result<Reply>),
 }
 
 /// Turns an `async fn(Call) -> Result<Reply>` into a [`Handler`].

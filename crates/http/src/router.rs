@@ -5,12 +5,13 @@
 //! it leads nowhere the parameter is tried. That is how the original's router behaves.
 
 use actix_web::http::Method;
+use smallvec::SmallVec;
 
 /// Index of a route in the table that the tree was built from.
 pub(crate) type RouteIndex = usize;
 
 /// The raw (still percent-encoded) values of a path's parameters, in order.
-pub(crate) type RawParams<'p> = Vec<&'p str>;
+pub(crate) type RawParams<'p> = SmallVec<[&'p str; 5]>;
 
 #[derive(Debug, Default)]
 struct Node {
@@ -48,7 +49,7 @@ impl Router {
     pub(crate) fn find<'p>(&self, method: &Method, path: &'p str) -> Option<(RouteIndex, RawParams<'p>)> {
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
-        let mut params = Vec::new();
+        let mut params = RawParams::new();
         let index = self.root.descend(method, Some(path), &mut params)?;
         Some((index, params))
     }
@@ -102,7 +103,7 @@ mod tests {
     }
 
     fn find(path: &str) -> Option<(RouteIndex, Vec<&str>)> {
-        router().find(&Method::GET, path)
+        router().find(&Method::GET, path).map(|(index, params)| (index, params.to_vec()))
     }
 
     #[test]
@@ -110,7 +111,8 @@ mod tests {
         assert_eq!(find("/p/web/configs/list"), Some((3, vec!["web"])));
         assert_eq!(find("/p/web/configs/title"), Some((4, vec!["web", "title"])));
         assert_eq!(find("/p/web/configs/list/versions"), Some((5, vec!["web", "list"])));
-        assert_eq!(router().find(&Method::DELETE, "/users/me"), Some((7, vec!["me"])));
+        let (index, params) = router().find(&Method::DELETE, "/users/me").unwrap();
+        assert_eq!((index, params.as_slice()), (7, &["me"][..]));
     }
 
     #[test]

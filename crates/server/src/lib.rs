@@ -1,16 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
+mod exposure;
 mod mail;
 mod node;
+mod retention;
 mod secrets;
 mod serve;
 pub mod settings;
+mod stores;
 pub mod telemetry;
 
 pub use node::{ManagingServices, Node};
 pub use serve::{Server, stop_signal};
-pub use settings::{Problems, Settings};
+pub use settings::{Environment, Problems, Settings};
 
 /// To be called first by every binary, before anything speaks TLS: there must be one provider of cryptography, and it is this one.
 pub fn install_crypto() {

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::SecretString;
-use togglebox_auth::store::UserStore;
 use togglebox_auth::{
     AccountPorts, AccountSettings, Accounts, AttemptPolicy, Authenticator, AuthenticatorPorts, AuthenticatorSettings,
     CachePolicy, Mailer, PasswordHasher, Pepper, ResetLink, ResetPolicy, SessionPolicy, SignedKeys, TokenKeys,
 };
-use togglebox_core::{ChangeBus, Clock, Entropy, LocalBus, OsEntropy, SystemClock, TenantId};
+use togglebox_core::{Clock, Entropy, OsEntropy, SystemClock, TenantId};
 use togglebox_http::{Api, ApiPorts, ApiServices, PageTokens};
-use togglebox_storage::{Sqlite, SqliteOptions};
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use crate::mail::SmtpMailer;
-use crate::secrets;
 use crate::settings::Settings;
+use crate::stores::Stores;
+use crate::{exposure, retention, secrets};
 
 /// The most API keys of one user.
 const KEYS_PER_USER: usize = 100;
@@ -44,9 +43,10 @@ pub struct Node {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) flusher: Arc<Flusher>,
-    pub(crate) users: Arc<dyn UserStore>,
     pub(crate) journal: Journal,
-    pub(crate) store: Sqlite,
+    pub(crate) stores: Stores,
+    clock: Arc<dyn Clock>,
+    audit_retention: Option<Duration>,
 }
 
 impl Node {
@@ -57,11 +57,9 @@ impl Node {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
         let secret = signing_secret(settings, &*entropy)?;
-        let store = open_store(settings).await?;
-        // A handle is cheap, and every port wants one.
-        let port = || Arc::new(store.clone());
+        let stores = Stores::open(&settings.database, &settings.bus).await?;
+        let bus = Arc::clone(&stores.bus);
 
         let keys = TokenKeys::new(&secret, settings.tokens.previous.as_slice(), settings.tokens.parties.clone());
         let tokens = Arc::new(keys.context("JWT_SECRET cannot be used")?);
@@ -74,9 +72,9 @@ impl Node {
 
         let authenticator = Arc::new(Authenticator::new(
             AuthenticatorPorts {
-                users: port(),
-                keys: port(),
-                sessions: port(),
+                users: Arc::clone(&stores.users),
+                keys: Arc::clone(&stores.keys),
+                sessions: Arc::clone(&stores.sessions),
                 bus: Arc::clone(&bus),
                 clock: Arc::clone(&clock),
             },
@@ -98,11 +96,11 @@ impl Node {
         let hasher = PasswordHasher::new(cores, Arc::clone(&entropy)).context("passwords cannot be hashed")?;
         let accounts = Arc::new(Accounts::new(
             AccountPorts {
-                users: port(),
-                keys: port(),
-                sessions: port(),
-                resets: port(),
-                attempts: port(),
+                users: Arc::clone(&stores.users),
+                keys: Arc::clone(&stores.keys),
+                sessions: Arc::clone(&stores.sessions),
+                resets: Arc::clone(&stores.resets),
+                attempts: Arc::clone(&stores.attempts),
                 bus: Arc::clone(&bus),
                 mailer: mailer.map(|mailer| Arc::new(mailer) as Arc<dyn Mailer>),
                 clock: Arc::clone(&clock),
@@ -121,21 +119,22 @@ impl Node {
         ));
 
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
-        let flusher = Flusher::new(Arc::clone(&recorder), port(), Arc::clone(&clock), Arc::clone(&entropy));
+        let flusher =
+            Flusher::new(Arc::clone(&recorder), Arc::clone(&stores.statistics), Arc::clone(&clock), Arc::clone(&entropy));
         let flusher = Arc::new(flusher);
         let journal = Journal::new(Arc::clone(&clock), Arc::clone(&entropy), Arc::clone(&bus));
         let api = Api::new(
             settings.api.clone(),
             ApiPorts {
-                directories: port(),
-                environments: port(),
-                parameters: port(),
-                flags: port(),
-                experiments: port(),
-                statistics: port(),
-                audit: port(),
+                directories: Arc::clone(&stores.directories),
+                environments: Arc::clone(&stores.environments),
+                parameters: Arc::clone(&stores.parameters),
+                flags: Arc::clone(&stores.flags),
+                experiments: Arc::clone(&stores.experiments),
+                statistics: Arc::clone(&stores.statistics),
+                audit: Arc::clone(&stores.audit),
                 changes: bus,
-                clock,
+                clock: Arc::clone(&clock),
                 entropy,
             },
             ApiServices {
@@ -146,7 +145,7 @@ impl Node {
                 page_tokens: PageTokens::derived(&secret),
             },
         );
-        Ok(Self { api, accounts, authenticator, flusher, users: port(), journal, store })
+        Ok(Self { api, accounts, authenticator, flusher, journal, stores, clock, audit_retention: settings.audit_retention })
     }
 
     /// The API, to be mounted in an actix app.
@@ -156,18 +155,18 @@ impl Node {
 
     /// What changes the store past the API, with the same checks, audit records and notices.
     pub fn services(&self) -> ManagingServices {
-        let port = || Arc::new(self.store.clone());
+        let stores = &self.stores;
         ManagingServices {
-            directories: Directories::new(port(), self.journal.clone()),
-            parameters: Parameters::new(port(), self.journal.clone()),
-            flags: Flags::new(port(), self.journal.clone()),
-            experiments: Experiments::new(port(), self.journal.clone()),
+            directories: Directories::new(Arc::clone(&stores.directories), self.journal.clone()),
+            parameters: Parameters::new(Arc::clone(&stores.parameters), self.journal.clone()),
+            flags: Flags::new(Arc::clone(&stores.flags), self.journal.clone()),
+            experiments: Experiments::new(Arc::clone(&stores.experiments), self.journal.clone()),
         }
     }
 
     /// Asks the store what other processes changed: accounts and environments.
     pub(crate) async fn poll(&self) {
-        let revision = self.users.revision(TenantId::DEFAULT).await;
+        let revision = self.stores.users.revision(TenantId::DEFAULT).await;
         let accounts = revision.map(|revision| self.authenticator.observe(TenantId::DEFAULT, revision));
         // Asked even if the accounts could not be: reads say so when the store does not answer this.
         let environments = self.api.memory().poll().await;
@@ -194,7 +193,7 @@ impl Node {
         self.accounts.settle().await;
         let figures = self.flusher.flush().await.map(drop);
         let uses = self.authenticator.flush_uses().await.map(drop);
-        let closed = self.store.close().await;
+        let closed = self.stores.close().await;
         figures.context("the last figures could not be written")?;
         uses.context("the last uses of API keys could not be written")?;
         closed.context("the store could not be closed")
@@ -207,12 +206,26 @@ impl Node {
         }
     }
 
+    /// Removes audit records that are older than the settings want them kept.
+    pub(crate) async fn prune_audit(&self) {
+        let Some(kept) = self.audit_retention else { return };
+        match retention::prune(&*self.stores.audit, TenantId::DEFAULT, &*self.clock, kept).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(audit.removed = removed, "Removed {removed} audit records that were old enough"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Old audit records could not be removed");
+            }
+        }
+    }
+
     /// How often [`Self::poll`] is to be called.
     pub(crate) const POLL: Duration = Duration::from_secs(2);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.
     pub(crate) const FLUSH_USES: Duration = Duration::from_secs(30);
+    /// How often [`Self::prune_audit`] is to be called.
+    pub(crate) const PRUNE_AUDIT: Duration = Duration::from_hours(1);
 }
 
 fn signing_secret(settings: &Settings, entropy: &dyn Entropy) -> anyhow::Result<SecretString> {
@@ -220,25 +233,18 @@ fn signing_secret(settings: &Settings, entropy: &dyn Entropy) -> anyhow::Result<
     if let Some(secret) = &settings.tokens.secret {
         return Ok(secret.clone());
     }
-    let Some(path) = &settings.database.path else {
+    let Some(path) = settings.database.file() else {
         tracing::info!("JWT_SECRET is not set and the store is in memory: sessions end with this process");
         return Ok(entropy.hex::<32>().into());
     };
     let kept = secrets::keep(path, entropy)?;
-    if let Some(file) = kept.made {
-        let file = file.display();
+    let (file, own) = (kept.file.display(), secrets::own_file(path));
+    if kept.made {
         tracing::info!("JWT_SECRET is not set: made a secret and keep it in {file}, readable by its owner only");
+    } else if kept.file != own {
+        let own = own.display();
+        tracing::info!("The secret is in {file}, as earlier versions named it: move it to {own} if no other database uses it");
     }
+    exposure::warn_of("The secret in", &kept.file);
     Ok(kept.secret)
-}
-
-async fn open_store(settings: &Settings) -> anyhow::Result<Sqlite> {
-    let store = match &settings.database.path {
-        Some(path) => Sqlite::open(&SqliteOptions::new(path).with_durability(settings.database.durability)).await,
-        None => Sqlite::in_memory().await,
-    };
-    store.with_context(|| match &settings.database.path {
-        Some(path) => format!("cannot open the database {}", path.display()),
-        None => "cannot make a database in memory".to_owned(),
-    })
 }

@@ -1,7 +1,14 @@
 //! The secret that is made at the first start.
+//!
+//! The secret of the database `NAME` is kept beside it in `NAME.secret`, the whole file name included: `box.db` and `box.sqlite` in
+//! one folder are two databases with two secrets. Earlier versions left the extension out (`box.secret`). A file of that name goes on
+//! being used as it is, so that an update ends no session and voids no key, while
+//! - there is no file of the new name, and
+//! - the database was there before this start: one that is only now made has nothing that the earlier secret signed.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -9,21 +16,40 @@ use secrecy::SecretString;
 use togglebox_auth::weakness;
 use togglebox_core::{Entropy, EntropyExt as _};
 
-/// Where the secret of the database at `path` is kept: beside it.
+/// Where the secret of the database at `path` is kept, or will be: beside it.
 pub(crate) fn file_of(path: &Path) -> PathBuf {
+    let (own, earlier) = (own_file(path), earlier_file(path));
+    // In this order, and not the other way round: a process that starts at once publishes its secret before it makes the database.
+    let was_there = path.exists();
+    if !own.exists() && was_there && earlier != path && earlier.exists() { earlier } else { own }
+}
+
+/// Under which name a secret is made for the database at `path`.
+pub(crate) fn own_file(path: &Path) -> PathBuf {
+    appended(path, ".secret")
+}
+
+fn earlier_file(path: &Path) -> PathBuf {
     path.with_extension("secret")
 }
 
-/// A secret, and the file that it was just made in.
+fn appended(path: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// A secret, the file that it is in, and whether it was made just now.
 pub(crate) struct Kept {
     pub(crate) secret: SecretString,
-    pub(crate) made: Option<PathBuf>,
+    pub(crate) file: PathBuf,
+    pub(crate) made: bool,
 }
 
 /// The secret kept for the database at `path`; makes one when there is none. Two processes that start at once end up with the same.
 pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
-    let file = file_of(path);
     loop {
+        let file = file_of(path);
         match fs::read_to_string(&file) {
             Ok(text) => {
                 let text = text.trim();
@@ -33,14 +59,14 @@ pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
                         file.display()
                     );
                 }
-                return Ok(Kept { secret: text.to_owned().into(), made: None });
+                return Ok(Kept { secret: text.to_owned().into(), file, made: false });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
         }
         let secret = entropy.hex::<32>();
         match publish(&file, &secret, &entropy.hex::<8>()) {
-            Ok(()) => return Ok(Kept { secret: secret.into(), made: Some(file) }),
+            Ok(()) => return Ok(Kept { secret: secret.into(), file, made: true }),
             // Another process was faster: take its secret.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(|| format!("cannot write {}", file.display())),
@@ -50,8 +76,8 @@ pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
 
 /// Writes the whole file under another name first, so that nobody ever reads half a secret. `nonce` makes that name one that nobody else
 /// writes to: process ids repeat, between containers that share a folder above all.
-fn publish(file: &Path, secret: &str, nonce: &str) -> std::io::Result<()> {
-    let draft = file.with_extension(format!("secret.{nonce}"));
+fn publish(file: &Path, secret: &str, nonce: &str) -> io::Result<()> {
+    let draft = appended(file, &format!(".{nonce}"));
     let mut options = OpenOptions::new();
     // A new file only: one that somebody put there could be readable to them, or lead elsewhere.
     options.write(true).create_new(true);
@@ -77,16 +103,18 @@ mod tests {
     use secrecy::ExposeSecret as _;
     use togglebox_core::OsEntropy;
 
+    fn kept(database: &Path) -> (String, PathBuf, bool) {
+        let Kept { secret, file, made } = keep(database, &OsEntropy).unwrap();
+        (secret.expose_secret().to_owned(), file, made)
+    }
+
     #[test]
     fn a_secret_is_made_once_and_kept_to_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("box.db");
-        let first = keep(&database, &OsEntropy).unwrap();
-        let file = first.made.unwrap();
-        assert_eq!(file, folder.path().join("box.secret"));
-        let again = keep(&database, &OsEntropy).unwrap();
-        assert!(again.made.is_none());
-        assert_eq!(first.secret.expose_secret(), again.secret.expose_secret());
+        let (first, file, made) = kept(&database);
+        assert_eq!((&file, made), (&folder.path().join("box.db.secret"), true));
+        assert_eq!(kept(&database), (first, file.clone(), false));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -96,9 +124,40 @@ mod tests {
     }
 
     #[test]
+    fn databases_of_one_stem_have_secrets_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets: std::collections::BTreeSet<_> =
+            ["box.db", "box.sqlite", "box", "box.secret"].map(|name| kept(&folder.path().join(name)).0).into();
+        assert_eq!(secrets.len(), 4);
+    }
+
+    #[test]
+    fn a_file_under_the_earlier_name_is_used_by_a_database_that_was_there_and_by_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, earlier) = (folder.path().join("box.db"), folder.path().join("box.secret"));
+        let secret = OsEntropy.hex::<32>();
+        fs::write(&earlier, &secret).unwrap();
+        fs::write(&database, "").unwrap();
+        assert_eq!(kept(&database), (secret.clone(), earlier.clone(), false));
+        let (another, file, made) = kept(&folder.path().join("box.sqlite"));
+        assert!(made && another != secret && file.ends_with("box.sqlite.secret"));
+        fs::write(folder.path().join("box.db.secret"), OsEntropy.hex::<32>()).unwrap();
+        assert_ne!(kept(&database).0, secret, "its own name goes first");
+        assert_eq!(fs::read_to_string(&earlier).unwrap(), secret, "it is never touched");
+    }
+
+    #[test]
+    fn a_database_is_never_taken_for_its_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("box.secret");
+        fs::write(&database, OsEntropy.hex::<32>()).unwrap();
+        assert_eq!(kept(&database).1, folder.path().join("box.secret.secret"));
+    }
+
+    #[test]
     fn a_spoilt_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("box.secret"), "short").unwrap();
+        fs::write(folder.path().join("box.db.secret"), "short").unwrap();
         assert!(keep(&folder.path().join("box.db"), &OsEntropy).is_err());
     }
 
@@ -106,14 +165,20 @@ mod tests {
     fn processes_that_start_at_once_agree() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("box.db");
+        // What a database of an earlier version, now gone, has left behind. It must not be taken by those that come second.
+        fs::write(folder.path().join("box.secret"), OsEntropy.hex::<32>()).unwrap();
         let secrets: Vec<String> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| keep(&database, &OsEntropy).map(|kept| kept.secret.expose_secret().to_owned())))
-                .collect();
-            starts.into_iter().map(|start| start.join().unwrap().unwrap()).collect()
+            let start = || {
+                let secret = kept(&database).0;
+                // As the store does next.
+                fs::write(&database, "").unwrap();
+                secret
+            };
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
-        let kept = fs::read_to_string(folder.path().join("box.secret")).unwrap();
+        let kept = fs::read_to_string(folder.path().join("box.db.secret")).unwrap();
         assert!(secrets.iter().all(|secret| secret == kept.trim()), "{secrets:?}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "no draft is left");
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::exposure;
 use crate::node::Node;
 use crate::settings::Settings;
 
@@ -118,6 +119,7 @@ impl Chores {
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),
+            every(Node::PRUNE_AUDIT, node, &stop, |node| async move { node.prune_audit().await }),
         ];
         Self { stopping, tasks }
     }
@@ -159,6 +161,10 @@ where
 fn report(settings: &Settings) {
     if let Some(file) = &settings.file {
         tracing::info!("Settings come from the environment and from {}", file.display());
+        exposure::warn_of("The configuration in", file);
+    }
+    if !settings.ignored.is_empty() {
+        tracing::warn!("These settings of the original have no effect: {}", settings.ignored.join(", "));
     }
     let (headers, compression) = (settings.api.security_headers, settings.api.compression);
     let on = |on: bool| if on { "on" } else { "off" };

@@ -1,7 +1,9 @@
 //! The program as operators call it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
@@ -65,6 +67,20 @@ async fn every_problem_is_told_at_once_before_a_port_is_taken() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_no_text_is_a_problem_where_it_is_ours() {
+    let garbled = || OsString::from_vec(b"garbled\xff".to_vec());
+    let launch = Launch::new().set("LESSOPEN", garbled());
+    let told = launch.run(&["check"], "").await;
+    assert!(told.status.success(), "{}", said(&told));
+    let told = launch.set("JWT_SECRET", garbled()).set("APP_URL", garbled()).set("PORT", "x").run(&["check"], "").await;
+    assert_eq!(told.status.code(), Some(64), "{}", said(&told));
+    for problem in ["JWT_SECRET is not UTF-8 text", "APP_URL is not UTF-8 text", "PORT must be"] {
+        assert!(said(&told).contains(problem), "{problem}: {}", said(&told));
+    }
+    assert!(!said(&told).contains("garbled") && !said(&told).contains("LESSOPEN"), "{}", said(&told));
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_a_plain_failure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let told = Launch::new().set("PORT", taken.local_addr().unwrap().port().to_string()).run(&[], "").await;
@@ -77,12 +93,12 @@ async fn with_nothing_set_it_makes_its_files_where_it_stands_for_its_owner_only(
     let launch = Launch::new().unset("DATABASE_URL");
     let server = launch.start().await;
     let folder = launch.folder();
-    for name in ["togglebox.db", "togglebox.secret"] {
+    for name in ["togglebox.db", "togglebox.db.secret"] {
         assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
     }
     let log = server.log();
-    assert!(log.contains("JWT_SECRET is not set") && log.contains("togglebox.secret"), "{log}");
-    let secret = fs::read_to_string(folder.join("togglebox.secret")).unwrap();
+    assert!(log.contains("JWT_SECRET is not set") && log.contains("togglebox.db.secret"), "{log}");
+    let secret = fs::read_to_string(folder.join("togglebox.db.secret")).unwrap();
     assert!(secret.trim().len() >= 32 && !log.contains(secret.trim()));
 
     let client = Client::new(&server);
@@ -94,6 +110,23 @@ async fn with_nothing_set_it_makes_its_files_where_it_stands_for_its_owner_only(
     let server = launch.start().await;
     assert!(!server.log().contains("JWT_SECRET is not set: made"), "it was made once");
     session.at(&server).get("/api/v1/users/me").await.expect(200);
+    assert!(server.stop().await.status.success());
+
+    // As an earlier version named it, and as a careless copy leaves it.
+    fs::rename(folder.join("togglebox.db.secret"), folder.join("togglebox.secret")).unwrap();
+    fs::set_permissions(folder.join("togglebox.secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(folder.join("togglebox.toml"), "log_format = \"json\"\n").unwrap();
+    fs::set_permissions(folder.join("togglebox.toml"), fs::Permissions::from_mode(0o640)).unwrap();
+    let server = launch.start().await;
+    session.at(&server).get("/api/v1/users/me").await.expect(200);
+    assert!(!folder.join("togglebox.db.secret").exists(), "the secret is not replaced");
+    let log = server.log();
+    for warning in [
+        "togglebox.secret is open to others than its owner (mode 644)",
+        "togglebox.toml is open to others than its owner (mode 640)",
+    ] {
+        assert!(log.contains(warning), "{warning}: {log}");
+    }
 }
 
 #[tokio::test]

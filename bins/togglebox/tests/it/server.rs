@@ -1,6 +1,7 @@
 //! The real binary, as a process of its own over a real database file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
     folder: Arc<TempDir>,
-    environment: BTreeMap<String, String>,
+    environment: BTreeMap<String, OsString>,
 }
 
 impl Launch {
@@ -41,11 +42,11 @@ impl Launch {
             ("SQLITE_DURABILITY", "process-end".to_owned()),
             ("WORKERS", "2".to_owned()),
         ];
-        Self { folder, environment: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+        Self { folder, environment: settings.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect() }
     }
 
     /// With `name` set to `value`.
-    pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.insert(name.to_owned(), value.into());
         self
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use reqwest::Method;
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -10,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::client::{Client, INTERNAL, PUBLIC, Reply, config, experiment, flag, make_environment, start_with_admin};
-use crate::server::{Launch, Server, eventually};
+use crate::server::{Launch, PATIENCE, Server, eventually};
 
 async fn furnished() -> (Server, Client) {
     let (server, admin) = start_with_admin(Launch::new()).await;
@@ -176,7 +177,7 @@ async fn reads_go_on_while_nobody_can_write() {
     let before = anonymous.get(&format!("{PUBLIC}/flags")).await.data(200);
 
     let lock = WriteLock::take(server.launch()).await;
-    let writer = admin.clone();
+    let (writer, began) = (admin.clone(), Instant::now());
     let blocked =
         tokio::spawn(async move { writer.patch(&format!("{INTERNAL}/configs/title"), json!({ "defaultValue": "after" })).await });
     let event =
@@ -190,6 +191,7 @@ async fn reads_go_on_while_nobody_can_write() {
     }
     assert!(!blocked.is_finished(), "reads do not wait for the write");
     let refused = blocked.await.unwrap();
+    assert!(began.elapsed() < PATIENCE / 3, "five seconds is what it may take, but it took {:?}", began.elapsed());
     assert_eq!(refused.code(503), "SERVICE_UNAVAILABLE");
     assert!(refused.header("retry-after").is_some());
     assert_eq!(anonymous.get("/ready").await.expect(200).json()["success"], true);

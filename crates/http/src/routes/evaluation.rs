@@ -5,18 +5,20 @@
 use serde::Serialize;
 use serde_json::Value;
 use togglebox_auth::Permission;
+use togglebox_toggles::evaluation::Attribute;
 use togglebox_toggles::input::EvaluationContext;
-use togglebox_toggles::statistics::{Event, EventKind};
+use togglebox_toggles::statistics::Occurrence;
 use togglebox_toggles::store::Subject;
-use togglebox_toggles::{Assignment, FlagValue, NotAssigned, Scope, Side};
+use togglebox_toggles::{Assignment, Context, FlagValue, NotAssigned, Scope, Side};
 use utoipa::ToSchema;
 
-use crate::call::{Call, ReadEnvironment};
+use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::route::{Access, Handler, Parameter, Route, handler};
 use crate::schema::ContextBody;
+use crate::serving::Fresh;
 use crate::view::flag_value;
 
 const QUERY: &[Parameter] = &[
@@ -136,38 +138,42 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-fn evaluate_query(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
-    evaluate(call, &user(&call.query)?, environment)
+fn evaluate_query(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
+    for_user(call.query, |user| evaluate(call, user, environment))
 }
 
 async fn evaluate_body(call: Call) -> Result<Reply> {
     let context = EvaluationContext::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    evaluate(&call, &context, call.environment().await?.as_ref())
+    let environment = call.environment().await?;
+    evaluate(&call.read(), context.context(), environment.as_ref().map(Fresh::borrowed))
 }
 
-fn assign_query(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
-    assign(call, &user(&call.query)?, environment)
+fn assign_query(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
+    for_user(call.query, |user| assign(call, user, environment))
 }
 
 async fn assign_body(call: Call) -> Result<Reply> {
     let context = EvaluationContext::read(call.body()).map_err(|issues| ApiError::validation(&issues))?;
-    assign(&call, &context, call.environment().await?.as_ref())
+    let environment = call.environment().await?;
+    assign(&call.read(), context.context(), environment.as_ref().map(Fresh::borrowed))
 }
 
-fn user(query: &Query) -> Result<EvaluationContext> {
+/// Does something for the user that a query names.
+fn for_user<R>(query: &Query<'_>, act: impl FnOnce(Context<'_>) -> Result<R>) -> Result<R> {
     let texts = query.singles(["userId", "country", "language"]);
     if let Some(user) = texts.and_then(|[user_id, country, language]| EvaluationContext::of(user_id?, country, language)) {
-        return Ok(user);
+        return act(user);
     }
     // What is wrong, and the words for it, are for the reader of documents to say.
-    EvaluationContext::read(Some(&query.document())).map_err(|issues| ApiError::validation(&issues))
+    let user = EvaluationContext::read(Some(&query.document())).map_err(|issues| ApiError::validation(&issues))?;
+    act(user.context())
 }
 
-fn evaluate(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn evaluate(call: &Read<'_>, user: Context<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let missing = || ApiError::not_found("Feature flag not found");
     let environment = environment.ok_or_else(missing)?;
     let flag = environment.value.snapshot().flag(call.param(2)).ok_or_else(missing)?;
-    let outcome = flag.evaluate(&user.context());
+    let outcome = flag.evaluate(&user);
     let answer = Evaluation {
         flag_key: flag.record().key.as_str(),
         value: outcome.value,
@@ -178,22 +184,21 @@ fn evaluate(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnvi
         variant: outcome.side.as_str(),
     };
     let reply = Reply::data(call.now, &answer).stale(environment.stale);
-    let kind = || EventKind::FlagEvaluation {
-        flag: flag.record().key.clone(),
+    count(call, environment.value.scope(), || Occurrence::FlagEvaluation {
+        flag: &flag.record().key,
         side: outcome.side,
-        user: Subject::of(&user.user_id),
-        country: user.country.clone(),
-    };
-    count(call, environment.value.scope(), kind);
+        user: Subject::of(user.user_id()),
+        country: user.text(&Attribute::Country),
+    });
     Ok(reply)
 }
 
-fn assign(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn assign(call: &Read<'_>, user: Context<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let missing = || ApiError::not_found("Experiment not found");
     let environment = environment.ok_or_else(missing)?;
     let experiment = environment.value.snapshot().experiment(call.param(2)).ok_or_else(missing)?;
     let key = &experiment.record().key;
-    let assignment = match experiment.assign(&user.context(), call.now) {
+    let assignment = match experiment.assign(&user, call.now) {
         Ok(assignment) => assignment,
         Err(reason) => {
             let answer = NoAssignment {
@@ -215,15 +220,17 @@ fn assign(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnviro
         reason_code: Assignment::CODE,
     };
     let reply = Reply::data(call.now, &answer).stale(environment.stale);
-    let kind =
-        || EventKind::Exposure { experiment: key.clone(), variation: variation.key.clone(), user: Subject::of(&user.user_id) };
-    count(call, environment.value.scope(), kind);
+    count(call, environment.value.scope(), || Occurrence::Exposure {
+        experiment: key,
+        variation: &variation.key,
+        user: Subject::of(user.user_id()),
+    });
     Ok(reply)
 }
 
-fn count(call: &Call, scope: &Scope, kind: impl FnOnce() -> EventKind) {
+fn count<'a>(call: &Read<'_>, scope: &Scope, occurrence: impl FnOnce() -> Occurrence<'a>) {
     if call.query.get("track") != Some("false") {
-        call.api.recorder.record(call.tenant, scope, Event { at: call.now, kind: kind() }, call.now);
+        call.api.recorder.count(call.tenant, scope, occurrence(), call.now);
     }
 }
 
@@ -238,9 +245,9 @@ mod tests {
             raw in "((userId|country|language|track)(=(|a|CH|de|fra|%F0%9F%98%80|%C3%A9+))?&?){0,5}",
         ) {
             let query = Query::parse(&raw).unwrap();
-            let expected = EvaluationContext::read(Some(&query.document()));
-            match (user(&query), expected) {
-                (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
+            let read = for_user(&query, |user| Ok(format!("{user:?}")));
+            match (read, EvaluationContext::read(Some(&query.document()))) {
+                (Ok(read), Ok(expected)) => prop_assert_eq!(read, format!("{:?}", expected.context())),
                 (Err(error), Err(issues)) => {
                     let expected = ApiError::validation(&issues);
                     prop_assert_eq!(error.body("", ""), expected.body("", ""));

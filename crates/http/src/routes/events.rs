@@ -90,7 +90,7 @@ async fn ingest(call: Call) -> Result<Reply> {
             let (scope, snapshot) = (environment.value.scope(), environment.value.snapshot());
             for accepted in batch.accepted {
                 if exists(snapshot, &accepted.event.kind) {
-                    call.api.recorder.record(call.tenant, scope, accepted.event, call.now);
+                    call.api.recorder.record(call.tenant, scope, &accepted.event, call.now);
                 } else {
                     answer.dropped += 1;
                 }

@@ -6,7 +6,7 @@ use togglebox_toggles::input::{CompleteExperiment, ExperimentPatch, NewExperimen
 use togglebox_toggles::manage::{Error, Step};
 use togglebox_toggles::{CompiledExperiment, ExperimentKey, Scope};
 
-use crate::call::{Call, ReadEnvironment};
+use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::paging::{CursorMeta, List};
@@ -149,28 +149,28 @@ fn step(route: Route, about: &'static str) -> Route {
     route.about(about).one::<ExperimentView<'_>>().errors(&[400, 404, 409])
 }
 
-fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let status = call.query.get("status").filter(|status| !status.is_empty());
     let name = environment.map_or_else(String::new, |environment| {
         format!("experiments:{}?{}", environment.value.scope(), status.unwrap_or_default())
     });
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
     let Some(environment) = environment else {
-        let (_, meta) = list.entries(&[""; 0], |key| key, &call.query)?;
+        let (_, meta) = list.entries(&[""; 0], |key| key, call.query)?;
         return Ok(Reply::list(call.now, &[(); 0], &meta));
     };
-    let served = &environment.value;
-    if status.is_none() && !list.is_paged(&call.query) {
+    let served = environment.value;
+    if status.is_none() && !list.is_paged(call.query) {
         return Ok(Reply::rendered(served.experiments()).tagged(served.tag()).stale(environment.stale));
     }
     let wanted = |experiment: &&CompiledExperiment| status.is_none_or(|status| experiment.record().status.as_str() == status);
     let experiments: Vec<&CompiledExperiment> = served.snapshot().experiments().filter(wanted).collect();
-    let (page, meta) = list.entries(&experiments, |experiment| experiment.record().key.as_str(), &call.query)?;
+    let (page, meta) = list.entries(&experiments, |experiment| experiment.record().key.as_str(), call.query)?;
     let page: Vec<_> = page.iter().map(|experiment| ExperimentView::new(served.scope(), experiment.record())).collect();
     Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
 }
 
-fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let missing = || ApiError::not_found("Experiment not found");
     let environment = environment.ok_or_else(missing)?;
     let experiment = environment.value.snapshot().experiment(call.param(2)).ok_or_else(missing)?.record();

@@ -5,7 +5,7 @@ use togglebox_core::{Revision, Written};
 use togglebox_toggles::input::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
 use togglebox_toggles::{CompiledFlag, Flag, FlagKey, Scope};
 
-use crate::call::{Call, ReadEnvironment};
+use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::paging::{CursorMeta, List};
@@ -116,24 +116,24 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let name = environment.map_or_else(String::new, |environment| format!("flags:{}", environment.value.scope()));
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
     let Some(environment) = environment else {
-        let (_, meta) = list.entries(&[""; 0], |key| key, &call.query)?;
+        let (_, meta) = list.entries(&[""; 0], |key| key, call.query)?;
         return Ok(Reply::list(call.now, &[(); 0], &meta));
     };
-    let served = &environment.value;
-    if !list.is_paged(&call.query) {
+    let served = environment.value;
+    if !list.is_paged(call.query) {
         return Ok(Reply::rendered(served.flags()).tagged(served.tag()).stale(environment.stale));
     }
     let flags: Vec<&CompiledFlag> = served.snapshot().flags().collect();
-    let (page, meta) = list.entries(&flags, |flag| flag.record().key.as_str(), &call.query)?;
+    let (page, meta) = list.entries(&flags, |flag| flag.record().key.as_str(), call.query)?;
     let page: Vec<_> = page.iter().map(|flag| FlagView::new(served.scope(), flag.record())).collect();
     Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
 }
 
-fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let missing = || ApiError::not_found("Feature flag not found");
     let environment = environment.ok_or_else(missing)?;
     let flag = environment.value.snapshot().flag(call.param(2)).ok_or_else(missing)?.record();

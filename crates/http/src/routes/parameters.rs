@@ -5,7 +5,7 @@ use togglebox_toggles::input::{NewParameter, ParameterPatch, RollbackTarget};
 use togglebox_toggles::manage::{Error, Resource};
 use togglebox_toggles::{ParameterKey, Scope};
 
-use crate::call::{Call, ReadEnvironment};
+use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::paging::{List, PlaceMeta};
@@ -144,20 +144,20 @@ fn writes() -> Vec<Route> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every handler")]
-fn values(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn values(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let Some(environment) = environment else {
         return Ok(Reply::data(call.now, &serde_json::Map::new()));
     };
     Ok(Reply::rendered(environment.value.values()).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let (parameters, name) = match environment {
         Some(environment) => (environment.value.snapshot().parameters(), format!("configs:{}", environment.value.scope())),
         None => (&[][..], String::new()),
     };
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
-    let (page, meta) = list.places(parameters, |parameter| parameter.key().as_str(), &call.query)?;
+    let (page, meta) = list.places(parameters, |parameter| parameter.key().as_str(), call.query)?;
     let Some(environment) = environment else { return Ok(Reply::list(call.now, &[(); 0], &meta)) };
     let scope = environment.value.scope();
     let page: Vec<_> = page.iter().map(|parameter| ParameterView::new(scope, &parameter.active)).collect();
@@ -165,13 +165,13 @@ fn list(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every handler")]
-fn count(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn count(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let Some(environment) = environment else { return Ok(Reply::data(call.now, &Count { count: 0 })) };
     let count = Count { count: environment.value.snapshot().parameters().len() };
     Ok(Reply::data(call.now, &count).tagged(environment.value.tag()).stale(environment.stale))
 }
 
-fn get(call: &Call, environment: Option<&ReadEnvironment>) -> Result<Reply> {
+fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let environment = environment.ok_or_else(not_found)?;
     let parameter = environment.value.snapshot().parameter(call.param(2)).ok_or_else(not_found)?;
     let view = ParameterView::new(environment.value.scope(), &parameter.active);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use togglebox_auth::Permission;
 use togglebox_toggles::input::Conversion;
-use togglebox_toggles::statistics::{Event, EventKind, srm};
+use togglebox_toggles::statistics::{Occurrence, srm};
 use togglebox_toggles::store::Subject;
 use togglebox_toggles::{ExperimentKey, FlagKey, ParameterKey, Scope};
 use utoipa::ToSchema;
@@ -145,7 +145,7 @@ async fn by_day(call: Call) -> Result<Reply> {
 }
 
 /// 30 for nothing, zero and what is no number; else 1 to 365.
-fn days(query: &Query) -> u32 {
+fn days(query: &Query<'_>) -> u32 {
     let text = query.get("days").unwrap_or("").trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     match text[..end].parse::<u32>() {
@@ -198,14 +198,14 @@ async fn convert(call: Call) -> Result<Reply> {
         let message = format!("Invalid metricId: {}. Valid IDs: {}", conversion.metric_id, valid.join(", "));
         return Err(ApiError::new(Code::InvalidMetricId, message));
     }
-    let kind = EventKind::Conversion {
-        experiment: experiment.key.clone(),
-        metric: conversion.metric_id,
-        variation: variation.key.clone(),
+    let occurrence = Occurrence::Conversion {
+        experiment: &experiment.key,
+        metric: &conversion.metric_id,
+        variation: &variation.key,
         user: Subject::of(&conversion.user_id),
         value: conversion.value,
     };
-    call.api.recorder.record(call.tenant, environment.value.scope(), Event { at: call.now, kind }, call.now);
+    call.api.recorder.count(call.tenant, environment.value.scope(), occurrence, call.now);
     Ok(Reply::data(call.now, &Recorded { recorded: true }))
 }
 

@@ -1,8 +1,8 @@
 //! The directory of a tenant, in memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt as _};
 use togglebox_core::{Revision, TenantId};
 use togglebox_toggles::{Directory, Environment, Platform, Scope};
 use uuid::Uuid;

@@ -37,11 +37,18 @@ pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
 
 /// A value from memory.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fresh<T> {
     pub(crate) value: T,
     /// Whether the node knows of a newer revision but could not get it, or cannot ask whether there is one.
     pub(crate) stale: bool,
+}
+
+impl<T> Fresh<Arc<T>> {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> Fresh<&T> {
+        Fresh { value: &self.value, stale: self.stale }
+    }
 }
 
 /// The memory of one tenant.
@@ -66,24 +73,27 @@ impl Memory {
         Arc::new(Self { directories, environments, tenants: papaya::HashMap::new() })
     }
 
-    /// An environment, if that can be said without waiting; `None` in it when there is no such environment.
-    pub(crate) fn at_hand(
+    /// Looks at an environment, if that can be done without waiting; at `None` when there is no such environment.
+    ///
+    /// The look takes no share in anything: a count of shares that every core raises and lowers would be the slowest part of it.
+    pub(crate) fn look<R>(
         &self,
         tenant: TenantId,
         platform: &str,
         environment: &str,
-    ) -> Poll<Option<Fresh<Arc<ServedEnvironment>>>> {
+        look: impl FnOnce(Option<Fresh<&ServedEnvironment>>) -> R,
+    ) -> Poll<R> {
         let tenants = self.tenants.pin();
         let Some(memory) = tenants.get(&tenant) else { return Poll::Pending };
         let stale = memory.unheard.load(Ordering::Relaxed);
-        let found = memory.directory.with_fresh(|directory| {
-            let Some(slot) = directory.slot(platform, environment) else { return Poll::Ready(None) };
-            match slot.held.fresh().filter(|served| !served.is_gone()) {
-                Some(value) => Poll::Ready(Some(Fresh { value, stale })),
-                None => Poll::Pending,
-            }
+        let looked = memory.directory.with_fresh(|directory| {
+            let Some(slot) = directory.slot(platform, environment) else { return Poll::Ready(look(None)) };
+            let served = slot.held.with_fresh(|served| {
+                if served.is_gone() { Poll::Pending } else { Poll::Ready(look(Some(Fresh { value: served, stale }))) }
+            });
+            served.unwrap_or(Poll::Pending)
         });
-        found.unwrap_or(Poll::Pending)
+        looked.unwrap_or(Poll::Pending)
     }
 
     /// The directory of a tenant.

@@ -78,8 +78,7 @@ impl<'n> Loader<'n> {
     }
 
     async fn refuse_to_mix(&self) -> anyhow::Result<()> {
-        use togglebox_toggles::store::DirectoryStore as _;
-        let directory = self.node.store.directory(TenantId::DEFAULT).await.context("the store cannot be read")?;
+        let directory = self.node.stores.directories.directory(TenantId::DEFAULT).await.context("the store cannot be read")?;
         if !directory.platforms.is_empty() {
             bail!("there are {} platforms already: the demo loads into an empty store only", directory.platforms.len());
         }

@@ -1,9 +1,15 @@
 //! Configuration: from a file and the environment to checked values, with every problem told at once.
 
+mod environment;
 mod names;
 mod read;
+mod secret_url;
+mod storage;
 mod values;
 
-pub use names::{Setting, all as reference};
+pub use environment::Environment;
+pub use names::{Setting, all as reference, ignored};
 pub use read::Problems;
-pub use values::{DatabaseSettings, LogFormat, MailSettings, Settings, TokenSettings};
+pub use secret_url::SecretUrl;
+pub use storage::{BusSettings, DatabaseSettings, DynamoDbSettings, PostgresSettings, SqliteSettings};
+pub use values::{LogFormat, MailSettings, Settings, TokenSettings};

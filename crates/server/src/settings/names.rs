@@ -32,10 +32,45 @@ const ALL: &[Setting] = &[
     plain(
         "DATABASE_URL",
         "`sqlite:./togglebox.db`",
-        "Where everything is kept: `sqlite:PATH`, or `sqlite::memory:` for a store that ends with the process.",
+        "Where everything is kept: `sqlite:PATH`, `sqlite::memory:` for a store that ends with the process, or `postgres://USER:PASSWORD@HOST/DATABASE` (also `postgresql://`). A password in it is never shown or logged.",
     ),
-    plain("DB_TYPE", "from `DATABASE_URL`", "Kept for configurations of the original; `sqlite` is what this version offers."),
+    plain(
+        "DB_TYPE",
+        "from `DATABASE_URL`",
+        "`sqlite`, `postgresql` or `dynamodb`. Needed for `dynamodb` only, which takes no `DATABASE_URL`; the others must agree with it.",
+    ),
     plain("SQLITE_FILE", "", "Kept for configurations of the original: the path, when `DATABASE_URL` is absent."),
+    plain(
+        "POSTGRES_URL",
+        "",
+        "Kept for configurations of the original: the URL for `DB_TYPE=postgresql`, when `DATABASE_URL` is absent.",
+    ),
+    plain("DATABASE_CONNECTION_LIMIT", "`10`", "Connections to PostgreSQL, 1 to 1000."),
+    plain("DATABASE_POOL_TIMEOUT", "`5`", "How long a call waits for one of them, 1 to 60 seconds."),
+    plain("DATABASE_STATEMENT_TIMEOUT", "`5s`", "How long PostgreSQL may work on one statement, `1s` to `10m`."),
+    plain(
+        "AWS_REGION",
+        "as AWS's own configuration says",
+        "Region of the DynamoDB table. Credentials come from where AWS's tools look for them.",
+    ),
+    plain("DYNAMODB_ENDPOINT", "Amazon's", "URL of another server that speaks DynamoDB's protocol."),
+    plain("DYNAMODB_TABLE", "`togglebox`", "Name of the one DynamoDB table that everything is in, after `TABLE_PREFIX`."),
+    plain("TABLE_PREFIX", "", "Goes before `DYNAMODB_TABLE`: `prod-` makes the table `prod-togglebox`."),
+    plain(
+        "REDIS_URL",
+        "",
+        "`redis://:PASSWORD@HOST:PORT/NUMBER`, or `rediss://` for TLS: carries notices of changes between nodes. A password in it is never shown or logged.",
+    ),
+    plain(
+        "CHANGE_BUS",
+        "`auto`",
+        "How nodes tell each other of changes: `redis`, `postgres`, `local` (they do not, and ask the store every two seconds), or `auto`: Redis if `REDIS_URL` is set, else PostgreSQL if that is the store, else `local`.",
+    ),
+    plain(
+        "AUDIT_RETENTION_DAYS",
+        "kept for ever",
+        "After how many days an audit record is removed, 1 to 36500. A day at the least: a write that is sent again is recognised by its record.",
+    ),
     plain(
         "SQLITE_DURABILITY",
         "`power-loss`",
@@ -49,7 +84,7 @@ const ALL: &[Setting] = &[
     plain("ENABLE_REGISTRATION", "`true`", "`false`: `POST /api/v1/auth/register` is refused; admins make accounts."),
     secret(
         "JWT_SECRET",
-        "made at the first start, kept beside the database with mode 0600",
+        "made at the first start, kept beside the database (`togglebox.db.secret`) with mode 0600",
         "Signs tokens; at least 32 bytes, not a sample or placeholder.",
     ),
     secret("JWT_SECRET_PREVIOUS", "", "A secret that is being replaced: tokens signed with it stay valid until they expire."),
@@ -92,6 +127,21 @@ const ALL: &[Setting] = &[
     plain("FROM_NAME", "`ToggleBox`", "Name of the sender."),
 ];
 
+/// Settings of the original that have no effect here: its tables are one here. Whoever sets them is told so.
+pub(super) const IGNORED: [&str; 11] = [
+    "DYNAMODB_USERS_TABLE",
+    "DYNAMODB_API_KEYS_TABLE",
+    "DYNAMODB_PASSWORD_RESETS_TABLE",
+    "DYNAMODB_PLATFORMS_TABLE",
+    "DYNAMODB_ENVIRONMENTS_TABLE",
+    "DYNAMODB_CONFIGS_TABLE",
+    "DYNAMODB_REMOTE_CONFIGS_TABLE",
+    "DYNAMODB_FLAGS_TABLE",
+    "DYNAMODB_EXPERIMENTS_TABLE",
+    "DYNAMODB_STATS_TABLE",
+    "DYNAMODB_USAGE_TABLE",
+];
+
 /// Variables that say that an edge stands in front, as its platform sets them.
 pub(super) const EDGES: [(&str, &str); 4] =
     [("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"), ("NETLIFY", "Netlify"), ("VERCEL", "Vercel"), ("CF_PAGES", "Cloudflare Pages")];
@@ -99,4 +149,9 @@ pub(super) const EDGES: [(&str, &str); 4] =
 /// Every setting, in the order of the reference.
 pub const fn all() -> &'static [Setting] {
     ALL
+}
+
+/// Settings of the original that are accepted and have no effect.
+pub const fn ignored() -> &'static [&'static str] {
+    &IGNORED
 }

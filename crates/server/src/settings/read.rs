@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::{Config, File, FileFormat};
 
+use super::environment::Environment;
 use super::names;
 
 /// Everything that is wrong with a configuration.
@@ -42,23 +43,28 @@ pub(super) struct Texts {
     values: BTreeMap<String, String>,
     /// The file that was read.
     pub(super) file: Option<PathBuf>,
+    /// Settings of the original that were given and have no effect.
+    pub(super) ignored: Vec<&'static str>,
     pub(super) problems: Problems,
 }
 
 impl Texts {
     /// From a file, if there is one, and the environment, which wins.
-    pub(super) fn gather(environment: &BTreeMap<String, String>) -> Self {
-        let named = environment.get(names::CONFIG_FILE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    pub(super) fn gather(environment: &Environment) -> Self {
+        let named = environment.get(names::CONFIG_FILE).map(PathBuf::from);
         let file = named.or_else(|| Some(PathBuf::from("togglebox.toml")).filter(|path| path.is_file()));
-        let mut texts = Self { values: BTreeMap::new(), file, problems: Problems::default() };
+        let mut texts = Self { values: BTreeMap::new(), file, ignored: Vec::new(), problems: Problems::default() };
         if let Some(path) = texts.file.clone() {
             texts.add_file(&path);
         }
-        for setting in names::all() {
-            if let Some(text) = environment.get(setting.name).filter(|text| !text.trim().is_empty()) {
-                texts.values.insert(setting.name.to_owned(), text.trim().to_owned());
-            }
+        let ours = names::all().iter().map(|setting| setting.name);
+        for name in ours.clone().chain([names::CONFIG_FILE]).filter(|name| environment.is_garbled(name)) {
+            texts.problems.add(format!("{name} is not UTF-8 text"));
         }
+        for (name, text) in ours.filter_map(|name| Some((name, environment.get(name)?))) {
+            texts.values.insert(name.to_owned(), text.to_owned());
+        }
+        texts.ignored.extend(names::IGNORED.iter().filter(|name| environment.get(name).is_some()));
         texts
     }
 
@@ -74,6 +80,10 @@ impl Texts {
         };
         for (key, value) in values {
             let name = key.to_ascii_uppercase();
+            if let Some(name) = names::IGNORED.iter().find(|ignored| **ignored == name) {
+                self.ignored.push(name);
+                continue;
+            }
             if names::all().iter().all(|setting| setting.name != name) {
                 self.problems.add(format!("{}: there is no setting {key}", path.display()));
                 continue;

@@ -1,28 +1,20 @@
 //! The checked values.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use togglebox_auth::{TokenParties, weakness};
 use togglebox_core::input::is_email;
 use togglebox_http::{ApiConfig, Origins};
-use togglebox_storage::sqlite::Durability;
 
+use super::environment::Environment;
 use super::names::EDGES;
 use super::read::{Problems, Texts, boolean, duration, number, word};
-
-/// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseSettings {
-    /// The file; `None` for memory.
-    pub path: Option<PathBuf>,
-    /// What an acknowledged write survives.
-    pub durability: Durability,
-}
+use super::storage::{BusSettings, DatabaseSettings, bus, database};
+use crate::stores;
 
 /// How tokens and keys are made.
 #[derive(Clone, Debug)]
@@ -78,6 +70,10 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Where everything is kept.
     pub database: DatabaseSettings,
+    /// How nodes tell each other of changes.
+    pub bus: BusSettings,
+    /// How long audit records are kept; `None`: for ever.
+    pub audit_retention: Option<Duration>,
     /// How the API behaves.
     pub api: ApiConfig,
     /// Whether strangers may make accounts.
@@ -94,6 +90,8 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
     /// The platform in front, if one was recognised.
     pub edge: Option<&'static str>,
+    /// Settings of the original that were given and have no effect.
+    pub ignored: Vec<&'static str>,
 }
 
 impl Settings {
@@ -101,10 +99,15 @@ impl Settings {
     ///
     /// # Errors
     /// Every problem.
-    pub fn read(environment: &BTreeMap<String, String>) -> Result<Self, Problems> {
+    pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut texts = Texts::gather(environment);
-        let edge = EDGES.iter().find(|(name, _)| environment.get(*name).is_some_and(|value| !value.is_empty()));
+        let edge = EDGES.iter().find(|(name, _)| environment.get(name).is_some() || environment.is_garbled(name));
         let edge = edge.map(|(_, platform)| *platform);
+        let database = database(&mut texts);
+        let bus = bus(&mut texts, &database);
+        for problem in stores::missing(&database, &bus) {
+            texts.problems.add(problem);
+        }
         let settings = Self {
             file: texts.file.clone(),
             address: address(&mut texts),
@@ -114,15 +117,18 @@ impl Settings {
                 Duration::from_secs(30),
                 duration(Duration::from_secs(1), Duration::from_mins(10)),
             ),
-            database: database(&mut texts),
+            audit_retention: audit_retention(&mut texts),
             api: api(&mut texts, edge),
             registration: texts.read("ENABLE_REGISTRATION", true, boolean),
-            tokens: tokens(&mut texts),
+            tokens: tokens(&mut texts, &database),
             mail: mail(&mut texts),
             app_url: texts.read("APP_URL", "http://localhost:3000".to_owned(), url),
             log_filter: texts.read("LOG_LEVEL", "info".to_owned(), log_filter),
             log_format: log_format(&mut texts),
             edge,
+            ignored: std::mem::take(&mut texts.ignored),
+            database,
+            bus,
         };
         texts.problems.finish(settings)
     }
@@ -141,30 +147,6 @@ fn workers(texts: &mut Texts) -> NonZero<usize> {
     let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let workers = texts.read("WORKERS", cores.get() as u64, number(1..=1024));
     usize::try_from(workers).ok().and_then(NonZero::new).unwrap_or(cores)
-}
-
-fn database(texts: &mut Texts) -> DatabaseSettings {
-    let kind = texts.read("DB_TYPE", "sqlite", |text| match text {
-        "sqlite" => Ok("sqlite"),
-        _ => Err("sqlite: other databases are not offered by this version".to_owned()),
-    });
-    debug_assert_eq!(kind, "sqlite");
-    let file = texts.get("SQLITE_FILE").unwrap_or("./togglebox.db").to_owned();
-    let path = texts.read("DATABASE_URL", Some(PathBuf::from(file)), |text| {
-        let rest = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-        match rest {
-            Some(":memory:") => Ok(None),
-            Some(path) if !path.is_empty() && !path.contains('?') => Ok(Some(PathBuf::from(path))),
-            _ => Err("sqlite:PATH or sqlite::memory:".to_owned()),
-        }
-    });
-    if let Some(folder) = path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty())
-        && !folder.is_dir()
-    {
-        texts.problems.add(format!("DATABASE_URL: there is no folder {}", folder.display()));
-    }
-    let words = [("power-loss", Durability::PowerLoss), ("process-end", Durability::ProcessEnd)];
-    DatabaseSettings { path, durability: texts.read("SQLITE_DURABILITY", Durability::PowerLoss, word(&words)) }
 }
 
 fn api(texts: &mut Texts, edge: Option<&'static str>) -> ApiConfig {
@@ -205,7 +187,16 @@ fn origins(text: &str) -> Result<Origins, String> {
     }
 }
 
-fn tokens(texts: &mut Texts) -> TokenSettings {
+/// A record is what tells a repeated write from a new one. Clients and nodes repeat within seconds; a day is far beyond that.
+fn audit_retention(texts: &mut Texts) -> Option<Duration> {
+    let days = texts.read("AUDIT_RETENTION_DAYS", None, |text| {
+        let days = number(1..=36_500)(text).map(Some);
+        days.map_err(|allowed| format!("{allowed}: a day at the least, within which a write that is sent again is recognised"))
+    });
+    days.map(|days| Duration::from_secs(days * 86_400))
+}
+
+fn tokens(texts: &mut Texts, database: &DatabaseSettings) -> TokenSettings {
     let secret = |texts: &mut Texts, name: &'static str| {
         let text = texts.get(name)?;
         match weakness(text) {
@@ -223,6 +214,9 @@ fn tokens(texts: &mut Texts) -> TokenSettings {
         && now.expose_secret() == key.expose_secret()
     {
         texts.problems.add("API_KEY_SECRET must differ from JWT_SECRET");
+    }
+    if !database.is_embedded() && texts.get("JWT_SECRET").is_none() {
+        texts.problems.add("JWT_SECRET must be set: every node over this store signs with the same");
     }
     TokenSettings {
         secret: secret_now,
@@ -264,7 +258,7 @@ fn mail(texts: &mut Texts) -> Option<MailSettings> {
     })
 }
 
-fn url(text: &str) -> Result<String, String> {
+pub(super) fn url(text: &str) -> Result<String, String> {
     let sound = ["https://", "http://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if sound && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.trim_end_matches('/').to_owned())
@@ -293,17 +287,20 @@ fn log_format(texts: &mut Texts) -> Option<LogFormat> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
-        Settings::read(&pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Settings::read(&pairs.iter().copied().collect())
     }
 
     #[test]
     fn nothing_set_is_a_whole_configuration() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.address.to_string(), "127.0.0.1:3000");
-        assert_eq!(settings.database.path.as_deref(), Some(Path::new("./togglebox.db")));
+        assert_eq!(settings.database.file(), Some(Path::new("./togglebox.db")));
+        assert!(settings.audit_retention.is_none() && settings.ignored.is_empty());
         assert!(!settings.api.authentication && settings.registration && settings.tokens.secret.is_none());
         assert!(settings.api.security_headers && settings.api.compression);
     }
@@ -379,5 +376,51 @@ mod tests {
         let settings = read(&[("CORS_ORIGIN", "https://a.test, http://localhost:5173/")]).unwrap();
         let expected = vec!["https://a.test".to_owned(), "http://localhost:5173".to_owned()];
         assert_eq!(settings.api.origins, Origins::Only(expected));
+    }
+
+    #[test]
+    fn audit_records_are_kept_for_a_day_at_the_least() {
+        let days = |days: &str| read(&[("AUDIT_RETENTION_DAYS", days)]);
+        assert_eq!(days("1").unwrap().audit_retention, Some(Duration::from_hours(24)));
+        assert_eq!(days("90").unwrap().audit_retention, Some(Duration::from_hours(90 * 24)));
+        for bad in ["0", "-1", "0.5", "12h", "36501"] {
+            let problems = days(bad).unwrap_err().to_string();
+            assert!(problems.contains("AUDIT_RETENTION_DAYS must be") && problems.contains("a day at the least"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn settings_without_effect_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("box.toml");
+        std::fs::write(&path, "dynamodb_users_table = \"u\"\n").unwrap();
+        let settings = read(&[("TOGGLEBOX_CONFIG", path.to_str().unwrap()), ("DYNAMODB_STATS_TABLE", "s")]).unwrap();
+        assert_eq!(settings.ignored, ["DYNAMODB_USERS_TABLE", "DYNAMODB_STATS_TABLE"]);
+    }
+
+    #[test]
+    fn an_engine_that_was_not_built_in_is_a_problem_and_so_is_a_secret_that_nobody_could_share() {
+        let problems = read(&[("DB_TYPE", "dynamodb"), ("REDIS_URL", "redis://cache")]).unwrap_err().to_string();
+        assert!(problems.contains("JWT_SECRET must be set"), "{problems}");
+        assert!(
+            problems.contains("dynamodb is not in this build") && problems.contains("redis is not in this build"),
+            "{problems}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_is_a_problem_where_it_is_ours() {
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt as _;
+        let bad = || OsString::from_vec(b"hunter2\xff".to_vec());
+        let read = |names: &[&str]| Settings::read(&names.iter().map(|name| (*name, bad())).collect());
+        assert!(read(&["PATH", "LESSOPEN", "port"]).is_ok());
+        let problems = read(&["PORT", "PATH", "JWT_SECRET", "TOGGLEBOX_CONFIG"]).unwrap_err().to_string();
+        for name in ["PORT", "JWT_SECRET", "TOGGLEBOX_CONFIG"] {
+            assert!(problems.contains(&format!("{name} is not UTF-8 text")), "{problems}");
+        }
+        assert!(problems.contains("has 3 problems") && !problems.contains("hunter"), "{problems}");
+        assert_eq!(read(&["NETLIFY"]).unwrap().edge, Some("Netlify"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use togglebox_server::settings::reference;
+use togglebox_server::settings::{ignored, reference};
 
 fn page() -> String {
     let mut page = String::from(
@@ -21,6 +21,14 @@ fn page() -> String {
         writeln!(page, "| `{}` | {default} | {}{secret} |", setting.name, setting.about)
             .expect("writing to a String cannot fail");
     }
+    let ignored: Vec<String> = ignored().iter().map(|name| format!("`{name}`")).collect();
+    writeln!(
+        page,
+        "\nThe original has a table of DynamoDB for each kind of thing; here there is one. Its settings for their names are accepted and\n\
+         have no effect, which a warning at the start says: {}.",
+        ignored.join(", ")
+    )
+    .expect("writing to a String cannot fail");
     page
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection, Transaction};
-use togglebox_core::{StoreResult, TenantId};
+use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId};
+use tokio::time::timeout;
 
 use super::error::{failed, is_busy};
 use super::write::Write;
@@ -24,6 +25,8 @@ use super::{SqliteOptions, migrations};
 pub struct Sqlite {
     pub(super) writer: SqlitePool,
     readers: SqlitePool,
+    /// How long a write waits for its turn: for the writing connection and for the file's lock together.
+    patience: Duration,
 }
 
 /// Why a database could not be opened.
@@ -72,7 +75,7 @@ impl Sqlite {
         let writer = open_writer(&write, options.busy_timeout()).await.map_err(OpenError::Database)?;
         migrations::run(&writer).await?;
         let readers = pool(options.readers(), options.busy_timeout()).connect_lazy_with(connect.pragma("query_only", "ON"));
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, patience: options.busy_timeout() })
     }
 
     /// A database that lives and dies with its handles: for tests and trials. Reads wait for writes here.
@@ -81,9 +84,10 @@ impl Sqlite {
     /// [`OpenError`].
     pub async fn in_memory() -> Result<Self, OpenError> {
         let connect = SqliteConnectOptions::new().filename(":memory:").foreign_keys(true).statement_cache_capacity(256);
-        let only = pool(1, Duration::from_secs(5)).connect_with(connect).await.map_err(OpenError::Database)?;
+        let patience = Duration::from_secs(5);
+        let only = pool(1, patience).connect_with(connect).await.map_err(OpenError::Database)?;
         migrations::run(&only).await?;
-        Ok(Self { writer: only.clone(), readers: only })
+        Ok(Self { writer: only.clone(), readers: only, patience })
     }
 
     /// Writes the log back into the file and closes every connection, of all clones. Calls that come later answer `Unavailable`.
@@ -107,8 +111,9 @@ impl Sqlite {
 
     /// Begins a write: waits for the writing connection and for the file's write lock.
     pub(super) async fn write(&self, operation: &'static str, tenant: TenantId) -> StoreResult<Write> {
-        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(operation))?;
-        Ok(Write::new(tx, operation, tenant))
+        let begun = timeout(self.patience, self.writer.begin_with("BEGIN IMMEDIATE")).await;
+        let begun = begun.map_err(|elapsed| StoreError::new(StoreErrorKind::Unavailable, operation).caused_by(elapsed))?;
+        Ok(Write::new(begun.map_err(failed(operation))?, operation, tenant))
     }
 
     /// A connection for a single reading statement.

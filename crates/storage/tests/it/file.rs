@@ -7,6 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 use togglebox_core::{AuditFilter, AuditLog, PageRequest, StoreErrorKind, TenantId};
 use togglebox_storage::{OpenError, Sqlite, SqliteOptions};
 use togglebox_toggles::store::DirectoryStore;
+use tokio::time::Instant;
 
 use crate::database::{Database, audit, platform};
 
@@ -149,6 +150,33 @@ async fn a_file_that_stays_locked_is_unavailable_until_it_is_free() {
     assert!(store.directory(TENANT).await.unwrap().platforms.is_empty());
     lock.rollback().await.unwrap();
     store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_waits_for_its_turn_only_so_long_and_leaves_nothing_behind() {
+    let database = Database::fresh().await;
+    let store = Sqlite::open(&database.options()).await.unwrap();
+    let mut other = database.connect().await;
+    let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    // From here on the clock runs ahead whenever everybody waits: no time passes in truth.
+    tokio::time::pause();
+    let began = Instant::now();
+    // One waits for the lock, the other behind it for the connection: both for the same time.
+    let (first, second) = (platform(1), platform(2));
+    let (one, two) = (audit(1), audit(2));
+    let (first, second) = tokio::join!(
+        async { (store.create_platform(TENANT, &first, &one).await, began.elapsed()) },
+        async { (store.create_platform(TENANT, &second, &two).await, began.elapsed()) },
+    );
+    for (outcome, after) in [first, second] {
+        assert_eq!(*outcome.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert!((Duration::from_secs(5)..Duration::from_millis(5_100)).contains(&after), "{after:?}");
+    }
+    tokio::time::resume();
+    lock.rollback().await.unwrap();
+    let made = store.create_platform(TENANT, &platform(3), &audit(3)).await.unwrap();
+    assert_eq!(made.revision.get(), 1);
+    assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), 1);
 }
 
 impl Database {

@@ -18,13 +18,10 @@ pub struct EvaluationContext {
 
 impl EvaluationContext {
     /// A user by the same rules as [`read`](Self::read)'s, without a document; `None` when one of them is broken.
-    pub fn of(user_id: &str, country: Option<&str>, language: Option<&str>) -> Option<Self> {
+    pub fn of<'a>(user_id: &'a str, country: Option<&'a str>, language: Option<&'a str>) -> Option<Context<'a>> {
         let sound = |text: Option<&str>| text.is_none_or(|text| text.encode_utf16().take(3).count() == 2);
-        (!user_id.is_empty() && sound(country) && sound(language)).then(|| Self {
-            user_id: user_id.to_owned(),
-            country: country.map(str::to_owned),
-            language: language.map(str::to_owned),
-        })
+        let is_sound = !user_id.is_empty() && sound(country) && sound(language);
+        is_sound.then(|| Context::new(user_id).country(country).language(language))
     }
 
     /// Reads `{userId, country?, language?}`.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use togglebox_core::{Actor, AuditRecord, Revision, StoreError, StoreResult, TenantId, Written};
+use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
-use super::race::{Race, write};
+use super::race::{self, Attempt, write};
 use super::{Error, Journal, Resource, Result, document};
 use crate::input::{EnvironmentPatch, NewEnvironment, NewPlatform, PlatformPatch};
 use crate::store::DirectoryStore;
@@ -41,7 +41,9 @@ impl Directories {
             ..self.journal.record(actor, platform.created_at, "platform.create", platform.name.as_str())
         };
         let outcome = write(|| self.store.create_platform(tenant, &platform, &audit)).await;
-        self.settle(tenant, outcome, |error| Error::of_write(error, Resource::Platform(platform.name.clone()))).await
+        self.journal
+            .settle_directory(tenant, outcome, |error| Error::of_write(error, Resource::Platform(platform.name.clone())))
+            .await
     }
 
     /// Changes a platform's description. An empty patch writes nothing.
@@ -56,13 +58,11 @@ impl Directories {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<Platform>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.platform(tenant, name).await?;
-            race.admit(current.revision)?;
+        let find = || self.platform(tenant, name);
+        let attempt = race::change(expected, find, |current| async move {
             let read = current.revision;
             let Some(description) = patch.description.clone() else {
-                return Ok(Written { value: current, revision: read });
+                return Ok(Attempt::Unneeded(Written { value: current, revision: read }));
             };
             let before = document::platform(&current);
             let next = Platform { description: Some(description), ..current };
@@ -71,11 +71,10 @@ impl Directories {
                 after: Some(document::platform(&next)),
                 ..self.journal.record(actor, self.journal.now(), "platform.update", name.as_str())
             };
-            let outcome = write(|| self.store.replace_platform(tenant, &next, read, &audit)).await;
-            if !race.again(&outcome) {
-                return self.settle(tenant, outcome, |error| Error::of_write(error, Resource::Platform(name.clone()))).await;
-            }
-        }
+            Ok(write(|| self.store.replace_platform(tenant, &next, read, &audit)).await.into())
+        })
+        .await?;
+        self.journal.settle_directory(tenant, attempt, |error| Error::of_write(error, Resource::Platform(name.clone()))).await
     }
 
     /// Deletes a platform with everything below it.
@@ -89,19 +88,16 @@ impl Directories {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<()>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.platform(tenant, name).await?;
-            race.admit(current.revision)?;
+        let find = || self.platform(tenant, name);
+        let attempt = race::change(expected, find, |current| async move {
             let audit = AuditRecord {
                 before: Some(document::platform(&current)),
                 ..self.journal.record(actor, self.journal.now(), "platform.delete", name.as_str())
             };
-            let outcome = write(|| self.store.delete_platform(tenant, name, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                return self.settle(tenant, outcome, |error| Error::of_write(error, Resource::Platform(name.clone()))).await;
-            }
-        }
+            Ok(write(|| self.store.delete_platform(tenant, name, current.revision, &audit)).await.into())
+        })
+        .await?;
+        self.journal.settle_directory(tenant, attempt, |error| Error::of_write(error, Resource::Platform(name.clone()))).await
     }
 
     /// Makes an environment of a platform.
@@ -131,7 +127,7 @@ impl Directories {
         };
         let outcome = write(|| self.store.create_environment(tenant, &environment, &audit)).await;
         let (resource, place) = (Resource::Environment(environment.scope()), Resource::Platform(platform.clone()));
-        self.settle(tenant, outcome, |error| Error::of_creation(error, resource, place)).await
+        self.journal.settle_directory(tenant, outcome, |error| Error::of_creation(error, resource, place)).await
     }
 
     /// Changes an environment's description. An empty patch writes nothing.
@@ -146,13 +142,11 @@ impl Directories {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<Environment>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.environment(tenant, scope).await?;
-            race.admit(current.revision)?;
+        let find = || self.environment(tenant, scope);
+        let attempt = race::change(expected, find, |current| async move {
             let read = current.revision;
             let Some(description) = patch.description.clone() else {
-                return Ok(Written { value: current, revision: read });
+                return Ok(Attempt::Unneeded(Written { value: current, revision: read }));
             };
             let before = document::environment(&current);
             let next = Environment { description: Some(description), ..current };
@@ -162,11 +156,10 @@ impl Directories {
                 platform: Some(scope.platform.to_string()),
                 ..self.journal.record(actor, self.journal.now(), "environment.update", scope.environment.as_str())
             };
-            let outcome = write(|| self.store.replace_environment(tenant, &next, read, &audit)).await;
-            if !race.again(&outcome) {
-                return self.settle(tenant, outcome, |error| Error::of_write(error, Resource::Environment(scope.clone()))).await;
-            }
-        }
+            Ok(write(|| self.store.replace_environment(tenant, &next, read, &audit)).await.into())
+        })
+        .await?;
+        self.journal.settle_directory(tenant, attempt, |error| Error::of_write(error, Resource::Environment(scope.clone()))).await
     }
 
     /// Deletes an environment with everything in it.
@@ -180,20 +173,17 @@ impl Directories {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<()>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.environment(tenant, scope).await?;
-            race.admit(current.revision)?;
+        let find = || self.environment(tenant, scope);
+        let attempt = race::change(expected, find, |current| async move {
             let audit = AuditRecord {
                 before: Some(document::environment(&current)),
                 platform: Some(scope.platform.to_string()),
                 ..self.journal.record(actor, self.journal.now(), "environment.delete", scope.environment.as_str())
             };
-            let outcome = write(|| self.store.delete_environment(tenant, scope, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                return self.settle(tenant, outcome, |error| Error::of_write(error, Resource::Environment(scope.clone()))).await;
-            }
-        }
+            Ok(write(|| self.store.delete_environment(tenant, scope, current.revision, &audit)).await.into())
+        })
+        .await?;
+        self.journal.settle_directory(tenant, attempt, |error| Error::of_write(error, Resource::Environment(scope.clone()))).await
     }
 
     async fn platform(&self, tenant: TenantId, name: &PlatformName) -> Result<Platform> {
@@ -204,17 +194,5 @@ impl Directories {
     async fn environment(&self, tenant: TenantId, scope: &Scope) -> Result<Environment> {
         let found = self.store.directory(tenant).await?.environments.remove(scope);
         found.ok_or_else(|| Error::NotFound(Resource::Environment(scope.clone())))
-    }
-
-    /// Announces a change, if it was made.
-    async fn settle<T>(
-        &self,
-        tenant: TenantId,
-        outcome: StoreResult<Written<T>>,
-        refused: impl FnOnce(StoreError) -> Error,
-    ) -> Result<Written<T>> {
-        let written = outcome.map_err(refused)?;
-        self.journal.announce_directory(tenant, written.revision).await;
-        Ok(written)
     }
 }

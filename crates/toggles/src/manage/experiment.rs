@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
-use super::race::{Race, write};
+use super::race::{self, write};
 use super::{Action, Error, Journal, Resource, Result, Step, document};
 use crate::input::NewExperiment;
 use crate::store::ExperimentStore;
@@ -74,10 +74,8 @@ impl Experiments {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<Experiment>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             let (at, read, before) = (self.journal.now(), current.revision, document::experiment(&current));
             let next = step.apply(current, &actor.email, at)?;
             let audit = AuditRecord {
@@ -85,12 +83,11 @@ impl Experiments {
                 after: Some(document::experiment(&next)),
                 ..self.journal.record_in(scope, actor, at, step.audit_action(), key.as_str())
             };
-            let outcome = write(|| self.store.replace(tenant, scope, &next, read, &audit)).await;
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Experiment(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(write(|| self.store.replace(tenant, scope, &next, read, &audit)).await.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Experiment(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     /// Deletes an experiment with its statistics, unless it is running.
@@ -105,10 +102,8 @@ impl Experiments {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<()>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             if Action::Delete.next(current.status).is_none() {
                 return Err(Error::Status { status: current.status, action: Action::Delete });
             }
@@ -116,12 +111,11 @@ impl Experiments {
                 before: Some(document::experiment(&current)),
                 ..self.journal.record_in(scope, actor, self.journal.now(), "experiment.delete", key.as_str())
             };
-            let outcome = write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Experiment(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Experiment(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &ExperimentKey) -> Result<Experiment> {

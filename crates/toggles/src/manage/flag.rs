@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::{Actor, AuditRecord, PageRequest, Revision, TenantId, Written};
 
-use super::race::{Race, write};
+use super::race::{self, Attempt, write};
 use super::{Error, Journal, Resource, Result, document};
 use crate::input::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
 use crate::store::FlagStore;
@@ -127,20 +127,17 @@ impl Flags {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<()>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             let audit = AuditRecord {
                 before: Some(document::flag(&current)),
                 ..self.journal.record_in(scope, actor, self.journal.now(), "flag.delete", key.as_str())
             };
-            let outcome = write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Flag(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Flag(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     /// One version, by its text (`1.0.n`).
@@ -182,13 +179,13 @@ impl Flags {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<Flag>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             let (at, read, before) = (self.journal.now(), current.revision, document::flag(&current));
             let definition = match edit {
-                Edit::Restore(version) if *version == current.version => return Ok(Written { value: current, revision: read }),
+                Edit::Restore(version) if *version == current.version => {
+                    return Ok(Attempt::Unneeded(Written { value: current, revision: read }));
+                }
                 Edit::Restore(version) => self.version(tenant, scope, key, &version.to_string()).await?.definition,
                 Edit::Patch(patch) => (*patch).clone().apply(&current.definition)?,
                 Edit::Toggle(toggle) => FlagDefinition { enabled: toggle.enabled, ..current.definition.clone() },
@@ -210,11 +207,11 @@ impl Flags {
             } else {
                 write(|| self.store.amend(tenant, scope, &next, read, &audit)).await
             };
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Flag(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(outcome.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Flag(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &FlagKey) -> Result<Flag> {

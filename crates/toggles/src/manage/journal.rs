@@ -4,11 +4,11 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use togglebox_core::{
-    Actor, AuditRecord, Change, ChangeBus, Clock, Entropy, EntropyExt, Revision, StoreError, StoreResult, TenantId, Timestamp,
-    Written,
+    Actor, AuditRecord, Change, ChangeBus, Clock, Entropy, EntropyExt, Revision, StoreError, TenantId, Timestamp, Written,
 };
 use uuid::Uuid;
 
+use super::race::Attempt;
 use super::{Error, Result};
 use crate::Scope;
 
@@ -63,18 +63,38 @@ impl Journal {
         &self,
         tenant: TenantId,
         scope: &Scope,
-        outcome: StoreResult<Written<T>>,
+        attempt: impl Into<Attempt<T>>,
         refused: impl FnOnce(StoreError) -> Error,
     ) -> Result<Written<T>> {
-        let written = outcome.map_err(refused)?;
-        let (platform, environment) = (scope.platform.to_string(), scope.environment.to_string());
-        self.publish(Change::Environment { tenant, platform, environment, revision: written.revision }).await;
-        Ok(written)
+        let notice = |revision| {
+            let (platform, environment) = (scope.platform.to_string(), scope.environment.to_string());
+            Change::Environment { tenant, platform, environment, revision }
+        };
+        self.announce(attempt.into(), refused, notice).await
     }
 
-    /// Announces a change of the list of platforms and environments.
-    pub(super) async fn announce_directory(&self, tenant: TenantId, revision: Revision) {
-        self.publish(Change::Directory { tenant, revision }).await;
+    /// Announces a change of the list of platforms and environments, if it was made.
+    pub(super) async fn settle_directory<T>(
+        &self,
+        tenant: TenantId,
+        attempt: impl Into<Attempt<T>>,
+        refused: impl FnOnce(StoreError) -> Error,
+    ) -> Result<Written<T>> {
+        self.announce(attempt.into(), refused, |revision| Change::Directory { tenant, revision }).await
+    }
+
+    async fn announce<T>(
+        &self,
+        attempt: Attempt<T>,
+        refused: impl FnOnce(StoreError) -> Error,
+        notice: impl FnOnce(Revision) -> Change,
+    ) -> Result<Written<T>> {
+        let written = match attempt {
+            Attempt::Unneeded(stands) => return Ok(stands),
+            Attempt::Made(outcome) => outcome.map_err(refused)?,
+        };
+        self.publish(notice(written.revision)).await;
+        Ok(written)
     }
 
     async fn publish(&self, change: Change) {

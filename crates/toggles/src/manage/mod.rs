@@ -6,8 +6,11 @@
 //! - carries an audit record with who, when, what, before and after, stored in the same atomic act;
 //! - is announced on the change bus once it stands. A notice that gets lost is logged and costs nodes their polling interval.
 //!
-//! A write whose outcome is unknown is repeated once with the same audit record, which the ports promise to apply once. If the second
-//! try remains without an answer too, the caller gets [`Store`](Error::Store), and the change may or may not have been made.
+//! A write whose outcome is unknown is repeated once with the same audit record, which the ports promise to apply once. If there is no
+//! answer to the second try either, or none within five seconds in all, the caller gets [`Store`](Error::Store), and the change may or
+//! may not have been made. A change that has to be worked out again, because another writer was first, is another write.
+//!
+//! Changes are to be made on a tokio run time with timers.
 //!
 //! Dropping a future before it ends may leave the change made but not announced.
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::{Actor, AuditRecord, PageRequest, Revision, TenantId, Timestamp, Written};
 
-use super::race::{Race, write};
+use super::race::{self, Attempt, write};
 use super::{Error, Journal, Resource, Result, document};
 use crate::input::{NewParameter, ParameterPatch, RollbackTarget};
 use crate::store::ParameterStore;
@@ -60,10 +60,8 @@ impl Parameters {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<Parameter>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             let at = self.journal.now();
             let definition = patch.clone().apply(&current.active.definition)?;
             // The store numbers it the same: it writes only while the parameter is as it was read.
@@ -73,12 +71,11 @@ impl Parameters {
                 after: Some(document::parameter(next.version, &next.definition)),
                 ..self.journal.record_in(scope, actor, at, "parameter.update", key.as_str())
             };
-            let outcome = write(|| self.store.append(tenant, scope, &next, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Parameter(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(write(|| self.store.append(tenant, scope, &next, current.revision, &audit)).await.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Parameter(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     /// Makes an earlier version the active one. When it is active already, nothing is written.
@@ -96,13 +93,11 @@ impl Parameters {
     ) -> Result<Written<Parameter>> {
         let missing = || Resource::ParameterVersion(scope.clone(), key.clone(), target.version.clone());
         let number = target.number().ok_or_else(|| Error::NotFound(missing()))?;
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.store.find(tenant, scope, key).await?.ok_or_else(|| Error::NotFound(missing()))?;
-            race.admit(current.revision)?;
+        let find = || async move { self.store.find(tenant, scope, key).await?.ok_or_else(|| Error::NotFound(missing())) };
+        let attempt = race::change(expected, find, |current| async move {
             if current.active.version == number {
                 let revision = current.revision;
-                return Ok(Written { value: current, revision });
+                return Ok(Attempt::Unneeded(Written { value: current, revision }));
             }
             let earlier = self.store.version(tenant, scope, key, number).await?.ok_or_else(|| Error::NotFound(missing()))?;
             let audit = AuditRecord {
@@ -110,11 +105,10 @@ impl Parameters {
                 after: Some(document::parameter(earlier.version, &earlier.definition)),
                 ..self.journal.record_in(scope, actor, self.journal.now(), "parameter.rollback", key.as_str())
             };
-            let outcome = write(|| self.store.activate(tenant, scope, key, number, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                return self.journal.settle(tenant, scope, outcome, |error| Error::of_write(error, missing())).await;
-            }
-        }
+            Ok(write(|| self.store.activate(tenant, scope, key, number, current.revision, &audit)).await.into())
+        })
+        .await?;
+        self.journal.settle(tenant, scope, attempt, |error| Error::of_write(error, missing())).await
     }
 
     /// Deletes a parameter with its history and statistics.
@@ -129,20 +123,17 @@ impl Parameters {
         actor: &Actor,
         expected: Option<Revision>,
     ) -> Result<Written<()>> {
-        let mut race = Race::new(expected);
-        loop {
-            let current = self.find(tenant, scope, key).await?;
-            race.admit(current.revision)?;
+        let find = || self.find(tenant, scope, key);
+        let attempt = race::change(expected, find, |current| async move {
             let audit = AuditRecord {
                 before: Some(document::parameter(current.active.version, &current.active.definition)),
                 ..self.journal.record_in(scope, actor, self.journal.now(), "parameter.delete", key.as_str())
             };
-            let outcome = write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await;
-            if !race.again(&outcome) {
-                let refused = |error| Error::of_write(error, Resource::Parameter(scope.clone(), key.clone()));
-                return self.journal.settle(tenant, scope, outcome, refused).await;
-            }
-        }
+            Ok(write(|| self.store.delete(tenant, scope, key, current.revision, &audit)).await.into())
+        })
+        .await?;
+        let refused = |error| Error::of_write(error, Resource::Parameter(scope.clone(), key.clone()));
+        self.journal.settle(tenant, scope, attempt, refused).await
     }
 
     /// The whole history, highest version first; empty when there is no such parameter.

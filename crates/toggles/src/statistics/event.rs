@@ -62,6 +62,68 @@ pub enum EventKind {
     },
 }
 
+/// What happened, as its witness has it at hand: [`EventKind`] without a share of its own in anything.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Occurrence<'a> {
+    /// A client fetched a parameter.
+    ConfigFetch {
+        /// Which.
+        key: &'a ParameterKey,
+        /// Who, if told.
+        client: Option<Subject>,
+    },
+    /// A flag was evaluated for a user.
+    FlagEvaluation {
+        /// Which.
+        flag: &'a FlagKey,
+        /// The value that was served.
+        side: Side,
+        /// For whom.
+        user: Subject,
+        /// For which country, as it was told. Counted by country when it is two letters or digits.
+        country: Option<&'a str>,
+    },
+    /// A user saw a variation.
+    Exposure {
+        /// Of which experiment.
+        experiment: &'a ExperimentKey,
+        /// Which.
+        variation: &'a VariationKey,
+        /// Who.
+        user: Subject,
+    },
+    /// A user converted.
+    Conversion {
+        /// In which experiment.
+        experiment: &'a ExperimentKey,
+        /// The metric's id.
+        metric: &'a str,
+        /// The variation that the user is in.
+        variation: &'a VariationKey,
+        /// Who.
+        user: Subject,
+        /// How much it was worth, if told. Finite, and at most 1e100 in size.
+        value: Option<f64>,
+    },
+}
+
+impl EventKind {
+    /// The same, borrowed.
+    pub fn occurrence(&self) -> Occurrence<'_> {
+        match self {
+            Self::ConfigFetch { key, client } => Occurrence::ConfigFetch { key, client: *client },
+            Self::FlagEvaluation { flag, side, user, country } => {
+                Occurrence::FlagEvaluation { flag, side: *side, user: *user, country: country.as_deref() }
+            }
+            Self::Exposure { experiment, variation, user } => Occurrence::Exposure { experiment, variation, user: *user },
+            Self::Conversion { experiment, metric, variation, user, value } => {
+                Occurrence::Conversion { experiment, metric, variation, user: *user, value: *value }
+            }
+        }
+    }
+}
+
 /// How late an event may arrive and still count for the time when it happened.
 const LATEST: Duration = Duration::from_hours(48);
 /// How far a client's clock may be ahead.

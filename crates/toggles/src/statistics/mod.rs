@@ -36,7 +36,7 @@ mod tally;
 pub use analysis::{Analysis, MetricAnalysis, VariationData, VariationFigures, VersusControl, analyse, srm};
 pub use comparison::{Comparison, Verdict};
 pub use confidence::{Confidence, Interval};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Occurrence};
 pub use flusher::{FlushReport, Flusher};
 pub use holm::holm;
 pub use mean::{Mean, Sums, ValueSums};

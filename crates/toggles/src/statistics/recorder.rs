@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use togglebox_core::{Entropy, TenantId, Timestamp};
 
 use super::batch::batches;
-use super::event::{Event, counted_at};
+use super::event::{Event, Occurrence, counted_at};
 use super::tally::Tally;
 use crate::Scope;
 use crate::store::{ScopedDelta, StatisticsBatch};
@@ -68,12 +68,17 @@ impl Recorder {
     /// minutes early, else for that of its arrival.
     ///
     /// An event is counted whole or dropped whole: for want of room, or for a value that is not finite or beyond 1e100.
-    pub fn record(&self, tenant: TenantId, scope: &Scope, event: Event, received_at: Timestamp) {
-        let at = counted_at(event.at, received_at);
+    pub fn record(&self, tenant: TenantId, scope: &Scope, event: &Event, received_at: Timestamp) {
+        self.count(tenant, scope, event.kind.occurrence(), counted_at(event.at, received_at));
+    }
+
+    /// Counts what happened at `at`, as this node's clock has it. Takes no share in what it is told: in a node that serves the same
+    /// flag on every core, raising and lowering a count that all cores share costs more than the counting.
+    pub fn count(&self, tenant: TenantId, scope: &Scope, occurrence: Occurrence<'_>, at: Timestamp) {
         let mut shard = self.lock(MINE.with(|index| *index));
         // Threads in other shards may take the same room: the bound is exceeded by at most one event per thread.
         let room = self.limits.memory_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed));
-        match shard.tally.add((tenant, scope.clone()), event.kind, at, room) {
+        match shard.tally.add(tenant, scope, occurrence, at, room) {
             Ok(bytes) => {
                 shard.bytes += bytes;
                 self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,11 +1,14 @@
 //! Cells of counters, and what they weigh.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::hash::Hash;
 
+use foldhash::{HashMap, HashSet};
 use togglebox_core::{TenantId, Timestamp};
 
 use super::Sketch;
-use super::event::EventKind;
+use super::event::Occurrence;
 use crate::store::{Delta, ScopedDelta, Subject, SubjectSums};
 use crate::{ExperimentKey, FlagKey, ParameterKey, Scope, Side, VariationKey};
 
@@ -21,24 +24,38 @@ const LARGEST_VALUE: f64 = 1e100;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Where something is counted.
-pub(super) type Place = (TenantId, Scope);
-
-/// A flag, a day in days since 1970, and a country.
-type FlagCell = (Place, FlagKey, i64, Option<[u8; 2]>);
-
 /// There is no room for the event, or it cannot be counted. Nothing was changed.
 #[derive(Debug)]
 pub(super) struct Refused;
 
-/// Counters of some things.
+/// A day in days since 1970.
+type Day = i64;
+
+/// Counters of some things. By tenant, environment and key in turn, so that each can be looked up as it is at hand.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    fetches: HashMap<(Place, ParameterKey), Fetches>,
-    evaluations: HashMap<FlagCell, Evaluations>,
-    flag_users: HashMap<(Place, FlagKey), FlagUsers>,
-    exposures: HashMap<(Place, ExperimentKey, VariationKey, i64), Exposures>,
-    conversions: HashMap<(Place, ExperimentKey, VariationKey, String, i64), Conversions>,
+    tenants: HashMap<TenantId, HashMap<Scope, Place>>,
+}
+
+/// Counters of what is in one environment.
+#[derive(Debug, Default)]
+struct Place {
+    parameters: HashMap<ParameterKey, Fetches>,
+    flags: HashMap<FlagKey, Flag>,
+    experiments: HashMap<ExperimentKey, HashMap<VariationKey, Variation>>,
+}
+
+#[derive(Debug, Default)]
+struct Flag {
+    evaluations: HashMap<(Day, Option<[u8; 2]>), Evaluations>,
+    a: Hourly,
+    b: Hourly,
+}
+
+#[derive(Debug, Default)]
+struct Variation {
+    exposures: HashMap<Day, Exposures>,
+    conversions: HashMap<String, HashMap<Day, Conversions>>,
 }
 
 #[derive(Debug, Default)]
@@ -53,12 +70,6 @@ struct Evaluations {
     served_a: u64,
     served_b: u64,
     last_at: Timestamp,
-}
-
-#[derive(Debug, Default)]
-struct FlagUsers {
-    a: Hourly,
-    b: Hourly,
 }
 
 #[derive(Debug, Default)]
@@ -100,73 +111,110 @@ impl Hourly {
 }
 
 impl Tally {
-    /// Counts an event that happened at `at`, all of it or nothing; says how much memory it took, at most `room`.
-    pub(super) fn add(&mut self, place: Place, kind: EventKind, at: Timestamp, room: usize) -> Result<usize, Refused> {
-        let (day, hour) = (at.as_ms().div_euclid(DAY_MS), u64::try_from(at.as_ms() / HOUR_MS).unwrap_or(0));
-        match kind {
-            EventKind::ConfigFetch { key, client } => {
+    /// Counts what happened at `at`, all of it or nothing; says how much memory it took, at most `room`.
+    pub(super) fn add(
+        &mut self,
+        tenant: TenantId,
+        scope: &Scope,
+        occurrence: Occurrence<'_>,
+        at: Timestamp,
+        room: usize,
+    ) -> Result<usize, Refused> {
+        if let Occurrence::Conversion { value: Some(value), .. } = occurrence
+            && (value.is_nan() || value.abs() > LARGEST_VALUE)
+        {
+            return Err(Refused);
+        }
+        let found = self.tenants.get_mut(&tenant).and_then(|scopes| scopes.get_mut(scope));
+        let cost = found.as_deref().map_or_else(|| Place::default().cost(occurrence, at), |place| place.cost(occurrence, at));
+        if cost > room {
+            return Err(Refused);
+        }
+        let place = match found {
+            Some(place) => place,
+            None => self.tenants.entry(tenant).or_default().entry(scope.clone()).or_default(),
+        };
+        place.add(occurrence, at);
+        Ok(cost)
+    }
+
+    /// Everything counted, by tenant. The deltas are in no particular order.
+    pub(super) fn into_deltas(self, add: &mut impl FnMut(TenantId, ScopedDelta)) {
+        for (tenant, scopes) in self.tenants {
+            for (scope, place) in scopes {
+                place.into_deltas(&mut |delta| add(tenant, ScopedDelta { scope: scope.clone(), delta }));
+            }
+        }
+    }
+}
+
+impl Place {
+    /// What counting would take in memory besides what is there.
+    fn cost(&self, occurrence: Occurrence<'_>, at: Timestamp) -> usize {
+        let (day, hour) = (day(at), hour(at));
+        match occurrence {
+            Occurrence::ConfigFetch { key, client } => self.parameters.get(key).map_or_else(
+                || CELL_BYTES + key.as_str().len() + SKETCH_BYTES,
+                |cell| client.map_or(0, |client| cell.clients.growth(hour, &client)),
+            ),
+            Occurrence::FlagEvaluation { flag: key, side, user, country } => {
                 let text = key.as_str().len();
-                let key = (place, key);
-                let growth = |cell: &Fetches| client.map_or(0, |client| cell.clients.growth(hour, &client));
-                let cost = self.fetches.get(&key).map_or(CELL_BYTES + text + SKETCH_BYTES, growth);
-                within(cost, room)?;
-                let cell = self.fetches.entry(key).or_default();
+                let Some(flag) = self.flags.get(key) else { return 2 * (CELL_BYTES + text) + SKETCH_BYTES };
+                let counted = flag.evaluations.contains_key(&(day, country.and_then(country_code)));
+                (if counted { 0 } else { CELL_BYTES }) + flag.side(side).growth(hour, &user)
+            }
+            Occurrence::Exposure { experiment, variation, user } => {
+                let text = experiment.as_str().len() + variation.as_str().len();
+                let cell = self.variation(experiment, variation).and_then(|variation| variation.exposures.get(&day));
+                let growth = |cell: &Exposures| if cell.subjects.contains(&user) { 0 } else { SUBJECT_BYTES };
+                cell.map_or(CELL_BYTES + text + SUBJECT_BYTES, growth)
+            }
+            Occurrence::Conversion { experiment, metric, variation, user, .. } => {
+                let text = experiment.as_str().len() + variation.as_str().len() + metric.len();
+                let found = self.variation(experiment, variation);
+                let cell = found.and_then(|variation| variation.conversions.get(metric)?.get(&day));
+                let growth = |cell: &Conversions| if cell.subjects.contains_key(&user) { 0 } else { SUMS_BYTES };
+                cell.map_or(CELL_BYTES + text + SUMS_BYTES, growth)
+            }
+        }
+    }
+
+    fn variation(&self, experiment: &ExperimentKey, variation: &VariationKey) -> Option<&Variation> {
+        self.experiments.get(experiment)?.get(variation)
+    }
+
+    fn add(&mut self, occurrence: Occurrence<'_>, at: Timestamp) {
+        let (day, hour) = (day(at), hour(at));
+        match occurrence {
+            Occurrence::ConfigFetch { key, client } => {
+                let cell = entry(&mut self.parameters, key);
                 cell.count = cell.count.saturating_add(1);
                 cell.last_at = cell.last_at.max(at);
                 if let Some(client) = client {
                     cell.clients.insert(hour, &client);
                 }
-                Ok(cost)
             }
-            EventKind::FlagEvaluation { flag, side, user, country } => {
-                let text = flag.as_str().len();
-                let counters = (place.clone(), flag.clone(), day, country.as_deref().and_then(country_code));
-                let users = (place, flag);
-                // Looked up once each: nothing is counted more often.
-                let (cell, crowd) = (self.evaluations.get_mut(&counters), self.flag_users.get_mut(&users));
-                let growth = |crowd: &FlagUsers| crowd.side(side).growth(hour, &user);
-                let cost = if cell.is_some() { 0 } else { CELL_BYTES + text }
-                    + crowd.as_deref().map_or(CELL_BYTES + text + SKETCH_BYTES, growth);
-                within(cost, room)?;
-                let cell = match cell {
-                    Some(cell) => cell,
-                    None => self.evaluations.entry(counters).or_default(),
-                };
+            Occurrence::FlagEvaluation { flag, side, user, country } => {
+                let flag = entry(&mut self.flags, flag);
+                let cell = flag.evaluations.entry((day, country.and_then(country_code))).or_default();
                 cell.last_at = cell.last_at.max(at);
-                let count = match side {
-                    Side::A => &mut cell.served_a,
-                    Side::B => &mut cell.served_b,
+                let (count, users) = match side {
+                    Side::A => (&mut cell.served_a, &mut flag.a),
+                    Side::B => (&mut cell.served_b, &mut flag.b),
                 };
                 *count = count.saturating_add(1);
-                let crowd = match crowd {
-                    Some(crowd) => crowd,
-                    None => self.flag_users.entry(users).or_default(),
-                };
-                crowd.side_mut(side).insert(hour, &user);
-                Ok(cost)
+                users.insert(hour, &user);
             }
-            EventKind::Exposure { experiment, variation, user } => {
-                let text = experiment.as_str().len() + variation.as_str().len();
-                let key = (place, experiment, variation, day);
-                let growth = |cell: &Exposures| if cell.subjects.contains(&user) { 0 } else { SUBJECT_BYTES };
-                let cost = self.exposures.get(&key).map_or(CELL_BYTES + text + SUBJECT_BYTES, growth);
-                within(cost, room)?;
-                let cell = self.exposures.entry(key).or_default();
+            Occurrence::Exposure { experiment, variation, user } => {
+                let variation = entry(entry(&mut self.experiments, experiment), variation);
+                let cell = variation.exposures.entry(day).or_default();
                 cell.count = cell.count.saturating_add(1);
                 cell.last_at = cell.last_at.max(at);
                 cell.subjects.insert(user);
-                Ok(cost)
             }
-            EventKind::Conversion { experiment, metric, variation, user, value } => {
-                if value.is_some_and(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
-                    return Err(Refused);
-                }
-                let text = experiment.as_str().len() + variation.as_str().len() + metric.len();
-                let key = (place, experiment, variation, metric, day);
-                let growth = |cell: &Conversions| if cell.subjects.contains_key(&user) { 0 } else { SUMS_BYTES };
-                let cost = self.conversions.get(&key).map_or(CELL_BYTES + text + SUMS_BYTES, growth);
-                within(cost, room)?;
-                let cell = self.conversions.entry(key).or_default();
+            Occurrence::Conversion { experiment, metric, variation, user, value } => {
+                let variation = entry(entry(&mut self.experiments, experiment), variation);
+                let cell = entry(&mut variation.conversions, metric).entry(day).or_default();
                 cell.last_at = cell.last_at.max(at);
                 let sums = cell.subjects.entry(user).or_default();
                 sums.conversions = sums.conversions.saturating_add(1);
@@ -174,64 +222,94 @@ impl Tally {
                     sums.values = sums.values.saturating_add(1);
                     sums.sum += value;
                 }
-                Ok(cost)
             }
         }
     }
 
-    /// Everything counted, by tenant. The deltas are in no particular order.
-    pub(super) fn into_deltas(self, add: &mut impl FnMut(TenantId, ScopedDelta)) {
-        let mut add = |(tenant, scope): Place, delta: Delta| add(tenant, ScopedDelta { scope, delta });
-        for ((place, key), cell) in self.fetches {
-            let Fetches { count, last_at, clients } = cell;
-            add(place, Delta::Parameter { key, fetches: count, last_at, clients: clients.into_bytes() });
+    fn into_deltas(self, add: &mut impl FnMut(Delta)) {
+        for (key, Fetches { count, last_at, clients }) in self.parameters {
+            add(Delta::Parameter { key, fetches: count, last_at, clients: clients.into_bytes() });
         }
-        for ((place, key, day, country), cell) in self.evaluations {
-            let Evaluations { served_a, served_b, last_at } = cell;
-            let country = country.map(|letters| letters.map(char::from).iter().collect());
-            add(place, Delta::Flag { key, day: day_text(day), country, served_a, served_b, last_at });
-        }
-        for ((place, key), cell) in self.flag_users {
-            for (side, users) in [(Side::A, cell.a), (Side::B, cell.b)] {
+        for (key, flag) in self.flags {
+            for ((day, country), Evaluations { served_a, served_b, last_at }) in flag.evaluations {
+                let country = country.map(|letters| letters.map(char::from).iter().collect());
+                add(Delta::Flag { key: key.clone(), day: day_text(day), country, served_a, served_b, last_at });
+            }
+            for (side, users) in [(Side::A, flag.a), (Side::B, flag.b)] {
                 if !users.0.is_empty() {
-                    add(place.clone(), Delta::FlagUsers { key: key.clone(), side, users: users.into_bytes() });
+                    add(Delta::FlagUsers { key: key.clone(), side, users: users.into_bytes() });
                 }
             }
         }
-        for ((place, key, variation, day), cell) in self.exposures {
-            let Exposures { count, last_at, subjects } = cell;
-            let mut subjects: Vec<Subject> = subjects.into_iter().collect();
-            subjects.sort_unstable();
-            add(place, Delta::Exposure { key, variation, day: day_text(day), exposures: count, subjects, last_at });
-        }
-        for ((place, key, variation, metric, day), cell) in self.conversions {
-            let Conversions { last_at, subjects } = cell;
-            let sums = |(subject, Sums { conversions, values, sum })| SubjectSums { subject, conversions, values, sum };
-            let mut subjects: Vec<SubjectSums> = subjects.into_iter().map(sums).collect();
-            subjects.sort_unstable_by_key(|sums| sums.subject);
-            add(place, Delta::Conversion { key, variation, metric, day: day_text(day), subjects, last_at });
+        for (experiment, variations) in self.experiments {
+            for (key, variation) in variations {
+                variation.into_deltas(&experiment, &key, add);
+            }
         }
     }
 }
 
-impl FlagUsers {
+impl Variation {
+    fn into_deltas(self, experiment: &ExperimentKey, variation: &VariationKey, add: &mut impl FnMut(Delta)) {
+        for (day, Exposures { count, last_at, subjects }) in self.exposures {
+            let mut subjects: Vec<Subject> = subjects.into_iter().collect();
+            subjects.sort_unstable();
+            add(Delta::Exposure {
+                key: experiment.clone(),
+                variation: variation.clone(),
+                day: day_text(day),
+                exposures: count,
+                subjects,
+                last_at,
+            });
+        }
+        for (metric, days) in self.conversions {
+            for (day, Conversions { last_at, subjects }) in days {
+                let sums = |(subject, Sums { conversions, values, sum })| SubjectSums { subject, conversions, values, sum };
+                let mut subjects: Vec<SubjectSums> = subjects.into_iter().map(sums).collect();
+                subjects.sort_unstable_by_key(|sums| sums.subject);
+                add(Delta::Conversion {
+                    key: experiment.clone(),
+                    variation: variation.clone(),
+                    metric: metric.clone(),
+                    day: day_text(day),
+                    subjects,
+                    last_at,
+                });
+            }
+        }
+    }
+}
+
+impl Flag {
     const fn side(&self, side: Side) -> &Hourly {
         match side {
             Side::A => &self.a,
             Side::B => &self.b,
         }
     }
-
-    const fn side_mut(&mut self, side: Side) -> &mut Hourly {
-        match side {
-            Side::A => &mut self.a,
-            Side::B => &mut self.b,
-        }
-    }
 }
 
-const fn within(cost: usize, room: usize) -> Result<(), Refused> {
-    if cost <= room { Ok(()) } else { Err(Refused) }
+/// The value of `key`, made when it is not there. The key is taken over only then.
+fn entry<'m, K, Q, V>(map: &'m mut HashMap<K, V>, key: &Q) -> &'m mut V
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: ToOwned<Owned = K> + Eq + Hash + ?Sized,
+    V: Default,
+{
+    if !map.contains_key(key) {
+        map.insert(key.to_owned(), V::default());
+    }
+    map.get_mut(key).expect("it was put there when it was not")
+}
+
+const fn day(at: Timestamp) -> Day {
+    at.as_ms().div_euclid(DAY_MS)
+}
+
+/// Whole hours since 1970.
+fn hour(at: Timestamp) -> u64 {
+    u64::try_from(at.as_ms() / HOUR_MS).unwrap_or(0)
 }
 
 /// Two letters or digits, in capitals; anything else is no country, so that nobody can fill a table with made-up ones.

@@ -152,7 +152,7 @@ impl Bench {
             self.expected.expose(tenant, 1);
             EventKind::Exposure { experiment, variation, user }
         };
-        self.recorder.record(tenant, &scope, Event { at: Timestamp::EPOCH, kind }, Timestamp::EPOCH);
+        self.recorder.record(tenant, &scope, &Event { at: Timestamp::EPOCH, kind }, Timestamp::EPOCH);
     }
 
     fn faults(&self, faults: &[Fault]) {

@@ -38,7 +38,7 @@ fn conversion(user: &str, value: Option<f64>) -> EventKind {
 }
 
 fn record(recorder: &Recorder, kind: EventKind) {
-    recorder.record(TenantId::DEFAULT, &scope("prod"), Event { at: at(NOON), kind }, at(NOON));
+    recorder.record(TenantId::DEFAULT, &scope("prod"), &Event { at: at(NOON), kind }, at(NOON));
 }
 
 fn drained(recorder: &Recorder) -> Vec<Delta> {
@@ -100,7 +100,7 @@ fn users_are_listed_once_and_their_conversions_summed() {
 fn a_late_event_counts_for_its_own_day_and_a_very_late_one_for_today() {
     let recorder = Recorder::default();
     for happened in ["2026-11-21T23:00:00Z", "2026-11-01T00:00:00Z", "2030-01-01T00:00:00Z"] {
-        recorder.record(TenantId::DEFAULT, &scope("prod"), Event { at: at(happened), kind: exposure("u1") }, at(NOON));
+        recorder.record(TenantId::DEFAULT, &scope("prod"), &Event { at: at(happened), kind: exposure("u1") }, at(NOON));
     }
     let days: Vec<_> = drained(&recorder)
         .into_iter()
@@ -117,7 +117,7 @@ fn tenants_and_environments_stay_apart() {
     let recorder = Recorder::default();
     let other = TenantId::from_uuid(SeededEntropy::new(2).uuid());
     for (tenant, environment) in [(TenantId::DEFAULT, "prod"), (other, "prod"), (other, "test")] {
-        recorder.record(tenant, &scope(environment), Event { at: at(NOON), kind: fetch(None) }, at(NOON));
+        recorder.record(tenant, &scope(environment), &Event { at: at(NOON), kind: fetch(None) }, at(NOON));
     }
     let batches = recorder.drain(at(NOON), &SeededEntropy::new(1));
     let seen: Vec<_> = batches
@@ -172,7 +172,7 @@ fn every_kind_of_event_is_within_the_bound() {
             },
         ];
         for kind in kinds {
-            recorder.record(TenantId::DEFAULT, &scope("prod"), Event { at: happened, kind }, at(NOON));
+            recorder.record(TenantId::DEFAULT, &scope("prod"), &Event { at: happened, kind }, at(NOON));
         }
     }
     assert!(recorder.memory_bytes() <= 50_000);

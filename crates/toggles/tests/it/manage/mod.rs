@@ -94,8 +94,10 @@ fn bob() -> Actor {
     Actor::user("u-2", "bob@example.com")
 }
 
-/// The outcome of a future that never waits.
+/// The outcome of a future that never waits. It may set timers: they are of a run time that is not driven.
 fn done<T>(future: impl Future<Output = T>) -> T {
+    let timers = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _entered = timers.enter();
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => panic!("the store in memory never waits"),

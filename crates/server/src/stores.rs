@@ -1,0 +1,131 @@
+//! The one place where an engine is chosen: from settings to the ports of a store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, SessionStore, UserStore};
+use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult};
+use togglebox_storage::{Sqlite, SqliteOptions};
+use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
+
+use crate::settings::{BusSettings, DatabaseSettings, SqliteSettings};
+
+/// What is needed of a store besides its ports.
+#[async_trait]
+pub(crate) trait Engine: Send + Sync + std::fmt::Debug + 'static {
+    /// Ends every connection. Calls that come later answer `Unavailable`.
+    ///
+    /// # Errors
+    /// `Unavailable` when something could not be finished; nothing that was acknowledged is lost.
+    async fn close(&self) -> StoreResult<()>;
+}
+
+#[async_trait]
+impl Engine for Sqlite {
+    async fn close(&self) -> StoreResult<()> {
+        Self::close(self).await
+    }
+}
+
+/// The ports of one store and the change bus beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stores {
+    pub(crate) directories: Arc<dyn DirectoryStore>,
+    pub(crate) environments: Arc<dyn EnvironmentStore>,
+    pub(crate) parameters: Arc<dyn ParameterStore>,
+    pub(crate) flags: Arc<dyn FlagStore>,
+    pub(crate) experiments: Arc<dyn ExperimentStore>,
+    pub(crate) statistics: Arc<dyn StatisticsStore>,
+    pub(crate) audit: Arc<dyn AuditLog>,
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) keys: Arc<dyn ApiKeyStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) resets: Arc<dyn PasswordResetStore>,
+    pub(crate) attempts: Arc<dyn AttemptStore>,
+    pub(crate) bus: Arc<dyn ChangeBus>,
+    engine: Arc<dyn Engine>,
+}
+
+impl Stores {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// The store or the bus cannot be opened, or is not in this build.
+    pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
+        let bus: Arc<dyn ChangeBus> = match bus {
+            BusSettings::Local => Arc::new(LocalBus::default()),
+            BusSettings::Postgres | BusSettings::Redis(_) => bail!(not_built("this change bus")),
+        };
+        match database {
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, bus)),
+            DatabaseSettings::Postgres(_) | DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
+        }
+    }
+
+    /// One engine behind every port.
+    fn over<S>(store: S, bus: Arc<dyn ChangeBus>) -> Self
+    where
+        S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
+        S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
+        S: AuditLog + Engine,
+    {
+        let store = Arc::new(store);
+        Self {
+            directories: Arc::<S>::clone(&store),
+            environments: Arc::<S>::clone(&store),
+            parameters: Arc::<S>::clone(&store),
+            flags: Arc::<S>::clone(&store),
+            experiments: Arc::<S>::clone(&store),
+            statistics: Arc::<S>::clone(&store),
+            audit: Arc::<S>::clone(&store),
+            users: Arc::<S>::clone(&store),
+            keys: Arc::<S>::clone(&store),
+            sessions: Arc::<S>::clone(&store),
+            resets: Arc::<S>::clone(&store),
+            attempts: Arc::<S>::clone(&store),
+            bus,
+            engine: store,
+        }
+    }
+
+    /// Ends every connection.
+    ///
+    /// # Errors
+    /// As [`Engine::close`].
+    pub(crate) async fn close(&self) -> StoreResult<()> {
+        self.engine.close().await
+    }
+}
+
+/// What the settings ask for and this build does not have: a problem of the configuration, a sentence each.
+pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl Iterator<Item = String> {
+    let database = match database {
+        DatabaseSettings::Sqlite(_) => None,
+        DatabaseSettings::Postgres(_) => Some("postgresql"),
+        DatabaseSettings::DynamoDb(_) => Some("dynamodb"),
+    };
+    let bus = match bus {
+        // That of Postgres comes with the database, which is told already.
+        BusSettings::Local | BusSettings::Postgres => None,
+        BusSettings::Redis(_) => Some("redis"),
+    };
+    let database = database.map(|engine| format!("DB_TYPE or DATABASE_URL: {}", not_built(engine)));
+    let bus = bus.map(|bus| format!("REDIS_URL or CHANGE_BUS: {}", not_built(bus)));
+    database.into_iter().chain(bus)
+}
+
+fn not_built(what: &str) -> String {
+    format!("{what} is not in this build of togglebox")
+}
+
+async fn sqlite(settings: &SqliteSettings) -> anyhow::Result<Sqlite> {
+    let path = settings.path.as_deref();
+    let store = match path {
+        Some(path) => Sqlite::open(&SqliteOptions::new(path).with_durability(settings.durability)).await,
+        None => Sqlite::in_memory().await,
+    };
+    let place = |path: &Path| format!("cannot open the database {}", path.display());
+    store.with_context(|| path.map_or_else(|| "cannot make a database in memory".to_owned(), place))
+}
