@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{Fault, Faults};
-use crate::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, StoreError, StoreErrorKind, StoreResult};
+use crate::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, StoreError, StoreErrorKind, StoreResult, Timestamp};
 
 /// One method of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,5 +130,6 @@ macro_rules! faulty_port {
 faulty_port! {
     AuditLog as "audit", AUDIT {
         read list(filter: &AuditFilter, page: &PageRequest) -> Page<AuditRecord>;
+        write prune(before: Timestamp, limit: usize) -> usize;
     }
 }

@@ -74,6 +74,10 @@ impl Link {
         Self { options, channel, origin, state: watch::Sender::new(State::Starting), suspicion: Notify::new() }
     }
 
+    pub(super) const fn options(&self) -> &RedisBusOptions {
+        &self.options
+    }
+
     pub(super) fn channel(&self) -> &str {
         &self.channel
     }

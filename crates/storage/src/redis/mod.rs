@@ -39,7 +39,7 @@ use self::link::{Link, State};
 use self::notice::Notice;
 pub use self::options::{RedisBusOptions, RedisUrlError};
 
-/// How long a write waits for Redis to take its notice.
+/// How long a write waits for Redis to take its notice, unless [told otherwise](RedisBusOptions::with_publish_timeout).
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How often a connection without news is tried.
@@ -91,7 +91,8 @@ impl ChangeBus for RedisBus {
     async fn publish(&self, change: Change) -> StoreResult<()> {
         self.local.publish(change.clone()).await?;
         let late = |late| StoreError::new(StoreErrorKind::Unavailable, PUBLISH).caused_by(late);
-        let outcome = timeout(PUBLISH_TIMEOUT, self.send(change)).await.unwrap_or_else(|elapsed| Err(late(elapsed)));
+        let outcome = timeout(self.link.options().publish_timeout(), self.send(change)).await;
+        let outcome = outcome.unwrap_or_else(|elapsed| Err(late(elapsed)));
         if outcome.is_err() {
             self.link.suspect();
         }

@@ -1,8 +1,11 @@
 //! Which Redis, and which channel on it.
 
 use std::fmt;
+use std::time::Duration;
 
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _};
+
+use super::PUBLISH_TIMEOUT;
 
 /// A text that is not the address of a Redis. It does not repeat the text, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +17,7 @@ pub struct RedisUrlError;
 pub struct RedisBusOptions {
     client: Client,
     prefix: String,
+    publish_timeout: Duration,
 }
 
 impl RedisBusOptions {
@@ -28,7 +32,7 @@ impl RedisBusOptions {
             return Err(RedisUrlError);
         }
         let client = Client::open(info).map_err(|_| RedisUrlError)?;
-        Ok(Self { client, prefix: "togglebox".to_owned() })
+        Ok(Self { client, prefix: "togglebox".to_owned(), publish_timeout: PUBLISH_TIMEOUT })
     }
 
     /// Uses the channel `{prefix}:changes`. Nodes hear each other when theirs is the same.
@@ -36,6 +40,17 @@ impl RedisBusOptions {
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
+    }
+
+    /// Lets a write wait this long for Redis, instead of [`PUBLISH_TIMEOUT`].
+    #[must_use]
+    pub const fn with_publish_timeout(mut self, timeout: Duration) -> Self {
+        self.publish_timeout = timeout;
+        self
+    }
+
+    pub(super) const fn publish_timeout(&self) -> Duration {
+        self.publish_timeout
     }
 
     pub(super) const fn client(&self) -> &Client {

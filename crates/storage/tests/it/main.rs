@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken promise is a panic here")]
 
 mod accounts;
+mod bus;
 mod corruption;
 mod database;
 mod file;

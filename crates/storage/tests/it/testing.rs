@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
+use togglebox_core::{
+    AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp,
+};
 use togglebox_storage::Sqlite;
 use togglebox_storage::testing::{At, Delay, Fault, Faults, Faulty, Gate, OPERATIONS};
 use togglebox_toggles::store::DirectoryStore;
@@ -88,6 +90,10 @@ async fn a_delay_may_be_a_timer() {
     impl AuditLog for Nothing {
         async fn list(&self, _: TenantId, _: &AuditFilter, _: &PageRequest) -> StoreResult<Page<AuditRecord>> {
             Ok(Page::empty())
+        }
+
+        async fn prune(&self, _: TenantId, _: Timestamp, _: usize) -> StoreResult<usize> {
+            Ok(0)
         }
     }
     let (faults, wait) = (Arc::new(Faults::none()), Duration::from_hours(1));
