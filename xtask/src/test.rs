@@ -24,10 +24,32 @@ pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
     };
     let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
     with_servers(project, |servers| {
-        cargo(project, servers, &[runner, &filter].concat())?;
+        cargo(project, servers, &[], &[runner, &filter].concat())?;
+        if filter.is_empty() {
+            over_other_engines(project, servers, runner)?;
+        }
         // nextest does not run documentation tests, so neither runner is asked to: they have a call of their own.
-        if filter.is_empty() { cargo(project, servers, &["test", "--workspace", "--doc"]) } else { Ok(()) }
+        if filter.is_empty() { cargo(project, servers, &[], &["test", "--workspace", "--doc"]) } else { Ok(()) }
     })
+}
+
+/// Which store the tests of the binary are over.
+const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
+
+/// Runs the tests of the binary again over the engines that the first run was not over.
+fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
+    // What is about the command line and about files is not about the engine.
+    let args = if runner[0] == "nextest" {
+        let chosen = "package(togglebox) and kind(test) and not test(/^(command_line|sqlite_file)::/)";
+        [runner, &["--filterset", chosen]].concat()
+    } else {
+        vec!["test", "-p", "togglebox", "--test", "it", "--", "--skip", "command_line::", "--skip", "sqlite_file::"]
+    };
+    for engine in ["postgres", "dynamodb"] {
+        eprintln!("The tests of the binary, over {engine}");
+        cargo(project, servers, &[(ENGINE, engine)], &args)?;
+    }
+    Ok(())
 }
 
 /// Runs `program` with `args` in the current folder, with the servers up.
@@ -53,9 +75,9 @@ fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) ->
     outcome
 }
 
-fn cargo(project: &Project, servers: &Servers, args: &[&str]) -> Result<()> {
+fn cargo(project: &Project, servers: &Servers, variables: &[(&str, &str)], args: &[&str]) -> Result<()> {
     let mut command = project.cargo(args);
-    command.envs(servers.variables());
+    command.envs(servers.variables()).envs(variables.iter().copied());
     Launch::new(format!("cargo {}", args.join(" ")), command).run(LIMIT)
 }
 

@@ -23,7 +23,7 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test]
 async fn it_tells_its_version() {
-    let told = Launch::new().run(&["--version"], "").await;
+    let told = Launch::over_sqlite().run(&["--version"], "").await;
     assert!(told.status.success());
     assert_eq!(String::from_utf8_lossy(&told.stdout), format!("togglebox {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -31,7 +31,7 @@ async fn it_tells_its_version() {
 #[tokio::test]
 async fn a_good_configuration_is_summed_up_without_its_secrets() {
     let secret = "an-entirely-made-up-0123456789-value-Zq7";
-    let launch = Launch::new().set("JWT_SECRET", secret).set("ENABLE_AUTHENTICATION", "true");
+    let launch = Launch::over_sqlite().set("JWT_SECRET", secret).set("ENABLE_AUTHENTICATION", "true");
     let told = launch.run(&["check"], "").await;
     assert!(told.status.success(), "{}", said(&told));
     assert!(said(&told).contains("authentication of reads: on"), "{}", said(&told));
@@ -52,7 +52,7 @@ async fn every_problem_is_told_at_once_before_a_port_is_taken() {
         ("WORKERS", "0"),
     ];
     // A port that is taken would be the first thing to fail if it were tried.
-    let launch = Launch::new().set_all(&problems).set("PORT", taken.local_addr().unwrap().port().to_string());
+    let launch = Launch::over_sqlite().set_all(&problems).set("PORT", taken.local_addr().unwrap().port().to_string());
     for command in [&[][..], &["serve"], &["check"], &["demo"], &["admin", "create", "--email", ADMIN, "--password-stdin"]] {
         let told = launch.run(command, PASSWORD).await;
         assert_eq!(told.status.code(), Some(64), "{command:?}: {}", said(&told));
@@ -69,7 +69,7 @@ async fn every_problem_is_told_at_once_before_a_port_is_taken() {
 #[tokio::test]
 async fn a_variable_that_is_no_text_is_a_problem_where_it_is_ours() {
     let garbled = || OsString::from_vec(b"garbled\xff".to_vec());
-    let launch = Launch::new().set("LESSOPEN", garbled());
+    let launch = Launch::over_sqlite().set("LESSOPEN", garbled());
     let told = launch.run(&["check"], "").await;
     assert!(told.status.success(), "{}", said(&told));
     let told = launch.set("JWT_SECRET", garbled()).set("APP_URL", garbled()).set("PORT", "x").run(&["check"], "").await;
@@ -83,14 +83,14 @@ async fn a_variable_that_is_no_text_is_a_problem_where_it_is_ours() {
 #[tokio::test]
 async fn a_port_that_is_taken_is_a_plain_failure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let told = Launch::new().set("PORT", taken.local_addr().unwrap().port().to_string()).run(&[], "").await;
+    let told = Launch::over_sqlite().set("PORT", taken.local_addr().unwrap().port().to_string()).run(&[], "").await;
     assert_eq!(told.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&told.stderr).contains("cannot listen on"), "{}", said(&told));
 }
 
 #[tokio::test]
 async fn with_nothing_set_it_makes_its_files_where_it_stands_for_its_owner_only() {
-    let launch = Launch::new().unset("DATABASE_URL");
+    let launch = Launch::over_sqlite().unset("DATABASE_URL");
     let server = launch.start().await;
     let folder = launch.folder();
     for name in ["togglebox.db", "togglebox.db.secret"] {
@@ -131,7 +131,7 @@ async fn with_nothing_set_it_makes_its_files_where_it_stands_for_its_owner_only(
 
 #[tokio::test]
 async fn admins_are_made_before_the_first_start_and_while_it_runs() {
-    let launch = Launch::new();
+    let launch = Launch::over_sqlite();
     let create = async |email: &str, password: &str| {
         launch.run(&["admin", "create", "--email", email, "--name", "Ann", "--password-stdin"], password).await
     };
@@ -164,7 +164,7 @@ async fn admins_are_made_before_the_first_start_and_while_it_runs() {
 
 #[tokio::test]
 async fn a_password_that_an_operator_sets_ends_the_sessions_of_a_running_server() {
-    let launch = Launch::new();
+    let launch = Launch::over_sqlite();
     launch.run(&["admin", "create", "--email", ADMIN, "--password-stdin"], PASSWORD).await;
     let server = launch.start().await;
     let client = Client::new(&server);
@@ -180,7 +180,7 @@ async fn a_password_that_an_operator_sets_ends_the_sessions_of_a_running_server(
 
 #[tokio::test]
 async fn the_demo_loads_into_an_empty_store_and_its_credentials_work() {
-    let launch = Launch::new();
+    let launch = Launch::over_sqlite();
     let loaded = launch.run(&["demo"], "").await;
     assert!(loaded.status.success(), "{}", said(&loaded));
     let text = String::from_utf8(loaded.stdout).unwrap();
@@ -213,16 +213,16 @@ async fn behind_an_edge_it_leaves_to_the_edge_what_the_edge_does_and_says_so() {
         ("CF_PAGES", "Cloudflare Pages"),
         ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
     ] {
-        let server = Launch::new().set(name, "1").start().await;
+        let server = Launch::over_sqlite().set(name, "1").start().await;
         let log = server.log();
         assert!(log.contains(&format!("Behind {edge}: security headers off, compression off")), "{log}");
         let reply = Client::new(&server).get("/health").await;
         assert_eq!(reply.header("content-security-policy"), None);
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
     }
-    let server = Launch::new().set_all(&[("NETLIFY", "1"), ("SECURITY_HEADERS", "on")]).start().await;
+    let server = Launch::over_sqlite().set_all(&[("NETLIFY", "1"), ("SECURITY_HEADERS", "on")]).start().await;
     assert!(server.log().contains("Behind Netlify: security headers on, compression off"), "{}", server.log());
     assert!(Client::new(&server).get("/health").await.header("content-security-policy").is_some());
-    let server = Launch::new().start().await;
+    let server = Launch::over_sqlite().start().await;
     assert!(server.log().contains("security headers on, compression on"), "{}", server.log());
 }

@@ -16,33 +16,41 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::engine::Store;
+
 /// How long anything that is waited for may take. Far more than it does; a test that gets here fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How to start the binary: its settings, and the folder that its database is in. Clones share the folder.
+/// How to start the binary: its settings, and the folder and the store that are its own. Clones share both.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
+    // Before the folder, so that it is dropped first.
+    _store: Arc<Store>,
     folder: Arc<TempDir>,
     environment: BTreeMap<String, OsString>,
 }
 
 impl Launch {
-    /// Over a new folder, on a free port.
+    /// Over a new store of the kind that this run is over, on a free port.
     pub(crate) fn new() -> Self {
-        let folder = Arc::new(tempfile::tempdir().expect("a folder for the database"));
-        let database = folder.path().join("t.db");
-        let settings = [
-            ("HOST", "127.0.0.1".to_owned()),
-            ("PORT", "0".to_owned()),
-            ("DATABASE_URL", format!("sqlite:{}", database.display())),
-            // A machine that goes down is not tested here, and waiting for the disk is most of a write's time.
-            ("SQLITE_DURABILITY", "process-end".to_owned()),
-            ("WORKERS", "2".to_owned()),
-        ];
-        Self { folder, environment: settings.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect() }
+        Self::over(Store::new)
+    }
+
+    /// Over a new database file, whatever this run is over.
+    pub(crate) fn over_sqlite() -> Self {
+        Self::over(Store::sqlite)
+    }
+
+    fn over(store: impl FnOnce(&Path) -> Store) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder for the files"));
+        let store = Arc::new(store(folder.path()));
+        let settings = [("HOST", "127.0.0.1".to_owned()), ("PORT", "0".to_owned()), ("WORKERS", "2".to_owned())];
+        let settings = settings.into_iter().chain(store.settings.clone());
+        let environment = settings.map(|(name, value)| (name.to_owned(), value.into())).collect();
+        Self { _store: store, folder, environment }
     }
 
     /// With `name` set to `value`.

@@ -1,0 +1,114 @@
+//! The store that this run of the tests is over.
+//!
+//! `TOGGLEBOX_TEST_ENGINE` chooses: `sqlite` (when it is not set), `postgres` or `dynamodb`. `cargo xtask test` runs the tests once over
+//! each: what they expect is the same.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A store for one test: what the binary is told of it. What a server holds of it is dropped with this.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) settings: Vec<(&'static str, String)>,
+    _database: Option<Database>,
+}
+
+/// A database of a Postgres server.
+#[derive(Debug)]
+struct Database {
+    name: String,
+    server: String,
+    psql: PathBuf,
+}
+
+/// Nodes that share a store must share the secret, so that it cannot be made.
+const SHARED_SECRET: &str = "Yq3sVd8Kf1Lz6Xw0Rb5Tn9Hc2Mj7Gp4U";
+
+impl Store {
+    /// An empty one. Files of it are in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        match variable("TOGGLEBOX_TEST_ENGINE").as_deref() {
+            None | Some("sqlite") => Self::sqlite(folder),
+            Some("postgres") => Self::postgres(),
+            Some("dynamodb") => Self::dynamodb(folder),
+            Some(other) => panic!("TOGGLEBOX_TEST_ENGINE must be sqlite, postgres or dynamodb, not {other}"),
+        }
+    }
+
+    /// A database file, whatever the run is over.
+    pub(crate) fn sqlite(folder: &Path) -> Self {
+        let settings = vec![
+            ("DATABASE_URL", format!("sqlite:{}", folder.join("t.db").display())),
+            // A machine that goes down is not tested here, and waiting for the disk is most of a write's time.
+            ("SQLITE_DURABILITY", "process-end".to_owned()),
+        ];
+        Self { settings, _database: None }
+    }
+
+    fn postgres() -> Self {
+        let server = needed("TOGGLEBOX_TEST_POSTGRES");
+        let psql = Path::new(&needed("TOGGLEBOX_TEST_POSTGRES_BIN")).join("psql");
+        let database = Database { name: unique().replace('-', "_"), server, psql };
+        database.tell(&format!("CREATE DATABASE {}", database.name));
+        let url = format!("{}/{}", database.server, database.name);
+        // Many tests run at once, and the server takes a hundred connections.
+        let settings =
+            vec![("DATABASE_URL", url), ("DATABASE_CONNECTION_LIMIT", "4".to_owned()), ("JWT_SECRET", SHARED_SECRET.to_owned())];
+        Self { settings, _database: Some(database) }
+    }
+
+    fn dynamodb(folder: &Path) -> Self {
+        let settings = vec![
+            ("DB_TYPE", "dynamodb".to_owned()),
+            ("DYNAMODB_ENDPOINT", needed("TOGGLEBOX_TEST_DYNAMODB")),
+            ("DYNAMODB_TABLE", unique()),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ("JWT_SECRET", SHARED_SECRET.to_owned()),
+        ];
+        // The table stays: the server keeps it in memory, and ends with the run.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
+        command.args(["table", "create"]).env_clear().envs(settings.iter().cloned()).current_dir(folder);
+        succeeded(&command.stdin(Stdio::null()).output().expect("the binary starts"));
+        Self { settings, _database: None }
+    }
+}
+
+impl Database {
+    fn tell(&self, statement: &str) {
+        let mut command = Command::new(&self.psql);
+        command.arg(format!("{}/postgres", self.server)).args(["--no-psqlrc", "--quiet", "--command", statement]);
+        succeeded(&command.stdin(Stdio::null()).output().expect("psql starts"));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A failed test has more to say than this.
+        if !std::thread::panicking() {
+            self.tell(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+fn succeeded(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Tests run in processes of their own, and several in one.
+fn unique() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("togglebox-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told of servers through the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn needed(name: &str) -> String {
+    variable(name).unwrap_or_else(|| panic!("{name} is not set: run the tests with cargo xtask test"))
+}
