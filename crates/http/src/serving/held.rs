@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
-use super::{FIRST_WAIT, Fresh, RETRY, WAIT};
+use super::{FIRST_WAIT, Fresh, RETRY};
 
 /// What can be held.
 pub(super) trait Revised: Debug + Send + Sync + 'static {
@@ -85,20 +85,21 @@ impl<T: Revised> Held<T> {
         self.expiries.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The value at the newest known revision; loads it if need be, waits for it within bounds, and falls back to what there is.
-    pub(super) async fn get<F>(self: &Arc<Self>, load: F) -> StoreResult<Fresh<Arc<T>>>
+    /// The value at the newest known revision; loads it if need be, waits for it until `deadline`, and falls back to what there is.
+    /// Where there is nothing yet, it waits for [`FIRST_WAIT`].
+    pub(super) async fn get<F>(self: &Arc<Self>, deadline: Instant, load: F) -> StoreResult<Fresh<Arc<T>>>
     where
         F: Future<Output = StoreResult<T>> + Send + 'static,
     {
         if let Some(value) = self.fresh() {
             return Ok(Fresh { value, stale: false });
         }
-        let wait = match self.peek() {
+        let deadline = match self.peek() {
             Some(value) if self.failed_recently() => return Ok(Fresh { value, stale: true }),
-            Some(_) => WAIT,
-            None => FIRST_WAIT,
+            Some(_) => deadline,
+            None => Instant::now() + FIRST_WAIT,
         };
-        let outcome = timeout(wait, self.load_once(load)).await.unwrap_or_else(|late| {
+        let outcome = timeout_at(deadline, self.load_once(load)).await.unwrap_or_else(|late| {
             // A store that hangs is left alone like one that fails: the readers of the next moments need not wait, too.
             self.set_failed(Some(Instant::now()));
             Err(StoreError::new(StoreErrorKind::Unavailable, "memory.load").caused_by(late))
@@ -147,14 +148,20 @@ impl<T: Revised> Held<T> {
     }
 
     async fn refresh(&self, load: impl Future<Output = StoreResult<T>>) -> StoreResult<()> {
-        // Counted before the load: it may have missed what an expiry during it is about.
-        let expiries = self.expiries.load(Ordering::Acquire);
+        // Looked at before the load: it may have missed what an expiry or a notice during it is about.
+        let (expiries, told) = (self.expiries.load(Ordering::Acquire), self.told.load(Ordering::Acquire));
         match load.await {
             Ok(value) => {
                 self.set_failed(None);
-                let newer = self.current.load().as_ref().is_none_or(|current| current.revision() <= value.revision());
-                if newer {
+                let held = self.current.load().as_ref().map_or(Revision::ZERO, |current| current.revision());
+                let revision = held.max(value.revision());
+                if held <= value.revision() {
                     self.current.store(Some(Arc::new(value)));
+                }
+                // A read that starts after a write sees it. So there is no such revision (any more): the notice was of a namesake that
+                // is gone, or of nothing. Whoever waited for it would wait for ever. A notice that came meanwhile stays.
+                if revision.get() < told {
+                    let _ = self.told.compare_exchange(told, revision.get(), Ordering::AcqRel, Ordering::Relaxed);
                 }
                 self.answered.fetch_max(expiries, Ordering::AcqRel);
                 Ok(())
@@ -181,6 +188,7 @@ impl<T: Revised> Held<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::WAIT;
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
@@ -193,6 +201,10 @@ mod tests {
         }
     }
 
+    fn in_time() -> Instant {
+        Instant::now() + WAIT
+    }
+
     fn down() -> StoreError {
         StoreError::new(StoreErrorKind::Unavailable, "test")
     }
@@ -203,7 +215,7 @@ mod tests {
         let readers = (0..100).map(|_| {
             let (held, loads) = (Arc::clone(&held), Arc::clone(&loads));
             tokio::spawn(async move {
-                held.get(async move {
+                held.get(in_time(), async move {
                     loads.fetch_add(1, Ordering::SeqCst);
                     tokio::time::sleep(WAIT / 10).await;
                     Ok(At(1))
@@ -223,16 +235,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_told_revision_is_waited_for_and_then_what_there_is_is_served() {
         let held = Arc::new(Held::default());
-        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
         held.tell(Revision::new(2));
         assert!(held.is_behind());
-        let soon = held.get(async { Ok(At(2)) }).await.unwrap();
+        let soon = held.get(in_time(), async { Ok(At(2)) }).await.unwrap();
         assert_eq!((soon.value.0, soon.stale), (2, false));
 
         held.tell(Revision::new(3));
         let began = Instant::now();
         let late = held
-            .get(async {
+            .get(in_time(), async {
                 tokio::time::sleep(WAIT * 4).await;
                 Ok(At(3))
             })
@@ -247,22 +259,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_is_down_is_left_alone_for_a_while() {
         let held = Arc::new(Held::default());
-        assert!(held.get(async { Err::<At, _>(down()) }).await.is_err(), "nothing to fall back to");
-        held.get(async { Ok(At(1)) }).await.unwrap();
+        assert!(held.get(in_time(), async { Err::<At, _>(down()) }).await.is_err(), "nothing to fall back to");
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
         held.tell(Revision::new(2));
-        assert!(held.get(async { Err(down()) }).await.unwrap().stale);
-        let untouched = held.get(async { panic!("asked again too soon") }).await.unwrap();
+        assert!(held.get(in_time(), async { Err(down()) }).await.unwrap().stale);
+        let untouched = held.get(in_time(), async { panic!("asked again too soon") }).await.unwrap();
         assert_eq!((untouched.value.0, untouched.stale), (1, true));
         tokio::time::sleep(RETRY).await;
-        assert_eq!(held.get(async { Ok(At(2)) }).await.unwrap().value.0, 2);
+        assert_eq!(held.get(in_time(), async { Ok(At(2)) }).await.unwrap().value.0, 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_older_load_never_replaces_a_newer_value() {
         let held = Arc::new(Held::default());
-        held.get(async { Ok(At(5)) }).await.unwrap();
+        held.get(in_time(), async { Ok(At(5)) }).await.unwrap();
         held.expire();
-        let got = held.get(async { Ok(At(4)) }).await.unwrap();
+        let got = held.get(in_time(), async { Ok(At(4)) }).await.unwrap();
         assert_eq!(got.value.0, 5);
     }
 
@@ -272,7 +284,7 @@ mod tests {
         let readers = (0..50).map(|_| {
             let (held, loads) = (Arc::clone(&held), Arc::clone(&loads));
             tokio::spawn(async move {
-                held.get(async move {
+                held.get(in_time(), async move {
                     loads.fetch_add(1, Ordering::SeqCst);
                     tokio::time::sleep(WAIT).await;
                     Err(down())
@@ -290,44 +302,61 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_hangs_holds_up_the_first_readers_only_and_gathers_no_tasks() {
         let held = Arc::new(Held::default());
-        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
         held.tell(Revision::new(2));
         let hang = || std::future::pending::<StoreResult<At>>();
-        assert!(held.get(hang()).await.unwrap().stale);
+        assert!(held.get(in_time(), hang()).await.unwrap().stale);
         let began = Instant::now();
-        assert!(held.get(hang()).await.unwrap().stale);
+        assert!(held.get(in_time(), hang()).await.unwrap().stale);
         assert_eq!(began.elapsed(), std::time::Duration::ZERO);
         tokio::time::sleep(RETRY).await;
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        assert!(held.get(hang()).await.unwrap().stale);
+        assert!(held.get(in_time(), hang()).await.unwrap().stale);
         assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), tasks, "readers wait for the load under way");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_expires_stays_expired_until_a_load_that_began_later() {
         let held = Arc::new(Held::default());
-        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
         held.expire();
         let during = Arc::clone(&held);
-        let got = held.get(async move {
+        let got = held.get(in_time(), async move {
             assert!(during.fresh().is_none(), "the load has not answered yet");
             during.expire();
             Ok(At(1))
         });
         assert!(got.await.unwrap().stale, "the load may have missed the second expiry");
-        held.get(async { panic!("a load may fail in any way") }).await.unwrap();
+        held.get(in_time(), async { panic!("a load may fail in any way") }).await.unwrap();
         assert!(held.fresh().is_none());
         tokio::time::sleep(RETRY).await;
-        assert!(!held.get(async { Ok(At(1)) }).await.unwrap().stale);
+        assert!(!held.get(in_time(), async { Ok(At(1)) }).await.unwrap().stale);
     }
 
     #[tokio::test(start_paused = true)]
     async fn news_from_the_store_ends_the_pause_after_a_failure() {
         let held = Arc::new(Held::default());
-        held.get(async { Ok(At(1)) }).await.unwrap();
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
         held.tell(Revision::new(2));
-        assert!(held.get(async { Err(down()) }).await.unwrap().stale);
+        assert!(held.get(in_time(), async { Err(down()) }).await.unwrap().stale);
         held.tell(Revision::new(3));
-        assert_eq!(held.get(async { Ok(At(3)) }).await.unwrap().value.0, 3, "a write is visible to the next read");
+        assert_eq!(held.get(in_time(), async { Ok(At(3)) }).await.unwrap().value.0, 3, "a write is visible to the next read");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_of_what_is_not_there_is_believed_for_one_load() {
+        let held = Arc::new(Held::default());
+        held.get(in_time(), async { Ok(At(1)) }).await.unwrap();
+        held.tell(Revision::new(9));
+        let during = Arc::clone(&held);
+        let got = held.get(in_time(), async move {
+            during.tell(Revision::new(10));
+            Ok(At(1))
+        });
+        assert!(got.await.unwrap().stale, "the load may have missed what the second notice is about");
+        assert!(!held.get(in_time(), async { Ok(At(1)) }).await.unwrap().stale);
+        assert!(!held.get(in_time(), async { panic!("there is nothing to load") }).await.unwrap().stale);
+        held.tell(Revision::new(2));
+        assert_eq!(held.get(in_time(), async { Ok(At(2)) }).await.unwrap().value.0, 2, "and the next notice is believed again");
     }
 }

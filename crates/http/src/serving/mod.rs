@@ -4,21 +4,27 @@
 //! snapshot with its answers rendered. A read is two look-ups and an atomic load; it never touches the store unless the node was told
 //! of a newer revision (by the bus, by its own write, or by the poll) than it holds. Then it waits up to [`WAIT`] for that revision,
 //! and after that answers with what it has and says so. A store that is down is not asked more than once in [`RETRY`] per thing.
+//!
+//! What a node is told is news, not truth: notices may be late, repeated, out of order, or of something that is gone. A load that began
+//! after the notice says what there is.
 
 mod directory;
 mod environment;
 mod held;
 mod rendered;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use togglebox_core::{Change, ChangeListener, Revision, StoreError, StoreErrorKind, StoreResult, TenantId};
 use togglebox_toggles::Scope;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, Revisions};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 pub(crate) use directory::ServedDirectory;
@@ -32,6 +38,12 @@ pub(crate) const WAIT: Duration = Duration::from_millis(250);
 
 /// How long a read waits when there is nothing to answer with yet.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// How many tenants are polled at once.
+const POLLS: usize = 8;
+
+/// How long a poll goes on bringing things up to date. Less than the time between two polls, so that none is late.
+const REFRESH: Duration = Duration::from_secs(1);
 
 /// How long a failed load keeps further ones away.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -98,6 +110,10 @@ impl Memory {
 
     /// The directory of a tenant.
     pub(crate) async fn directory(&self, tenant: TenantId) -> StoreResult<Fresh<Arc<ServedDirectory>>> {
+        self.directory_by(tenant, Instant::now() + WAIT).await
+    }
+
+    async fn directory_by(&self, tenant: TenantId, deadline: Instant) -> StoreResult<Fresh<Arc<ServedDirectory>>> {
         let memory = self.tenant(tenant);
         if let Some(directory) = memory.directory.fresh() {
             return Ok(Fresh { value: directory, stale: memory.unheard.load(Ordering::Relaxed) });
@@ -108,7 +124,7 @@ impl Memory {
             let directory = store.directory(tenant).await?;
             Ok(ServedDirectory::new(tenant, directory, held.peek().as_deref()))
         };
-        memory.directory.get(load).await
+        memory.directory.get(deadline, load).await
     }
 
     /// An environment; `None` when it does not exist.
@@ -118,13 +134,17 @@ impl Memory {
         platform: &str,
         environment: &str,
     ) -> StoreResult<Option<Fresh<Arc<ServedEnvironment>>>> {
+        // One wait for all that is behind.
+        let deadline = Instant::now() + WAIT;
         // Twice: an environment may have been deleted, and perhaps made again, since the directory was read.
         for _ in 0..2 {
-            let directory = self.directory(tenant).await?;
+            let directory = self.directory_by(tenant, deadline).await?;
             let Some(slot) = directory.value.slot(platform, environment) else { return Ok(None) };
-            let served = match slot.held.fresh() {
-                Some(value) => Fresh { value, stale: directory.stale },
-                None => slot.held.get(load(Arc::clone(&self.environments), tenant, slot.scope.clone(), slot.id)).await?,
+            let served = if let Some(value) = slot.held.fresh() {
+                Fresh { value, stale: directory.stale }
+            } else {
+                let load = load(Arc::clone(&self.environments), tenant, slot.scope.clone(), slot.id);
+                slot.held.get(deadline, load).await?
             };
             if !served.value.is_gone() {
                 return Ok(Some(served));
@@ -138,7 +158,7 @@ impl Memory {
     /// For writers: what they wrote is served when they are answered.
     pub(crate) async fn settle(&self, tenant: TenantId, scope: &Scope, revision: Revision) -> Option<Arc<ServedEnvironment>> {
         let (platform, environment) = (scope.platform.as_str(), scope.environment.as_str());
-        self.tell_environment(tenant, platform, environment, revision);
+        self.news_of(tenant, platform, environment, revision);
         // A failure shows at the next read, and there it is answered with what is in memory.
         self.environment(tenant, platform, environment).await.ok().flatten().map(|served| served.value)
     }
@@ -149,29 +169,30 @@ impl Memory {
         let _ = self.directory(tenant).await;
     }
 
-    /// Asks the store for the revisions of every tenant in memory, and brings what is behind up to date. To be called every two
-    /// seconds: notices may get lost.
+    /// Asks the store for the revisions of every tenant in memory, and begins to bring what is behind up to date. To be called every
+    /// two seconds: notices may get lost.
     ///
     /// # Errors
     /// The first error of the store; the other tenants are still asked.
     pub async fn poll(&self) -> StoreResult<()> {
         let tenants: Vec<TenantId> = self.tenants.pin().keys().copied().collect();
-        let mut outcome = Ok(());
-        for tenant in tenants {
-            let revisions = self.ask(tenant).await;
-            self.tenant(tenant).unheard.store(revisions.is_err(), Ordering::Relaxed);
-            match revisions {
-                Ok(revisions) => {
-                    self.tenant(tenant).directory.tell(revisions.directory);
-                    for (scope, revision) in &revisions.environments {
-                        self.tell_environment(tenant, scope.platform.as_str(), scope.environment.as_str(), *revision);
-                    }
-                    self.refresh(tenant).await;
-                }
-                Err(error) => outcome = outcome.and(Err(error)),
-            }
+        let polls = stream::iter(tenants).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
+        polls.fold(Ok(()), async |outcome, poll| outcome.and(poll)).await
+    }
+
+    async fn poll_tenant(&self, tenant: TenantId) -> StoreResult<()> {
+        let revisions = self.ask(tenant).await;
+        let memory = self.tenant(tenant);
+        memory.unheard.store(revisions.is_err(), Ordering::Relaxed);
+        let revisions = revisions?;
+        memory.directory.tell(revisions.directory);
+        for (scope, revision) in &revisions.environments {
+            // Where there is no such slot yet, the directory is behind, and has just been told so.
+            Self::tell_environment(&memory, scope.platform.as_str(), scope.environment.as_str(), *revision);
         }
-        outcome
+        // Told is told: whoever reads what is not brought up to date in this time does so itself.
+        let _ = timeout(REFRESH, self.refresh(tenant)).await;
+        Ok(())
     }
 
     /// Whether the store answers, within [`FIRST_WAIT`].
@@ -192,7 +213,7 @@ impl Memory {
 
     /// Whether there is anything in memory to serve from.
     pub(crate) fn can_serve(&self, tenant: TenantId) -> bool {
-        self.tenant(tenant).directory.peek().is_some()
+        self.known(tenant).is_some_and(|memory| memory.directory.peek().is_some())
     }
 
     /// Loads what is in memory and behind.
@@ -207,13 +228,27 @@ impl Memory {
         Arc::clone(self.tenants.pin().get_or_insert_with(tenant, Arc::default))
     }
 
-    fn tell_environment(&self, tenant: TenantId, platform: &str, environment: &str, revision: Revision) {
-        // An environment that is not in the memory's directory yet is loaded anew when it gets there.
-        if let Some(directory) = self.tenant(tenant).directory.peek()
-            && let Some(slot) = directory.slot(platform, environment)
+    /// The memory of a tenant that somebody asked for. Notices come of all tenants, and must not fill the memory with them: what is
+    /// asked for later is loaded later, and cannot miss what was written before.
+    fn known(&self, tenant: TenantId) -> Option<Arc<TenantMemory>> {
+        self.tenants.pin().get(&tenant).map(Arc::clone)
+    }
+
+    /// An environment is at this revision, as a writer says. Where the directory does not have it, the directory is behind (or the
+    /// environment is gone by now): the next read looks.
+    fn news_of(&self, tenant: TenantId, platform: &str, environment: &str, revision: Revision) {
+        if let Some(memory) = self.known(tenant)
+            && !Self::tell_environment(&memory, platform, environment, revision)
         {
-            slot.held.tell(revision);
+            memory.directory.expire();
         }
+    }
+
+    /// Whether there is such an environment in the directory that is in memory.
+    fn tell_environment(memory: &TenantMemory, platform: &str, environment: &str, revision: Revision) -> bool {
+        let directory = memory.directory.peek();
+        let slot = directory.as_ref().and_then(|directory| directory.slot(platform, environment));
+        slot.map(|slot| slot.held.tell(revision)).is_some()
     }
 }
 
@@ -229,9 +264,13 @@ impl ChangeListener for Memory {
     fn changed(&self, change: &Change) {
         match change {
             Change::Environment { tenant, platform, environment, revision } => {
-                self.tell_environment(*tenant, platform, environment, *revision);
+                self.news_of(*tenant, platform, environment, *revision);
             }
-            Change::Directory { tenant, revision } => self.tenant(*tenant).directory.tell(*revision),
+            Change::Directory { tenant, revision } => {
+                if let Some(memory) = self.known(*tenant) {
+                    memory.directory.tell(*revision);
+                }
+            }
             // Accounts are the authenticator's business.
             _ => {}
         }

@@ -11,6 +11,7 @@ mod local {
     use togglebox_core::testkit::BusPair;
     use togglebox_core::{ChangeBus, LocalBus};
 
+    #[expect(clippy::unused_async, reason = "the suite waits: most buses have to connect first")]
     async fn fresh() -> Option<BusPair> {
         let here: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
         Some(BusPair { there: Arc::clone(&here), here })
