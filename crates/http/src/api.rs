@@ -91,11 +91,15 @@ pub struct Api {
 impl Api {
     /// Puts the API together. Its memory listens to `ports.changes`.
     pub fn new(config: ApiConfig, ports: ApiPorts, services: ApiServices) -> Arc<Self> {
+        Self::with_routes(config, ports, services, routes::table())
+    }
+
+    /// The API with this table of routes.
+    pub(crate) fn with_routes(config: ApiConfig, ports: ApiPorts, services: ApiServices, routes: Vec<Route>) -> Arc<Self> {
         let memory = Memory::new(Arc::clone(&ports.directories), ports.environments);
         let listener: Arc<Memory> = Arc::clone(&memory);
         ports.changes.subscribe(listener);
         let journal = Journal::new(Arc::clone(&ports.clock), ports.entropy, ports.changes);
-        let routes = routes::table();
         let mut router = Router::default();
         for (index, route) in routes.iter().enumerate() {
             router.add(route.method.clone(), route.path, index);

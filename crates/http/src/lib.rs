@@ -22,6 +22,8 @@ mod router;
 mod routes;
 mod schema;
 mod serving;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use api::{Api, ApiPorts, ApiServices};

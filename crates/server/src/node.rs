@@ -143,7 +143,7 @@ impl Node {
                 accounts: Arc::clone(&accounts),
                 recorder,
                 flusher: Arc::clone(&flusher),
-                page_tokens: PageTokens::derived(&secret),
+                page_tokens: PageTokens::derived(&secret, settings.tokens.previous.as_slice()),
             },
         );
         Ok(Self { api, accounts, authenticator, flusher, users: port(), journal, store })
