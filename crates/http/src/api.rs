@@ -11,6 +11,7 @@ use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parame
 use togglebox_toggles::statistics::{Flusher, Recorder};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
+use crate::budget::BodyBudget;
 use crate::config::ApiConfig;
 use crate::dispatch;
 use crate::headers::StandingHeaders;
@@ -82,6 +83,7 @@ pub struct Api {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) page_tokens: PageTokens,
     pub(crate) batches: RecentBatches,
+    pub(crate) bodies: BodyBudget,
     pub(crate) openapi: Arc<Rendered>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
@@ -107,8 +109,9 @@ impl Api {
         let document = openapi::document(&routes, env!("CARGO_PKG_VERSION"));
         Arc::new(Self {
             standing: StandingHeaders::new(&config),
-            config,
             openapi: Rendered::new(document.to_string().into_bytes()),
+            bodies: BodyBudget::new(config.body_memory),
+            config,
             routes,
             router,
             memory,

@@ -133,7 +133,7 @@ async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now
         let mut call = call(api, request, &raw, now)?;
         call.principal = principal;
         if let Some(limit) = route.body_limit {
-            call.body = body::read(request.headers(), &mut payload, limit).await?;
+            call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
         }
         match route.handler {
             Handler::Waits(answer) => answer(call).await,

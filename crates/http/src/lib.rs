@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod budget;
 mod call;
 mod coding;
 mod config;
@@ -27,7 +28,7 @@ mod tests;
 mod view;
 
 pub use api::{Api, ApiPorts, ApiServices};
-pub use config::{ApiConfig, Origins};
+pub use config::{ApiConfig, BodyMemory, Origins};
 pub use error::Code;
 pub use paging::PageTokens;
 pub use serving::Memory;

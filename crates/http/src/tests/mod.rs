@@ -3,4 +3,6 @@
 mod outage;
 mod pages;
 mod rig;
+mod slow;
+mod socket;
 mod tags;
