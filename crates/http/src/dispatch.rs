@@ -24,6 +24,7 @@ use crate::coding::{Coding, WORTH_BYTES};
 use crate::error::{ApiError, Code, Result};
 use crate::gate;
 use crate::headers::{REQUEST_ID, STALE, StandingHeaders};
+use crate::panic::{caught, caught_while_waiting};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
 use crate::route::Handler;
@@ -44,7 +45,8 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or(""));
-    let outcome = match span.in_scope(|| answer_at_once(api, &request, now)) {
+    let outcome = span.in_scope(|| caught(|| answer_at_once(api, &request, now)).unwrap_or_else(|error| Some(failed(error))));
+    let outcome = match outcome {
         Some(outcome) if !is_to_be_encoded(&outcome, wanted(api, &request)) => {
             let response = span.in_scope(|| respond(api, &request, outcome, &id, now));
             return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
@@ -55,7 +57,7 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let answer = async move {
         let outcome = match outcome {
             Some(outcome) => outcome,
-            None => answer(&api, &request, payload, now).await,
+            None => caught_while_waiting(answer(&api, &request, payload, now)).await.unwrap_or_else(failed),
         };
         let outcome = encoded(outcome, wanted(&api, &request)).await;
         let response = respond(&api, &request, outcome, &id, now);
@@ -78,6 +80,10 @@ fn answer_at_once(api: &Arc<Api>, request: &HttpRequest, now: Timestamp) -> Opti
     };
     let Poll::Ready(environment) = api.memory.at_hand(call.tenant, call.param(0), call.param(1)) else { return None };
     Some((read(&call, environment.as_ref()), route.caching))
+}
+
+const fn failed(error: ApiError) -> Outcome {
+    (Err(error), Caching::Never)
 }
 
 fn respond(api: &Api, request: &HttpRequest, (outcome, caching): Outcome, id: &HeaderValue, now: Timestamp) -> HttpResponse {
@@ -148,7 +154,7 @@ fn is_to_be_encoded((outcome, _): &Outcome, wanted: Coding) -> bool {
     match outcome.as_ref().map(|reply| &reply.content) {
         Ok(Content::Json(bytes)) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
         Ok(Content::Rendered(rendered)) => !rendered.is_made(wanted),
-        Ok(Content::Empty | Content::Other(..)) | Err(_) => false,
+        Ok(Content::Empty) | Err(_) => false,
     }
 }
 
@@ -161,7 +167,7 @@ async fn encoded(outcome: Outcome, wanted: Coding) -> Outcome {
     let rendered = match reply.content {
         Content::Json(bytes) => Rendered::new(bytes),
         Content::Rendered(rendered) => rendered,
-        content @ (Content::Empty | Content::Other(..)) => return (Ok(Reply { content, ..reply }), caching),
+        content @ Content::Empty => return (Ok(Reply { content, ..reply }), caching),
     };
     rendered.make(wanted).await;
     reply.content = Content::Rendered(rendered);
@@ -215,11 +221,7 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> 
         }
         Content::Rendered(rendered) => {
             let (bytes, coding) = rendered.body(wanted);
-            ("application/json; charset=utf-8", bytes, coding)
-        }
-        Content::Other(content_type, bytes) => {
-            let (bytes, coding) = encode(bytes.into(), wanted);
-            (content_type, bytes, coding)
+            (rendered.content_type(), bytes, coding)
         }
     };
     let empty = content_type.is_empty();
@@ -239,6 +241,9 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching) -> 
     }
     if reply.stale {
         headers.insert(STALE, HeaderValue::from_static("true"));
+    }
+    if let Some(seconds) = reply.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     cache_control(api, headers, caching);
     response

@@ -15,6 +15,7 @@ mod headers;
 mod idempotency;
 mod openapi;
 mod paging;
+mod panic;
 mod query;
 mod reply;
 mod request_id;

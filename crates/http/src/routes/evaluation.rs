@@ -2,6 +2,7 @@
 //!
 //! The figures are counted in memory and never hold an answer up. `track=false` leaves them alone: for tools that try things out.
 
+use actix_web::http::Method;
 use serde::Serialize;
 use serde_json::Value;
 use togglebox_auth::Permission;
@@ -222,7 +223,8 @@ fn assign(call: &Call, user: &EvaluationContext, environment: Option<&ReadEnviro
 }
 
 fn count(call: &Call, scope: &Scope, kind: impl FnOnce() -> EventKind) {
-    if call.query.get("track") != Some("false") {
+    // Who asks for the head only is served nothing.
+    if call.query.get("track") != Some("false") && call.request.method() != Method::HEAD {
         call.api.recorder.record(call.tenant, scope, Event { at: call.now, kind: kind() }, call.now);
     }
 }

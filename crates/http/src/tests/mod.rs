@@ -1,7 +1,11 @@
 //! The API as a whole, over a real store: what no part of it can promise by itself.
 
+mod counts;
+mod documents;
 mod outage;
+mod outages;
 mod pages;
+mod panics;
 mod rig;
 mod slow;
 mod socket;
