@@ -82,7 +82,7 @@ fn steps() -> Vec<Route> {
                 write,
                 handler!(update),
             )
-            .takes::<ExperimentPatchBody>(),
+            .may_take::<ExperimentPatchBody>(),
             "Edits a draft",
         ),
         step(

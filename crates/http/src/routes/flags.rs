@@ -55,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
             handler!(update),
         )
         .about("Makes a new version of a flag")
-        .takes::<FlagPatchBody>()
+        .may_take::<FlagPatchBody>()
         .one::<FlagView<'_>>()
         .errors(&[404, 409]),
         Route::patch(

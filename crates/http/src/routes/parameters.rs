@@ -119,7 +119,7 @@ fn writes() -> Vec<Route> {
             handler!(update),
         )
         .about("Makes a new version of a parameter")
-        .takes::<ParameterPatchBody>()
+        .may_take::<ParameterPatchBody>()
         .one::<ParameterView<'_>>()
         .errors(&[404, 409]),
         Route::delete(

@@ -1,5 +1,6 @@
 //! The API as a whole, over a real store: what no part of it can promise by itself.
 
+mod bodies;
 mod counts;
 mod documents;
 mod outage;
