@@ -208,6 +208,16 @@ impl<'v> Reader<'v> {
         values
     }
 
+    /// Like [`each`](Self::each), of an array with at most `count` elements. A longer one is not looked at any further: it may be as long
+    /// as the largest document.
+    pub fn each_of_at_most<T>(&self, count: usize, read: impl FnMut(&Self) -> Option<T>) -> Option<Vec<T>> {
+        if self.value.and_then(Value::as_array).is_some_and(|elements| elements.len() > count) {
+            self.issue(format!("Array must contain at most {count} element(s)"));
+            return None;
+        }
+        self.each(read)
+    }
+
     /// Notes `message` when an array with fewer than `count` elements stands here.
     pub fn at_least(&self, count: usize, message: impl Into<String>) {
         if self.value.and_then(Value::as_array).is_some_and(|elements| elements.len() < count) {

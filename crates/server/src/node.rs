@@ -142,7 +142,7 @@ impl Node {
                 accounts: Arc::clone(&accounts),
                 recorder,
                 flusher: Arc::clone(&flusher),
-                page_tokens: PageTokens::derived(&secret),
+                page_tokens: PageTokens::derived(&secret, settings.tokens.previous.as_slice()),
             },
         );
         Ok(Self { api, accounts, authenticator, flusher, journal, stores, clock, audit_retention: settings.audit_retention })
