@@ -3,12 +3,11 @@
 //! JSON with a JSON content type and forms are read; a body of any other type counts as absent, as the contract has it. Compressed
 //! bodies are decompressed up to the same limit as plain ones, so that a small body cannot become a large one.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use bytes::{Buf as _, Bytes, BytesMut};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
@@ -16,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::budget::{BodyBudget, FREE_BYTES, Part};
 use crate::error::{ApiError, Code, Result};
+use crate::packing::{Unpacking, packing};
 use crate::serving::INLINE_BYTES;
 
 /// The largest body that any route takes, in bytes: 10 MiB, as the contract says.
@@ -39,12 +39,12 @@ enum Format {
     Other,
 }
 
-/// How a body is compressed.
-#[derive(Clone, Copy)]
-enum Packing {
-    Gzip,
-    Deflate,
-    Brotli,
+/// What the first step of unpacking brought.
+enum Unpacked {
+    /// The whole document.
+    All(Option<Value>),
+    /// A large body's beginning.
+    More(Unpacking),
 }
 
 /// The body as a document; `None` when there is none, or none of a type that is read. What it takes of memory beyond a small body
@@ -68,15 +68,15 @@ pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usiz
     let packed_bytes = bytes.len();
     let mut unpacking = Unpacking::of(packing, bytes, part);
     // What is compressed may be large all the same, but mostly is not: the budget is not asked before that is known.
-    let first = aside(move || match unpacking.go_on(limit.min(FREE_BYTES))? {
-        true => document(format, &unpacking.plain).map(Unpacked::All),
-        false => Ok(Unpacked::More(unpacking)),
+    let first = aside(move || {
+        let is_whole = unpacking.go_on(limit.min(FREE_BYTES))?;
+        if is_whole { document(format, unpacking.plain()).map(Unpacked::All) } else { Ok(Unpacked::More(unpacking)) }
     });
     match first.await? {
         Unpacked::All(document) => Ok(document),
         Unpacked::More(mut unpacking) => {
-            unpacking.part.grow(packed_bytes + limit).await?;
-            aside(move || if unpacking.go_on(limit)? { document(format, &unpacking.plain) } else { Err(too_large(limit)) }).await
+            unpacking.make_room(packed_bytes + limit).await?;
+            aside(move || if unpacking.go_on(limit)? { document(format, unpacking.plain()) } else { Err(too_large(limit)) }).await
         }
     }
 }
@@ -201,56 +201,6 @@ async fn bytes(headers: &HeaderMap, payload: &mut Payload, limit: usize, part: &
     Ok(bytes.freeze())
 }
 
-fn packing(headers: &HeaderMap) -> Result<Option<Packing>> {
-    let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
-    match coding.as_deref() {
-        None | Some("" | "identity") => Ok(None),
-        Some("gzip" | "x-gzip") => Ok(Some(Packing::Gzip)),
-        Some("deflate") => Ok(Some(Packing::Deflate)),
-        Some("br") => Ok(Some(Packing::Brotli)),
-        Some(_) => {
-            Err(ApiError::new(Code::UnsupportedMediaType, "unsupported content encoding: use gzip, deflate, br or identity"))
-        }
-    }
-}
-
-/// A body that is unpacked in steps.
-struct Unpacking {
-    decoder: Box<dyn std::io::Read + Send>,
-    plain: Vec<u8>,
-    /// Of the packed bytes, and what is made of them.
-    part: Part,
-}
-
-/// What the first step brought.
-enum Unpacked {
-    /// The whole document.
-    All(Option<Value>),
-    /// A large body's beginning.
-    More(Unpacking),
-}
-
-impl Unpacking {
-    fn of(packing: Packing, bytes: Bytes, part: Part) -> Self {
-        let packed = bytes.reader();
-        let decoder: Box<dyn std::io::Read + Send> = match packing {
-            Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(packed)),
-            Packing::Deflate => Box::new(flate2::read::ZlibDecoder::new(packed)),
-            Packing::Brotli => Box::new(brotli::Decompressor::new(packed, 4096)),
-        };
-        Self { decoder, plain: Vec::new(), part }
-    }
-
-    /// Unpacks up to `most` bytes in all, and says whether that was the whole.
-    fn go_on(&mut self, most: usize) -> Result<bool> {
-        // One more than wanted: it tells whether there is more.
-        let wanted = u64::try_from((most + 1).saturating_sub(self.plain.len())).unwrap_or(u64::MAX);
-        let unpacked = (&mut self.decoder).take(wanted).read_to_end(&mut self.plain);
-        unpacked.map_err(|_| ApiError::new(Code::BadRequest, "The body does not match its Content-Encoding"))?;
-        Ok(self.plain.len() <= most)
-    }
-}
-
 fn late() -> ApiError {
     ApiError::new(Code::RequestTimeout, format!("The body did not arrive within {} seconds", PATIENCE.as_secs()))
 }
@@ -266,6 +216,7 @@ mod tests {
     use crate::coding::Coding;
     use crate::config::BodyMemory;
     use actix_web::http::StatusCode;
+    use actix_web::http::header::CONTENT_ENCODING;
     use actix_web::test::TestRequest;
     use serde_json::json;
 

@@ -14,6 +14,7 @@ mod gate;
 mod headers;
 mod idempotency;
 mod openapi;
+mod packing;
 mod paging;
 mod panic;
 mod query;

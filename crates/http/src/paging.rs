@@ -35,8 +35,7 @@ impl PageTokens {
     /// Tokens under this key.
     pub fn new(key: [u8; 32]) -> Self {
         let mark = hmac(&key, b"togglebox page tokens' mark");
-        let mark = mark.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
-        Self { key, previous: Vec::new(), mark }
+        Self { key, previous: Vec::new(), mark: u64::from_be_bytes(std::array::from_fn(|at| mark[at])) }
     }
 
     /// Tokens under keys of their own, made from secrets that also serve other ends: what one key signs, no other one takes. Tokens

@@ -1,6 +1,7 @@
 //! A node that listens, and clients that do as they please on a connection.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -25,7 +26,7 @@ impl Listening {
     pub(crate) fn start(rig: &Rig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let api = rig.api.clone();
+        let api = Arc::clone(&rig.api);
         let server = HttpServer::new(move || App::new().configure(api.routes())).workers(1).disable_signals();
         let server = server.listen(listener).unwrap().run();
         let handle = server.handle();
@@ -78,12 +79,10 @@ impl Connection {
                 self.read.drain(..length);
                 return Ok(heard);
             }
-            let mut chunk = [0; 16 * 1024];
-            let read = timeout(PATIENCE, self.stream.read(&mut chunk)).await.expect("the server answers")?;
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await.expect("the server answers")?;
             if read == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
-            self.read.extend_from_slice(&chunk[..read]);
         }
     }
 }

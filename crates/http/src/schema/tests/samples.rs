@@ -179,7 +179,7 @@ fn lists_are_as_long_as_they_may_be() {
         }
         let variations: Vec<Value> = (0..count).map(|n| json!({ "key": format!("v{n}"), "name": "V" })).collect();
         as_long::<ExperimentPatchBody, _>(&json!({ "variations": variations }), input::ExperimentPatch::read, accepted);
-        let percentage = |n: usize| if n < 100 { 1 } else { 0 };
+        let percentage = |n: usize| u8::from(n < 100);
         let share = |n: usize| json!({ "variationKey": format!("v{n}"), "percentage": percentage(n) });
         let shares: Vec<Value> = (0..count).map(share).collect();
         as_long::<ExperimentPatchBody, _>(&json!({ "trafficAllocation": shares }), input::ExperimentPatch::read, accepted);
