@@ -164,10 +164,9 @@ async fn a_write_waits_for_its_turn_only_so_long_and_leaves_nothing_behind() {
     // One waits for the lock, the other behind it for the connection: both for the same time.
     let (first, second) = (platform(1), platform(2));
     let (one, two) = (audit(1), audit(2));
-    let (first, second) = tokio::join!(
-        async { (store.create_platform(TENANT, &first, &one).await, began.elapsed()) },
-        async { (store.create_platform(TENANT, &second, &two).await, began.elapsed()) },
-    );
+    let (first, second) = tokio::join!(async { (store.create_platform(TENANT, &first, &one).await, began.elapsed()) }, async {
+        (store.create_platform(TENANT, &second, &two).await, began.elapsed())
+    },);
     for (outcome, after) in [first, second] {
         assert_eq!(*outcome.unwrap_err().kind(), StoreErrorKind::Unavailable);
         assert!((Duration::from_secs(5)..Duration::from_millis(5_100)).contains(&after), "{after:?}");
