@@ -119,6 +119,7 @@ impl Rig {
                 registration: true,
                 attempts: AttemptPolicy::default(),
                 keys_per_user: 10,
+                failure_takes: std::time::Duration::ZERO,
                 resets: ResetPolicy::new(ResetLink::new("https://example.com/{token}").unwrap()),
             },
             Arc::new(PasswordHasher::new(NonZero::<usize>::MIN, Arc::clone(&entropy)).unwrap()),
