@@ -48,13 +48,17 @@ pub trait ChangeListener: Send + Sync + 'static {
 
 /// Carries notices between the parts of a node, and between nodes.
 ///
-/// Every bus may lose notices, so listeners also poll revisions; a bus makes news fast, not certain.
+/// Every bus may lose notices, so listeners also poll revisions; a bus makes news fast, not certain. Only the listeners of the
+/// publisher's own node are certain to hear, before `publish` returns and once, whatever becomes of the way to the other nodes.
+///
+/// The promises are tests in `testkit` (feature `testkit`): every bus runs `change_bus_suite!`.
 #[async_trait]
 pub trait ChangeBus: Send + Sync + fmt::Debug + 'static {
     /// Tells every listener.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::StoreErrorKind::Unavailable) when the notice could not be handed over. The change itself stands.
+    /// [`Unavailable`](crate::StoreErrorKind::Unavailable) when the notice could not be handed over to the other nodes within a short
+    /// time. The change itself stands.
     async fn publish(&self, change: Change) -> StoreResult<()>;
 
     /// Adds a listener for as long as the bus lives.

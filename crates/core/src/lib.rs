@@ -10,6 +10,8 @@ pub mod input;
 mod page;
 mod revision;
 mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use actor::{Actor, ActorKind};
 pub use audit::{AuditFilter, AuditLog, AuditRecord};

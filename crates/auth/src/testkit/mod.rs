@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests: a broken promise is a panic")]
 
 mod attempts;
+mod faults;
+mod faulty;
 mod isolation;
 mod keys;
 mod resets;
@@ -28,6 +30,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub use self::attempts::*;
+pub use self::faults::*;
+pub use self::faulty::{API_KEYS, ATTEMPTS, PASSWORD_RESETS, SESSIONS, USERS};
 pub use self::isolation::*;
 pub use self::keys::*;
 pub use self::resets::*;
@@ -120,6 +124,11 @@ macro_rules! auth_store_suite {
             another_tenants_resets_are_out_of_reach
             another_tenants_failures_do_not_count
             tenants_share_no_names_and_no_revision
+            user_calls_bear_faults
+            key_calls_bear_faults
+            session_calls_bear_faults
+            reset_calls_bear_faults
+            attempt_calls_bear_faults
         }
     };
     (@each $fresh:path: $($promise:ident)*) => {
@@ -274,6 +283,7 @@ mod tests {
         let suite = include_str!("mod.rs");
         let sources = [
             include_str!("attempts.rs"),
+            include_str!("faults.rs"),
             include_str!("isolation.rs"),
             include_str!("keys.rs"),
             include_str!("resets.rs"),
@@ -284,6 +294,18 @@ mod tests {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
             let name = rest.split('(').next().unwrap();
             assert!(suite.contains(&format!("            {name}\n")), "{name} is not in auth_store_suite!");
+        }
+    }
+
+    /// Nor would the operations of a port that no promise goes through. (A method that is missing there does not compile.)
+    #[test]
+    fn faults_are_tried_on_every_port() {
+        let (ports, promises) = (include_str!("faulty.rs"), include_str!("faults.rs"));
+        let lists: Vec<&str> =
+            ports.lines().filter_map(|line| line.strip_suffix(" {")?.split_once(" as ")?.1.split(", ").nth(1)).collect();
+        assert_eq!(lists.len(), ports.matches("faulty_port! {").count());
+        for list in lists {
+            assert!(promises.contains(&format!("bear_faults(stores, {list}).await;")), "no promise goes through {list}");
         }
     }
 }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a broken promise is a panic here")]
 
 mod accounts;
+mod bus;
 mod corruption;
 mod database;
 mod file;
 mod model;
+mod testing;
 mod toggles;

@@ -12,6 +12,8 @@ mod audit;
 mod directory;
 mod environments;
 mod experiments;
+mod faults;
+mod faulty;
 mod fixtures;
 mod flags;
 mod isolation;
@@ -27,6 +29,8 @@ pub use self::audit::*;
 pub use self::directory::*;
 pub use self::environments::*;
 pub use self::experiments::*;
+pub use self::faults::*;
+pub use self::faulty::{DIRECTORY, ENVIRONMENTS, EXPERIMENTS, FLAGS, PARAMETERS, STATISTICS};
 pub use self::flags::*;
 pub use self::isolation::*;
 pub use self::parameters::*;
@@ -162,6 +166,11 @@ macro_rules! toggle_store_suite {
             another_tenants_audit_records_are_out_of_reach
             another_tenants_cursors_are_refused
             tenants_share_no_names_revisions_or_audit_ids
+            directory_calls_bear_faults
+            parameter_calls_bear_faults
+            flag_calls_bear_faults
+            experiment_calls_bear_faults
+            statistics_and_audit_calls_bear_faults
         }
     };
     (@each $fresh:path: $($promise:ident)*) => {
@@ -186,6 +195,7 @@ mod tests {
             include_str!("directory.rs"),
             include_str!("environments.rs"),
             include_str!("experiments.rs"),
+            include_str!("faults.rs"),
             include_str!("flags.rs"),
             include_str!("isolation.rs"),
             include_str!("parameters.rs"),
@@ -196,6 +206,18 @@ mod tests {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
             let name = rest.split('(').next().unwrap();
             assert!(suite.contains(&format!("            {name}\n")), "{name} is not in toggle_store_suite!");
+        }
+    }
+
+    /// Nor would the operations of a port that no promise goes through. (A method that is missing there does not compile.)
+    #[test]
+    fn faults_are_tried_on_every_port() {
+        let (ports, promises) = (include_str!("faulty.rs"), include_str!("faults.rs"));
+        let lists: Vec<&str> =
+            ports.lines().filter_map(|line| line.strip_suffix(" {")?.split_once(" as ")?.1.split(", ").nth(1)).collect();
+        assert_eq!(lists.len(), ports.matches("faulty_port! {").count());
+        for list in lists.into_iter().chain(["AUDIT"]) {
+            assert!(promises.contains(&format!("bear_faults(stores, {list}).await;")), "no promise goes through {list}");
         }
     }
 }

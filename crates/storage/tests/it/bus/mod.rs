@@ -1,0 +1,20 @@
+//! The change buses against their suite, and what each promises by itself.
+
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod redis_server;
+
+mod local {
+    use std::sync::Arc;
+
+    use togglebox_core::testkit::BusPair;
+    use togglebox_core::{ChangeBus, LocalBus};
+
+    async fn fresh() -> Option<BusPair> {
+        let here: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
+        Some(BusPair { there: Arc::clone(&here), here })
+    }
+
+    togglebox_core::change_bus_suite!(fresh);
+}
