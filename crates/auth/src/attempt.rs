@@ -8,7 +8,8 @@ use togglebox_core::Timestamp;
 ///
 /// Failures are counted by address, whoever makes them: guesses from many machines are stopped too. The price is that a stranger can
 /// keep an address from signing in by failing again and again. That takes nothing else away: sessions and API keys go on working, and
-/// a reset that is asked for by mail lifts the lock. Strangers themselves are to be slowed down in front of this, by rate.
+/// a reset that is asked for by mail lifts the lock. Wrong passwords in a change of the password are counted apart: whoever holds a
+/// session cannot keep its owner from signing in by them, nor a stranger the owner from changing the password. Strangers themselves are to be slowed down in front of this, by rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptPolicy {
     /// Failures within `window` that lock the account.

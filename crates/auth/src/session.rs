@@ -36,12 +36,14 @@ pub struct SessionPolicy {
     pub longest: Duration,
     /// How long the token before the newest one stays good.
     pub grace: Duration,
+    /// The most sessions of one user: one more ends the oldest.
+    pub most: usize,
 }
 
 impl Default for SessionPolicy {
-    /// A day, as in the original system; thirty days; a minute.
+    /// A day, as in the original system; thirty days; a minute; a hundred.
     fn default() -> Self {
-        Self { token: Duration::from_hours(24), longest: Duration::from_hours(30 * 24), grace: Duration::from_mins(1) }
+        Self { token: Duration::from_hours(24), longest: Duration::from_hours(30 * 24), grace: Duration::from_mins(1), most: 100 }
     }
 }
 

@@ -3,7 +3,8 @@
 //! The rules are those of `togglebox_toggles::store`: each call is one atomic act, names the tenant first, names the revision that it
 //! read where something is replaced, and appends the given audit record (once, however often it is repeated with the same id). The
 //! container whose revision rises is the tenant's *accounts*: it rises with every change that may withdraw a right (users, keys,
-//! sessions ended), so that nodes know when to forget what they remember. Signing in, refreshing and last-used times do not raise it.
+//! sessions ended), so that nodes know when to forget what they remember. Signing in does not raise it (unless it ends an older
+//! session), nor do refreshing and last-used times.
 
 use std::fmt::Debug;
 
@@ -146,11 +147,15 @@ pub enum Rotation {
 /// Where sessions are kept.
 #[async_trait]
 pub trait SessionStore: Send + Sync + Debug + 'static {
-    /// Adds a session. May remove sessions of the same user that expired before `session.created_at`.
+    /// Adds a session. Where the user then has more than `limit` (at least 1) that have not ended, those end that began first, by
+    /// `created_at`, then by id; the new one never does. May remove sessions of the same user that expired before `session.created_at`;
+    /// those do not count.
+    ///
+    /// The accounts' revision when sessions had to end; `None` when none had to.
     ///
     /// # Errors
     /// `NotFound` when the user is not there.
-    async fn create(&self, tenant: TenantId, session: &Session) -> StoreResult<()>;
+    async fn create(&self, tenant: TenantId, session: &Session, limit: usize) -> StoreResult<Option<Revision>>;
 
     /// A session by id, ended or not.
     ///

@@ -11,6 +11,7 @@ use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parame
 use togglebox_toggles::statistics::{Flusher, Recorder};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
+use crate::budget::BodyBudget;
 use crate::config::ApiConfig;
 use crate::dispatch;
 use crate::headers::StandingHeaders;
@@ -82,6 +83,7 @@ pub struct Api {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) page_tokens: PageTokens,
     pub(crate) batches: RecentBatches,
+    pub(crate) bodies: BodyBudget,
     pub(crate) openapi: Arc<Rendered>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
@@ -91,11 +93,15 @@ pub struct Api {
 impl Api {
     /// Puts the API together. Its memory listens to `ports.changes`.
     pub fn new(config: ApiConfig, ports: ApiPorts, services: ApiServices) -> Arc<Self> {
+        Self::with_routes(config, ports, services, routes::table())
+    }
+
+    /// The API with this table of routes.
+    pub(crate) fn with_routes(config: ApiConfig, ports: ApiPorts, services: ApiServices, routes: Vec<Route>) -> Arc<Self> {
         let memory = Memory::new(Arc::clone(&ports.directories), ports.environments);
         let listener: Arc<Memory> = Arc::clone(&memory);
         ports.changes.subscribe(listener);
         let journal = Journal::new(Arc::clone(&ports.clock), ports.entropy, ports.changes);
-        let routes = routes::table();
         let mut router = Router::default();
         for (index, route) in routes.iter().enumerate() {
             router.add(route.method.clone(), route.path, index);
@@ -103,8 +109,9 @@ impl Api {
         let document = openapi::document(&routes, env!("CARGO_PKG_VERSION"));
         Arc::new(Self {
             standing: StandingHeaders::new(&config),
-            config,
             openapi: Rendered::new(document.to_string().into_bytes()),
+            bodies: BodyBudget::new(config.body_memory),
+            config,
             routes,
             router,
             memory,

@@ -3,18 +3,19 @@
 //! JSON with a JSON content type and forms are read; a body of any other type counts as absent, as the contract has it. Compressed
 //! bodies are decompressed up to the same limit as plain ones, so that a small body cannot become a large one.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::budget::{BodyBudget, FREE_BYTES, Part};
 use crate::error::{ApiError, Code, Result};
+use crate::packing::{Unpacking, packing};
 use crate::serving::INLINE_BYTES;
 
 /// The largest body that any route takes, in bytes: 10 MiB, as the contract says.
@@ -31,38 +32,64 @@ const MAX_VALUES: usize = 250_000;
 /// nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+#[derive(Clone, Copy)]
 enum Format {
     Json,
     Form,
     Other,
 }
 
-/// How a body is compressed.
-#[derive(Clone, Copy)]
-enum Packing {
-    None,
-    Gzip,
-    Deflate,
-    Brotli,
+/// What the first step of unpacking brought.
+enum Unpacked {
+    /// The whole document.
+    All(Option<Value>),
+    /// A large body's beginning.
+    More(Unpacking),
 }
 
-/// The body as a document; `None` when there is none, or none of a type that is read.
-pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Option<Value>> {
+/// The body as a document; `None` when there is none, or none of a type that is read. What it takes of memory beyond a small body
+/// comes out of `budget`.
+pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usize, budget: &BodyBudget) -> Result<Option<Value>> {
     let format = format(headers)?;
-    let bytes = timeout(PATIENCE, bytes(headers, payload, limit)).await.map_err(|_| late())??;
-    let packing = packing(headers)?;
-    // What is compressed may be large all the same.
-    if bytes.len() <= INLINE_BYTES && matches!(packing, Packing::None) {
-        return document(&format, &bytes);
+    let mut part = budget.part();
+    let bytes = timeout(PATIENCE, bytes(headers, payload, limit, &mut part)).await.map_err(|_| late())??;
+    // What is read aside takes its part of the budget along: it may outlive a request that is given up.
+    let Some(packing) = packing(headers)? else {
+        if bytes.len() <= INLINE_BYTES {
+            return document(format, &bytes);
+        }
+        return aside(move || {
+            let document = document(format, &bytes);
+            drop(part);
+            document
+        })
+        .await;
+    };
+    let packed_bytes = bytes.len();
+    let mut unpacking = Unpacking::of(packing, bytes, part);
+    // What is compressed may be large all the same, but mostly is not: the budget is not asked before that is known.
+    let first = aside(move || {
+        let is_whole = unpacking.go_on(limit.min(FREE_BYTES))?;
+        if is_whole { document(format, unpacking.plain()).map(Unpacked::All) } else { Ok(Unpacked::More(unpacking)) }
+    });
+    match first.await? {
+        Unpacked::All(document) => Ok(document),
+        Unpacked::More(mut unpacking) => {
+            unpacking.make_room(packed_bytes + limit).await?;
+            aside(move || if unpacking.go_on(limit)? { document(format, unpacking.plain()) } else { Err(too_large(limit)) }).await
+        }
     }
-    let read = move || document(&format, &plain(packing, &bytes, limit)?);
+}
+
+/// Does what takes a while where it keeps nobody waiting.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     spawn_blocking(read).await.unwrap_or_else(|panic| {
         tracing::error!(error = &panic as &dyn std::error::Error, "A body could not be read");
         Err(ApiError::internal())
     })
 }
 
-fn document(format: &Format, bytes: &[u8]) -> Result<Option<Value>> {
+fn document(format: Format, bytes: &[u8]) -> Result<Option<Value>> {
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -150,52 +177,28 @@ fn format(headers: &HeaderMap) -> Result<Format> {
     }
 }
 
-async fn bytes(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+async fn bytes(headers: &HeaderMap, payload: &mut Payload, limit: usize, part: &mut Part) -> Result<Bytes> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(FREE_BYTES));
+    let mut room = FREE_BYTES;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(Code::BadRequest, "The body could not be read to its end"))?;
-        if bytes.len() + chunk.len() > limit {
+        let length = bytes.len() + chunk.len();
+        if length > limit {
             return Err(too_large(limit));
+        }
+        if length > room {
+            // Not before the first bytes are here: who only announces a large body holds nothing of the budget.
+            room = announced.unwrap_or_else(|| length.next_power_of_two().min(limit)).max(length);
+            part.grow(room).await?;
+            bytes.reserve(room - bytes.len());
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
-}
-
-fn packing(headers: &HeaderMap) -> Result<Packing> {
-    let coding = headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
-    match coding.as_deref() {
-        None | Some("" | "identity") => Ok(Packing::None),
-        Some("gzip" | "x-gzip") => Ok(Packing::Gzip),
-        Some("deflate") => Ok(Packing::Deflate),
-        Some("br") => Ok(Packing::Brotli),
-        Some(_) => {
-            Err(ApiError::new(Code::UnsupportedMediaType, "unsupported content encoding: use gzip, deflate, br or identity"))
-        }
-    }
-}
-
-fn plain(packing: Packing, bytes: &Bytes, limit: usize) -> Result<Bytes> {
-    match packing {
-        Packing::None => Ok(bytes.clone()),
-        Packing::Gzip => inflate(flate2::read::MultiGzDecoder::new(&**bytes), limit),
-        Packing::Deflate => inflate(flate2::read::ZlibDecoder::new(&**bytes), limit),
-        Packing::Brotli => inflate(brotli::Decompressor::new(&**bytes, 4096), limit),
-    }
-}
-
-fn inflate(decoder: impl std::io::Read, limit: usize) -> Result<Bytes> {
-    let mut plain = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    decoder
-        .take(most)
-        .read_to_end(&mut plain)
-        .map_err(|_| ApiError::new(Code::BadRequest, "The body does not match its Content-Encoding"))?;
-    if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
 }
 
 fn late() -> ApiError {
@@ -211,7 +214,9 @@ fn too_large(limit: usize) -> ApiError {
 mod tests {
     use super::*;
     use crate::coding::Coding;
+    use crate::config::BodyMemory;
     use actix_web::http::StatusCode;
+    use actix_web::http::header::CONTENT_ENCODING;
     use actix_web::test::TestRequest;
     use serde_json::json;
 
@@ -221,7 +226,7 @@ mod tests {
             request = request.insert_header((CONTENT_ENCODING, coding));
         }
         let (request, mut payload) = request.to_http_parts();
-        read(request.headers(), &mut payload, 1000).await
+        read(request.headers(), &mut payload, 1000, &BodyBudget::new(BodyMemory::default())).await
     }
 
     fn status(result: Result<Option<Value>>) -> StatusCode {
@@ -251,24 +256,24 @@ mod tests {
 
     #[test]
     fn a_body_of_very_many_values_is_refused_before_it_takes_memory() {
-        let read = |format: &Format, body: &str| document(format, body.as_bytes());
+        let read = |format: Format, body: &str| document(format, body.as_bytes());
         for (format, start, item, end) in [(Format::Json, "[0", ",0", "]"), (Format::Form, "a=1", "&a", "")] {
             let fits = format!("{start}{}{end}", item.repeat(MAX_VALUES - 1));
-            assert!(read(&format, &fits).unwrap().is_some());
+            assert!(read(format, &fits).unwrap().is_some());
             assert_eq!(
-                status(read(&format, &format!("{start}{}{end}", item.repeat(MAX_VALUES + 1)))),
+                status(read(format, &format!("{start}{}{end}", item.repeat(MAX_VALUES + 1)))),
                 StatusCode::PAYLOAD_TOO_LARGE
             );
         }
         let text = format!(r#"{{"a":"\\\"{}"}}"#, ",[{".repeat(MAX_VALUES));
-        assert!(read(&Format::Json, &text).unwrap().is_some(), "what stands in a text is not counted");
+        assert!(read(Format::Json, &text).unwrap().is_some(), "what stands in a text is not counted");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_not_waited_for() {
         let request = TestRequest::post().insert_header((CONTENT_TYPE, "application/json")).to_http_request();
         let mut body: Payload = Payload::Stream { payload: Box::pin(futures_util::stream::pending()) };
-        let answer = read(request.headers(), &mut body, 1000).await;
+        let answer = read(request.headers(), &mut body, 1000, &BodyBudget::new(BodyMemory::default())).await;
         assert_eq!(status(answer), StatusCode::REQUEST_TIMEOUT);
     }
 

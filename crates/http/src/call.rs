@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
 use serde_json::Value;
 use togglebox_auth::{Principal, SignedInUser};
@@ -30,6 +31,7 @@ pub(crate) struct Read<'r> {
     pub(crate) api: &'r Api,
     pub(crate) tenant: TenantId,
     pub(crate) now: Timestamp,
+    pub(crate) method: &'r Method,
     /// Values of the path's parameters, decoded, in order.
     pub(crate) params: &'r [Cow<'r, str>],
     pub(crate) query: &'r Query<'r>,
@@ -70,7 +72,14 @@ impl Call {
 
     /// The same call, as those see it that only look.
     pub(crate) fn read(&self) -> Read<'_> {
-        Read { api: &self.api, tenant: self.tenant, now: self.now, params: &self.params, query: &self.query }
+        Read {
+            api: &self.api,
+            tenant: self.tenant,
+            now: self.now,
+            method: self.request.method(),
+            params: &self.params,
+            query: &self.query,
+        }
     }
 
     /// The request's headers.

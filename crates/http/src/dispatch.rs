@@ -25,6 +25,7 @@ use crate::coding::{Coding, WORTH_BYTES};
 use crate::error::{ApiError, Code, Result};
 use crate::gate;
 use crate::headers::{REQUEST_ID, STALE, StandingHeaders, Variation};
+use crate::panic::{caught, caught_while_waiting};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
 use crate::route::Handler;
@@ -45,7 +46,7 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
-    let mut outcome = answer_at_once(api, &request, now);
+    let mut outcome = caught(|| span(&id), || answer_at_once(api, &request, now)).unwrap_or_else(|error| Some(failed(error)));
     if let Some(outcome) = outcome.take_if(|outcome| !is_to_be_encoded(outcome, wanted)) {
         let response = respond(api, &request, outcome, &id, wanted, now);
         log_in_span(&request, response.status(), &id);
@@ -55,7 +56,7 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     let answer = async move {
         let outcome = match outcome {
             Some(outcome) => outcome,
-            None => answer(&api, &request, payload, now).await,
+            None => caught_while_waiting(answer(&api, &request, payload, now)).await.unwrap_or_else(failed),
         };
         let outcome = encoded(outcome, wanted).await;
         let response = respond(&api, &request, outcome, &id, wanted, now);
@@ -79,11 +80,15 @@ fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> Option<Ou
         Ok(asked) => asked,
         Err(error) => return Some((Err(error), route.caching)),
     };
-    let call = Read { api, tenant: TENANT, now, params: &params, query: &query };
+    let call = Read { api, tenant: TENANT, now, method: request.method(), params: &params, query: &query };
     match api.memory.look(TENANT, call.param(0), call.param(1), |environment| read(&call, environment)) {
         Poll::Ready(outcome) => Some((outcome, route.caching)),
         Poll::Pending => None,
     }
+}
+
+const fn failed(error: ApiError) -> Outcome {
+    (Err(error), Caching::Never)
 }
 
 fn respond(
@@ -160,7 +165,7 @@ async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now
         let mut call = call(api, request, &raw, now)?;
         call.principal = principal;
         if let Some(limit) = route.body_limit {
-            call.body = body::read(request.headers(), &mut payload, limit).await?;
+            call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
         }
         match route.handler {
             Handler::Waits(answer) => answer(call).await,
@@ -178,7 +183,7 @@ fn is_to_be_encoded((outcome, _): &Outcome, wanted: Coding) -> bool {
     match outcome.as_ref().map(|reply| &reply.content) {
         Ok(Content::Json(bytes)) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
         Ok(Content::Rendered(rendered)) => !rendered.is_made(wanted),
-        Ok(Content::Empty | Content::Other(..)) | Err(_) => false,
+        Ok(Content::Empty) | Err(_) => false,
     }
 }
 
@@ -191,7 +196,7 @@ async fn encoded(outcome: Outcome, wanted: Coding) -> Outcome {
     let rendered = match reply.content {
         Content::Json(bytes) => Rendered::new(bytes),
         Content::Rendered(rendered) => rendered,
-        content @ (Content::Empty | Content::Other(..)) => return (Ok(Reply { content, ..reply }), caching),
+        content @ Content::Empty => return (Ok(Reply { content, ..reply }), caching),
     };
     rendered.make(wanted).await;
     reply.content = Content::Rendered(rendered);
@@ -251,11 +256,7 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching, wan
         }
         Content::Rendered(rendered) => {
             let (bytes, coding) = rendered.body(wanted);
-            ("application/json; charset=utf-8", bytes, coding)
-        }
-        Content::Other(content_type, bytes) => {
-            let (bytes, coding) = encode(bytes.into(), wanted);
-            (content_type, bytes, coding)
+            (rendered.content_type(), bytes, coding)
         }
     };
     let empty = content_type.is_empty();
@@ -272,6 +273,9 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching, wan
     }
     if reply.stale {
         headers.insert(STALE, HeaderValue::from_static("true"));
+    }
+    if let Some(seconds) = reply.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     cache_control(api, headers, caching, !empty);
     response

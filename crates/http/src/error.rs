@@ -86,6 +86,8 @@ codes! {
     TooManyAttempts = "TOO_MANY_ATTEMPTS", TOO_MANY_REQUESTS;
     /// Something is wrong inside; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
+    /// Too many large bodies are on their way at once. Nothing was done; `Retry-After` tells when to repeat the request.
+    Busy = "SERVER_BUSY", SERVICE_UNAVAILABLE;
     /// The store does not answer. Reads may be repeated; so may writes that name a revision.
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE;
 }
@@ -98,6 +100,9 @@ enum Details {
     /// `{field, message}`, in the routes of accounts.
     Fields(Issues),
 }
+
+/// When to ask again where the store does not answer: as soon as it is asked again itself.
+pub(crate) const RETRY_AFTER_S: u64 = 1;
 
 /// An error on its way to the client.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +151,7 @@ impl ApiError {
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self { retry_after_s: Some(1), ..Self::new(Code::Unavailable, "The service is temporarily unavailable") }
+        Self { retry_after_s: Some(RETRY_AFTER_S), ..Self::new(Code::Unavailable, "The service is temporarily unavailable") }
     }
 
     pub(crate) fn with_lines(mut self, lines: Vec<String>) -> Self {

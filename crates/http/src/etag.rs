@@ -45,6 +45,12 @@ impl EntityTag {
         text
     }
 
+    /// The tag of a body that depends on one thing more than the state, which `mark` stands for.
+    #[must_use]
+    pub(crate) const fn marked(self, mark: u64) -> Self {
+        Self { container: self.container ^ mark, ..self }
+    }
+
     /// Whether an `If-None-Match` names this state, and in which coding: in `wanted` if it names several, for that is the body that
     /// the client would get.
     pub(crate) fn is_in(self, if_none_match: &str, wanted: Coding) -> Option<Coding> {

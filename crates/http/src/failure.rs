@@ -12,7 +12,7 @@ use crate::error::{ApiError, Code};
 #[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 pub(crate) fn store(error: StoreError) -> ApiError {
     match error.kind() {
-        StoreErrorKind::InvalidCursor => ApiError::new(Code::InvalidPageToken, "Invalid pagination token"),
+        StoreErrorKind::InvalidCursor => page_token(),
         StoreErrorKind::Conflict { current } => conflict(current.get()),
         StoreErrorKind::Unavailable => {
             tracing::warn!(error = &error as &(dyn StdError + 'static), "The store is unavailable");
@@ -23,6 +23,12 @@ pub(crate) fn store(error: StoreError) -> ApiError {
             ApiError::internal()
         }
     }
+}
+
+/// A token that this list did not make.
+pub(crate) fn page_token() -> ApiError {
+    let line = "nextToken: not a token of this list with these filters; leave it out to begin at the start";
+    ApiError::new(Code::InvalidPageToken, "Invalid pagination token").with_lines(vec![line.to_owned()])
 }
 
 fn conflict(current: u64) -> ApiError {

@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod budget;
 mod call;
 mod coding;
 mod config;
@@ -13,7 +14,9 @@ mod gate;
 mod headers;
 mod idempotency;
 mod openapi;
+mod packing;
 mod paging;
+mod panic;
 mod query;
 mod reply;
 mod request_id;
@@ -23,10 +26,12 @@ mod routes;
 mod schema;
 mod serving;
 mod short_text;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use api::{Api, ApiPorts, ApiServices};
-pub use config::{ApiConfig, Origins};
+pub use config::{ApiConfig, BodyMemory, Origins};
 pub use error::Code;
 pub use paging::PageTokens;
 pub use serving::Memory;

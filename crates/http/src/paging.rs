@@ -7,15 +7,20 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::Sha256;
-use togglebox_core::TenantId;
+use togglebox_core::{Cursor, TenantId};
 
-use crate::error::{ApiError, Code, Result};
+use crate::error::Result;
+use crate::etag::EntityTag;
+use crate::failure;
 use crate::query::Query;
 
 /// Signs and checks page tokens. Nodes of one installation share the key.
 #[derive(Clone)]
 pub struct PageTokens {
     key: [u8; 32],
+    /// Keys that signed before: their tokens are taken, no more are made.
+    previous: Vec<[u8; 32]>,
+    mark: u64,
 }
 
 impl std::fmt::Debug for PageTokens {
@@ -28,21 +33,20 @@ impl PageTokens {
     const TAG_BYTES: usize = 12;
 
     /// Tokens under this key.
-    pub const fn new(key: [u8; 32]) -> Self {
-        Self { key }
+    pub fn new(key: [u8; 32]) -> Self {
+        let mark = hmac(&key, b"togglebox page tokens' mark");
+        Self { key, previous: Vec::new(), mark: u64::from_be_bytes(std::array::from_fn(|at| mark[at])) }
     }
 
-    /// Tokens under a key of their own, made from a secret that also serves other ends: what one key signs, no other one takes.
-    ///
-    /// # Panics
-    /// Never: HMAC takes a key of any length.
-    pub fn derived(secret: &SecretString) -> Self {
-        let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes a key of any length");
-        Self::new(mac.chain_update(b"togglebox page tokens").finalize().into_bytes().into())
+    /// Tokens under keys of their own, made from secrets that also serve other ends: what one key signs, no other one takes. Tokens
+    /// that were signed under one of `previous` stay good.
+    pub fn derived(secret: &SecretString, previous: &[SecretString]) -> Self {
+        let key = |secret: &SecretString| hmac(secret.expose_secret().as_bytes(), b"togglebox page tokens");
+        Self { previous: previous.iter().map(key).collect(), ..Self::new(key(secret)) }
     }
 
-    fn mac(&self, tenant: TenantId, list: &str, last: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+    fn mac(key: &[u8; 32], tenant: TenantId, list: &str, last: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
         for part in [tenant.as_uuid().as_bytes().as_slice(), list.as_bytes(), last.as_bytes()] {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
@@ -51,19 +55,25 @@ impl PageTokens {
     }
 
     fn issue(&self, tenant: TenantId, list: &str, last: &str) -> String {
-        let mut bytes = self.mac(tenant, list, last)[..Self::TAG_BYTES].to_vec();
+        let mut bytes = Self::mac(&self.key, tenant, list, last)[..Self::TAG_BYTES].to_vec();
         bytes.extend_from_slice(last.as_bytes());
         encode_hex(&bytes)
     }
 
     fn open(&self, tenant: TenantId, list: &str, token: &str) -> Result<String> {
-        let invalid = || ApiError::new(Code::InvalidPageToken, "Invalid pagination token");
-        let bytes = decode_hex(token).ok_or_else(invalid)?;
-        let (tag, last) = bytes.split_at_checked(Self::TAG_BYTES).ok_or_else(invalid)?;
-        let last = std::str::from_utf8(last).map_err(|_| invalid())?;
+        let bytes = decode_hex(token).ok_or_else(failure::page_token)?;
+        let (tag, last) = bytes.split_at_checked(Self::TAG_BYTES).ok_or_else(failure::page_token)?;
+        let last = std::str::from_utf8(last).map_err(|_| failure::page_token())?;
         // What the tag protects is a position, not a secret; comparing it early-out gives nothing away worth having.
-        if self.mac(tenant, list, last)[..Self::TAG_BYTES] == *tag { Ok(last.to_owned()) } else { Err(invalid()) }
+        let signed = |key| Self::mac(key, tenant, list, last)[..Self::TAG_BYTES] == *tag;
+        let good = signed(&self.key) || self.previous.iter().any(signed);
+        if good { Ok(last.to_owned()) } else { Err(failure::page_token()) }
     }
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.chain_update(message).finalize().into_bytes().into()
 }
 
 fn encode_hex(bytes: &[u8]) -> String {
@@ -169,7 +179,44 @@ impl CursorMeta {
     }
 }
 
+/// What `meta` says of a page, as far as the page's tag depends on it.
+pub(crate) trait Meta {
+    /// Whether it names a token, and so depends on the key that signed it.
+    fn names_a_token(&self) -> bool;
+}
+
+impl Meta for PlaceMeta {
+    fn names_a_token(&self) -> bool {
+        match self {
+            Self::Numbered(meta) => meta.next_token.is_some(),
+            Self::Token(meta) => meta.next_token.is_some(),
+        }
+    }
+}
+
+impl Meta for CursorMeta {
+    fn names_a_token(&self) -> bool {
+        self.next_cursor.is_some()
+    }
+}
+
 impl List<'_> {
+    /// The tag of a page of this list, of a state with the tag `whole`. A page that names a token has a tag of its own under each key,
+    /// so that nobody is told that a page with a token from another key is still good.
+    pub(crate) fn tag(self, whole: EntityTag, meta: &impl Meta) -> EntityTag {
+        if meta.names_a_token() { whole.marked(self.tokens.mark) } else { whole }
+    }
+
+    /// The token of a position that only a store understands.
+    pub(crate) fn seal(self, cursor: &Cursor) -> String {
+        self.tokens.issue(self.tenant, self.name, cursor.as_str())
+    }
+
+    /// The position that a token of this list names.
+    pub(crate) fn unseal(self, token: &str) -> Result<Cursor> {
+        self.tokens.open(self.tenant, self.name, token).map(Cursor::new)
+    }
+
     /// The part of `items` (in key order) that a list of platforms, environments or parameters answers with: everything without a
     /// paging parameter, a page by token when `nextToken` is there (even empty), else a page by number or offset.
     pub(crate) fn places<'i, T>(
@@ -261,6 +308,7 @@ fn per_page(query: &Query<'_>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -26,10 +26,8 @@ pub(crate) enum Content {
     Empty,
     /// JSON made for this answer.
     Json(Vec<u8>),
-    /// JSON that is kept in memory.
+    /// What is kept in memory.
     Rendered(Arc<Rendered>),
-    /// Anything else.
-    Other(&'static str, bytes::Bytes),
 }
 
 /// An answer.
@@ -39,11 +37,12 @@ pub(crate) struct Reply {
     pub(crate) content: Content,
     pub(crate) tag: Option<EntityTag>,
     pub(crate) stale: bool,
+    pub(crate) retry_after_s: Option<u64>,
 }
 
 impl Reply {
     pub(crate) const fn new(status: StatusCode, content: Content) -> Self {
-        Self { status, content, tag: None, stale: false }
+        Self { status, content, tag: None, stale: false, retry_after_s: None }
     }
 
     /// 200 with `data`.
@@ -91,6 +90,13 @@ impl Reply {
     #[must_use]
     pub(crate) const fn tagged_if(mut self, tag: Option<EntityTag>) -> Self {
         self.tag = tag;
+        self
+    }
+
+    /// Says when to ask again.
+    #[must_use]
+    pub(crate) const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
         self
     }
 

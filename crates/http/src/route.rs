@@ -107,6 +107,8 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
     pub(crate) query: &'static [Parameter],
     pub(crate) body: Option<SchemaOf>,
+    /// Whether a missing body is a mistake, rather than one without members.
+    pub(crate) body_required: bool,
     pub(crate) status: u16,
     pub(crate) shape: Shape,
     /// Statuses of errors that are particular to this route (those of every route are not listed).
@@ -126,6 +128,7 @@ impl Route {
             handler,
             query: &[],
             body: None,
+            body_required: false,
             status: 200,
             shape: Shape::Message,
             errors: &[],
@@ -179,8 +182,14 @@ impl Route {
         Self { query, ..self }
     }
 
+    /// What its body must be like.
     pub(crate) fn takes<T: ToSchema>(self) -> Self {
-        Self { body: Some(SchemaOf::of::<T>()), ..self }
+        Self { body: Some(SchemaOf::of::<T>()), body_required: true, ..self }
+    }
+
+    /// What its body is like, if there is one: none says as much as one without members.
+    pub(crate) fn may_take<T: ToSchema>(self) -> Self {
+        Self { body_required: false, ..self.takes::<T>() }
     }
 
     pub(crate) fn status(self, status: u16) -> Self {

@@ -23,6 +23,9 @@ use crate::{exposure, retention, secrets};
 /// The most API keys of one user.
 const KEYS_PER_USER: usize = 100;
 
+/// How long a failed sign-in takes at the least: several times what verifying a password of either kind does.
+const FAILED_SIGN_IN: Duration = Duration::from_millis(250);
+
 /// What changes platforms, environments and what lives in them, for commands and tests.
 #[derive(Debug)]
 pub struct ManagingServices {
@@ -114,6 +117,7 @@ impl Node {
                 attempts: AttemptPolicy::default(),
                 keys_per_user: KEYS_PER_USER,
                 resets: ResetPolicy::new(link),
+                failure_takes: FAILED_SIGN_IN,
             },
             Arc::new(hasher),
         ));
@@ -142,7 +146,7 @@ impl Node {
                 accounts: Arc::clone(&accounts),
                 recorder,
                 flusher: Arc::clone(&flusher),
-                page_tokens: PageTokens::derived(&secret),
+                page_tokens: PageTokens::derived(&secret, settings.tokens.previous.as_slice()),
             },
         );
         Ok(Self { api, accounts, authenticator, flusher, journal, stores, clock, audit_retention: settings.audit_retention })

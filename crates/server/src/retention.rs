@@ -8,7 +8,7 @@ use togglebox_core::{AuditLog, Clock, StoreResult, TenantId};
 const BATCH: usize = 500;
 
 /// Removals of one run. What is left then waits for the next run: a first one over years of records must not be all that a store does.
-const BATCHES: usize = 200;
+const BATCHES: usize = 50;
 
 /// A write that is repeated must find its record for so long, whatever is set.
 const LEAST: Duration = Duration::from_hours(24);

@@ -179,3 +179,6 @@ fn report(settings: &Settings) {
         tracing::info!("SMTP_HOST is not set: password resets are not mailed; `togglebox admin set-password` sets one");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 use std::io::Read as _;
 
 use reqwest::Method;
-
 use serde_json::json;
 use tokio::task::JoinSet;
 

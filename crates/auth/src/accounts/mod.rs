@@ -12,6 +12,7 @@ mod sign_in;
 mod user;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -80,6 +81,9 @@ pub struct AccountSettings {
     pub keys_per_user: usize,
     /// How lost passwords are replaced.
     pub resets: ResetPolicy,
+    /// The least time after which a failed sign-in is answered. Hashes of imported accounts cost another time to verify than ours: an
+    /// answer that is given earlier tells which kind an address has. Zero in tests that are not about this.
+    pub failure_takes: Duration,
 }
 
 /// Signing in, users, keys and lost passwords.
@@ -185,6 +189,17 @@ impl Accounts {
         }
     }
 
+    /// Forgets the failures of an address. What it was done for is done: a store that fails now costs no more than the wait for a
+    /// lock's end, so it is told to the log, not to the caller.
+    async fn forgive(&self, tenant: TenantId, email_key: &str, purposes: &[&str]) {
+        for purpose in purposes {
+            if let Err(error) = self.ports.attempts.clear(tenant, &subject(purpose, email_key)).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%tenant, error, "failures of an address were not forgotten; a lock stays until its end");
+            }
+        }
+    }
+
     async fn count_failure(&self, tenant: TenantId, subject: &str) -> Result<()> {
         let state = self.ports.attempts.fail(tenant, subject, &self.settings.attempts, self.now()).await?;
         if state.locked_until.is_some() {
@@ -201,6 +216,11 @@ struct NewAccount {
     password: PasswordHash,
     role: Role,
 }
+
+/// What is counted for an address, each apart from the others: failed sign-ins, wrong passwords in a change of the password, mails.
+const SIGN_IN: &str = "login";
+const PASSWORD_CHANGE: &str = "password";
+const RESET_MAIL: &str = "reset";
 
 /// What failures of an address are counted under. Its address is not to be read from it.
 fn subject(purpose: &str, email_key: &str) -> String {

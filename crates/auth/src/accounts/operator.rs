@@ -2,7 +2,7 @@
 
 use togglebox_core::{Actor, TenantId};
 
-use super::{AccountError, Accounts, Result, subject};
+use super::{AccountError, Accounts, PASSWORD_CHANGE, Result, SIGN_IN};
 use crate::input::{NewPassword, NewUser, Registration};
 use crate::store::Ending;
 use crate::{Email, Role, User};
@@ -33,7 +33,7 @@ impl Accounts {
                 Ok(())
             })
             .await?;
-        self.ports.attempts.clear(tenant, &subject("login", &key)).await?;
+        self.forgive(tenant, &key, &[SIGN_IN, PASSWORD_CHANGE]).await;
         Ok(changed)
     }
 }

@@ -2,7 +2,7 @@
 
 use togglebox_core::TenantId;
 
-use super::{AccountError, Accounts, Result, subject};
+use super::{AccountError, Accounts, PASSWORD_CHANGE, Result, subject};
 use crate::input::{PasswordChange, ProfileUpdate};
 use crate::store::Ending;
 use crate::{SignedInUser, User};
@@ -35,14 +35,16 @@ impl Accounts {
     /// Changes the caller's password and ends all sessions but the caller's: who changes the password keeps working, whoever else
     /// came in with the old one does not. Tokens of the original system end all.
     ///
-    /// Wrong passwords count as failed sign-ins, so a stolen session is no way to guess.
+    /// Wrong passwords are counted like failed sign-ins, so a stolen session is no way to guess; and apart from them, so that it is no
+    /// way to keep its owner from signing in either.
     ///
     /// # Errors
     /// `WrongPassword`, `Locked`, `Busy`, `UserNotFound`, `Store`.
     pub async fn change_password(&self, tenant: TenantId, caller: &SignedInUser, form: PasswordChange) -> Result<User> {
         let turn = self.passwords.turn().await?;
         let found = self.find(tenant, caller.user.id).await?;
-        let subject = subject("login", &found.email.key());
+        let email = found.email.key();
+        let subject = subject(PASSWORD_CHANGE, &email);
         let state = self.unlocked(tenant, &subject).await?;
         if !turn.verify(&form.current, Some(&found.password)).await? {
             self.count_failure(tenant, &subject).await?;
@@ -65,7 +67,7 @@ impl Accounts {
             })
             .await?;
         if state.failures > 0 {
-            self.ports.attempts.clear(tenant, &subject).await?;
+            self.forgive(tenant, &email, &[PASSWORD_CHANGE]).await;
         }
         Ok(changed)
     }

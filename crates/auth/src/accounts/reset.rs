@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use togglebox_core::{EntropyExt, StoreErrorKind, TenantId};
 
-use super::{AccountError, Accounts, MAX_BACKGROUND, Result, subject};
+use super::{AccountError, Accounts, MAX_BACKGROUND, PASSWORD_CHANGE, RESET_MAIL, Result, SIGN_IN, subject};
 use crate::input::{ResetCompletion, ResetRequest, ResetToken};
 use crate::principal::actor;
 use crate::{AttemptPolicy, Email, Mail, Mailer, PasswordReset, User};
@@ -91,7 +91,7 @@ impl Accounts {
         let email = email.to_ascii_lowercase();
         let Some(user) = self.ports.users.find_by_email(tenant, &email).await? else { return Ok(()) };
         let (now, policy) = (self.now(), &self.settings.resets);
-        let asked = subject("reset", &email);
+        let asked = subject(RESET_MAIL, &email);
         let counting = self.counting_resets.lock().await;
         if self.ports.attempts.state(tenant, &asked, &policy.mails, now).await?.locked_until.is_some() {
             tracing::warn!(%tenant, user = %user.id, "too many password resets were asked for: no mail is sent for a while");
@@ -121,7 +121,7 @@ impl Accounts {
         Ok(self.open_reset(tenant, token).await?.email)
     }
 
-    /// Sets a new password, ends all of the user's sessions and resets, and lifts a lock of the address.
+    /// Sets a new password, ends all of the user's sessions and resets, and lifts the locks of the address.
     ///
     /// # Errors
     /// `InvalidResetToken`, `Busy`, `Store`.
@@ -135,7 +135,8 @@ impl Accounts {
             if *error.kind() == StoreErrorKind::NotFound { AccountError::InvalidResetToken } else { AccountError::Store(error) }
         })?;
         self.announce(tenant, written.revision).await;
-        Ok(self.ports.attempts.clear(tenant, &subject("login", &user.email.key())).await?)
+        self.forgive(tenant, &user.email.key(), &[SIGN_IN, PASSWORD_CHANGE]).await;
+        Ok(())
     }
 
     async fn open_reset(&self, tenant: TenantId, token: &ResetToken) -> Result<User> {

@@ -152,7 +152,7 @@ impl Scene {
     async fn sessions(&self, stores: &AuthStores, operation: &str) -> Answer {
         let (store, tenant, given) = (&stores.sessions, self.tenant, &self.session);
         match operation {
-            "sessions.create" => told(store.create(tenant, &session(2, self.viewer.id)).await),
+            "sessions.create" => told(store.create(tenant, &session(2, self.viewer.id), 10).await),
             "sessions.find" => told(store.find(tenant, given.id).await),
             "sessions.rotate" => told(store.rotate(tenant, given.id, given.current, id(7), at(300), at(9_000)).await),
             "sessions.revoke" => told(store.revoke(tenant, given.id, at(250)).await),

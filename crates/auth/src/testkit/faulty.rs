@@ -36,7 +36,7 @@ faulty_port! {
 
 faulty_port! {
     SessionStore as "sessions", SESSIONS {
-        write create(session: &Session) -> ();
+        write create(session: &Session, limit: usize) -> Option<Revision>;
         read find(id: Uuid) -> Option<Session>;
         write rotate(id: Uuid, current: Uuid, next: Uuid, at: Timestamp, expires_at: Timestamp) -> Rotation;
         write revoke(id: Uuid, at: Timestamp) -> Revision;

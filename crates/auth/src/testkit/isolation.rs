@@ -50,7 +50,7 @@ pub async fn another_tenants_sessions_are_out_of_reach(stores: &AuthStores) {
     let rotation = stores.sessions.rotate(B, given.id, given.current, id(7), at(300), at(9_000)).await.unwrap();
     assert_eq!(rotation, Rotation::Ended);
     assert_eq!(stores.sessions.revoke(B, given.id, at(300)).await.unwrap(), Revision::ZERO);
-    assert_eq!(kind(stores.sessions.create(B, &session(2, ann.id)).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(stores.sessions.create(B, &session(2, ann.id), 100).await), StoreErrorKind::NotFound);
     assert!(!is_over(stores.sessions.find(A, given.id).await.unwrap().as_ref()));
     assert_eq!(stores.sessions.find(A, given.id).await.unwrap(), Some(given));
 }

@@ -101,6 +101,9 @@ macro_rules! auth_store_suite {
             a_rotation_from_an_old_token_shows_how_the_session_stands
             of_many_rotations_of_one_token_exactly_one_wins
             an_ended_session_does_not_rotate
+            a_user_has_at_most_so_many_sessions_and_the_oldest_end
+            sessions_that_are_over_do_not_count
+            of_many_sign_ins_at_once_no_more_than_the_limit_last
             ending_a_session_raises_the_revision_once
             signing_in_does_not_raise_the_revision
             a_created_reset_reads_back_with_its_user
@@ -251,7 +254,7 @@ impl AuthStores {
 
     async fn with_session(&self, tenant: TenantId, n: u8, owner: Uuid) -> Session {
         let session = session(n, owner);
-        self.sessions.create(tenant, &session).await.unwrap();
+        assert_eq!(self.sessions.create(tenant, &session, 100).await.unwrap(), None);
         session
     }
 

@@ -19,7 +19,7 @@ pub async fn a_created_session_reads_back(stores: &AuthStores) {
 /// `NotFound`: a user who is deleted while signing in gets no session.
 pub async fn a_session_needs_its_user(stores: &AuthStores) {
     let orphan = session(1, id(99));
-    assert_eq!(kind(stores.sessions.create(A, &orphan).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(stores.sessions.create(A, &orphan, 100).await), StoreErrorKind::NotFound);
     assert_eq!(stores.sessions.find(A, orphan.id).await.unwrap(), None);
 }
 
@@ -106,4 +106,64 @@ pub async fn signing_in_does_not_raise_the_revision(stores: &AuthStores) {
     stores.sessions.rotate(A, session.id, session.current, id(7), at(300), at(9_000)).await.unwrap();
     stores.with_reset(A, 1, user.id).await;
     assert_eq!(stores.revision(A).await, before);
+}
+
+/// What ended raises the revision, so that nodes forget it; other users keep theirs.
+pub async fn a_user_has_at_most_so_many_sessions_and_the_oldest_end(stores: &AuthStores) {
+    let (ann, bob) = (stores.with_user(A, 1, Role::Viewer).await, stores.with_user(A, 2, Role::Viewer).await);
+    let others = stores.with_session(A, 9, bob.id).await;
+    let before = stores.revision(A).await;
+    // The second began first.
+    let sessions = [(1, 220), (2, 210), (3, 230), (4, 240), (5, 250)]
+        .map(|(n, second)| Session { created_at: at(second), ..session(n, ann.id) });
+    for given in &sessions[..3] {
+        assert_eq!(stores.sessions.create(A, given, 3).await.unwrap(), None);
+    }
+    let go_on = async || {
+        let mut go_on = Vec::new();
+        for given in &sessions {
+            let stands = stores.sessions.find(A, given.id).await.unwrap();
+            go_on.extend((!is_over(stands.as_ref())).then_some(given.created_at));
+        }
+        go_on
+    };
+    assert_eq!(stores.sessions.create(A, &sessions[3], 3).await.unwrap(), Some(before.next()));
+    assert_eq!(go_on().await, [220, 230, 240].map(at));
+    assert_eq!(stores.revision(A).await, before.next());
+    // A smaller limit than before ends more than one.
+    assert_eq!(stores.sessions.create(A, &sessions[4], 1).await.unwrap(), Some(before.next().next()));
+    assert_eq!(go_on().await, [at(250)]);
+    assert!(!is_over(stores.sessions.find(A, others.id).await.unwrap().as_ref()));
+}
+
+/// Neither those that were ended nor those that expired.
+pub async fn sessions_that_are_over_do_not_count(stores: &AuthStores) {
+    let user = stores.with_user(A, 1, Role::Viewer).await;
+    let (ended, kept) = (stores.with_session(A, 1, user.id).await, stores.with_session(A, 2, user.id).await);
+    let expired = Session { created_at: at(202), expires_at: at(203), ..session(3, user.id) };
+    stores.sessions.create(A, &expired, 100).await.unwrap();
+    stores.sessions.revoke(A, ended.id, at(201)).await.unwrap();
+    let before = stores.revision(A).await;
+    let new = Session { created_at: at(204), ..session(4, user.id) };
+    assert_eq!(stores.sessions.create(A, &new, 2).await.unwrap(), None);
+    assert_eq!(stores.revision(A).await, before);
+    for session in [kept, new] {
+        assert!(!is_over(stores.sessions.find(A, session.id).await.unwrap().as_ref()));
+    }
+}
+
+/// Signing in in parallel gets nobody more sessions.
+pub async fn of_many_sign_ins_at_once_no_more_than_the_limit_last(stores: &AuthStores) {
+    let user = stores.with_user(A, 1, Role::Viewer).await;
+    let new = |n: u8| Session { created_at: at(200 + u64::from(n)), ..session(n, user.id) };
+    race(|n| {
+        let (sessions, new) = (Arc::clone(&stores.sessions), new(n));
+        async move { sessions.create(A, &new, 3).await.unwrap() }
+    })
+    .await;
+    let mut lasting = 0;
+    for n in 0..super::CROWD {
+        lasting += usize::from(!is_over(stores.sessions.find(A, new(n).id).await.unwrap().as_ref()));
+    }
+    assert_eq!(lasting, 3);
 }

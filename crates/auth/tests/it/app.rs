@@ -52,11 +52,19 @@ pub(crate) struct App {
 pub(crate) struct Rules {
     pub(crate) registration: bool,
     pub(crate) keys_per_user: usize,
+    pub(crate) sessions: SessionPolicy,
+    pub(crate) failure_takes: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { registration: true, keys_per_user: 3, sessions: SessionPolicy::default(), failure_takes: Duration::ZERO }
+    }
 }
 
 impl App {
     pub(crate) fn start() -> Self {
-        Self::with(&Rules { registration: true, keys_per_user: 3 })
+        Self::with(&Rules::default())
     }
 
     pub(crate) fn with(rules: &Rules) -> Self {
@@ -91,11 +99,12 @@ impl App {
             AccountSettings {
                 tokens: Arc::clone(&tokens),
                 pepper: Arc::clone(&pepper),
-                sessions: SessionPolicy::default(),
+                sessions: rules.sessions,
                 registration: rules.registration,
                 attempts: AttemptPolicy { failures: 3, ..AttemptPolicy::default() },
                 keys_per_user: rules.keys_per_user,
                 resets: ResetPolicy::new(ResetLink::new("https://admin.example.com/password-reset/complete/{token}").unwrap()),
+                failure_takes: rules.failure_takes,
             },
             Arc::new(PasswordHasher::new(NonZero::new(2).unwrap(), entropy).unwrap()),
         );

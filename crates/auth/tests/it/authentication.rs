@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use crate::app::{App, KEY_SECRET, Rules, T, key_form, role, signed};
 
-const RULES: Rules = Rules { registration: true, keys_per_user: 100 };
+fn rules() -> Rules {
+    Rules { keys_per_user: 100, ..Rules::default() }
+}
 
 #[tokio::test]
 async fn nothing_is_nobody() {
@@ -83,11 +85,11 @@ async fn the_role_is_the_stores_and_not_the_tokens() {
 
 #[tokio::test]
 async fn a_node_that_is_not_told_learns_from_the_polled_revision() {
-    let here = App::with(&RULES);
+    let here = App::with(&rules());
     here.user("ann", Role::Viewer).await;
     let caller = here.caller("ann").await;
     let key = here.key(&caller, &["config:read"]).await;
-    let there = App::beside(Arc::clone(&here.store), &RULES);
+    let there = App::beside(Arc::clone(&here.store), &rules());
     assert!(there.by_key(&key.secret).await.is_ok());
     here.accounts.revoke_key(T, &caller, key.key.id).await.unwrap();
     assert!(matches!(here.by_key(&key.secret).await, Err(Denied::InvalidKey)));

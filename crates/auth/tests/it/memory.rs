@@ -23,6 +23,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 pub(crate) struct MemoryStore {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     down: AtomicBool,
+    unforgiving: AtomicBool,
     reads: AtomicUsize,
     after_read: Mutex<Option<Hook>>,
     on_replace: Mutex<Option<Hook>>,
@@ -77,6 +78,11 @@ impl MemoryStore {
     /// From now on every call fails, or works again.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// From now on no failures of an address can be cleared.
+    pub(crate) fn forgive_nothing(&self) {
+        self.unforgiving.store(true, Ordering::SeqCst);
     }
 
     /// How often users, keys and sessions were looked up.
@@ -322,13 +328,22 @@ impl ApiKeyStore for MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn create(&self, tenant: TenantId, session: &Session) -> StoreResult<()> {
+    async fn create(&self, tenant: TenantId, session: &Session, limit: usize) -> StoreResult<Option<Revision>> {
         self.with(tenant, |t| {
             if !t.users.contains_key(&session.user) {
                 return refused(StoreErrorKind::NotFound);
             }
+            t.sessions.retain(|_, other| other.user != session.user || other.expires_at >= session.created_at);
+            let goes_on = |other: &&mut Session| other.user == session.user && other.revoked_at.is_none();
+            let mut others: Vec<_> = t.sessions.values_mut().filter(goes_on).collect();
+            others.sort_by_key(|other| std::cmp::Reverse((other.created_at, other.id)));
+            let ended = others.into_iter().skip(limit - 1).map(|other| other.revoked_at = Some(session.created_at)).count();
             t.sessions.insert(session.id, session.clone());
-            Ok(())
+            if ended == 0 {
+                return Ok(None);
+            }
+            t.revision = t.revision.next();
+            Ok(Some(t.revision))
         })
     }
 
@@ -444,6 +459,9 @@ impl AttemptStore for MemoryStore {
     }
 
     async fn clear(&self, tenant: TenantId, subject: &str) -> StoreResult<()> {
+        if self.unforgiving.load(Ordering::SeqCst) {
+            return refused(StoreErrorKind::Unavailable);
+        }
         self.with(tenant, |t| {
             t.attempts.remove(subject);
             Ok(())

@@ -136,6 +136,17 @@ async fn a_reset_lifts_the_lock() {
 }
 
 #[tokio::test]
+async fn a_reset_that_was_done_is_no_failure_though_its_lock_stays() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    ask(&app, "ann@example.com");
+    app.accounts.settle().await;
+    app.store.forgive_nothing();
+    app.accounts.complete_reset(T, completion(&app.mailed_token(), "Viewer789")).await.unwrap();
+    assert!(app.login("ann", "Viewer789").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_mail_does_not_show_its_link_by_accident() {
     let app = App::start();
     app.user("ann", Role::Viewer).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use togglebox_auth::input::{PasswordChange, ProfileUpdate, Registration};
-use togglebox_auth::{AccountError, Denied, PasswordHash, Presented, Role};
+use togglebox_auth::{AccountError, Denied, PasswordHash, Presented, Role, SessionPolicy};
 use togglebox_core::{Clock, TenantId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ async fn a_stranger_becomes_a_viewer_once() {
 
 #[tokio::test]
 async fn registration_can_be_closed() {
-    let app = App::with(&Rules { registration: false, keys_per_user: 1 });
+    let app = App::with(&Rules { registration: false, ..Rules::default() });
     let refused = app.accounts.register(T, registration("vic@example.com")).await;
     assert!(matches!(refused, Err(AccountError::RegistrationClosed)));
 }
@@ -257,6 +257,71 @@ async fn a_stolen_session_is_no_way_to_guess_the_password() {
     }
     let locked = app.accounts.change_password(T, &caller, change(PASSWORD, "Viewer456")).await;
     assert!(matches!(locked, Err(AccountError::Locked { .. })));
+    // Nor one to lock its owner out.
+    assert!(app.login("ann", PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stranger_who_guesses_does_not_keep_the_owner_from_changing_the_password() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let caller = app.caller("ann").await;
+    for _ in 0..3 {
+        assert!(app.login("ann", "Wrong1234").await.is_err());
+    }
+    assert!(matches!(app.login("ann", PASSWORD).await, Err(AccountError::Locked { .. })));
+    app.accounts.change_password(T, &caller, change(PASSWORD, "Viewer456")).await.unwrap();
+    // That was no sign-in: the lock stays.
+    assert!(matches!(app.login("ann", "Viewer456").await, Err(AccountError::Locked { .. })));
+}
+
+#[tokio::test]
+async fn a_password_is_changed_though_its_failures_cannot_be_forgotten() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let caller = app.caller("ann").await;
+    assert!(app.accounts.change_password(T, &caller, change("Wrong1234", "Viewer456")).await.is_err());
+    app.store.forgive_nothing();
+    app.accounts.change_password(T, &caller, change(PASSWORD, "Viewer456")).await.unwrap();
+    assert!(app.login("ann", "Viewer456").await.is_ok());
+}
+
+#[tokio::test]
+async fn one_sign_in_too_many_ends_the_oldest_at_once_and_everywhere() {
+    let sessions = SessionPolicy { most: 2, ..SessionPolicy::default() };
+    let app = App::with(&Rules { sessions, ..Rules::default() });
+    let (ann, _) = (app.user("ann", Role::Viewer).await, app.user("bob", Role::Viewer).await);
+    let bob = app.sign_in("bob").await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(app.sign_in("ann").await.token);
+        app.clock.advance(Duration::from_secs(1));
+        // Remembered, so that only a notice of the end can make it forgotten.
+        assert!(app.by_token(held.last().unwrap()).await.is_ok());
+    }
+    assert!(matches!(app.by_token(&held[0]).await, Err(Denied::InvalidToken)));
+    for token in [&held[1], &held[2], &bob.token] {
+        assert!(app.by_token(token).await.is_ok());
+    }
+    assert_eq!(app.store.open_sessions(T, ann.id), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_sign_ins_take_the_same_time_whatever_is_behind_the_address() {
+    let failure_takes = Duration::from_millis(250);
+    let app = App::with(&Rules { failure_takes, ..Rules::default() });
+    app.user("ann", Role::Viewer).await;
+    let imported = app.user("old", Role::Viewer).await;
+    let hash = bcrypt::hash_with_salt(PASSWORD, 4, [7; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
+    app.store.meddle(T, imported.id, |user| user.password = PasswordHash::new(hash));
+    for name in ["ann", "old", "nobody"] {
+        let began = tokio::time::Instant::now();
+        assert!(matches!(app.login(name, "Wrong1234").await, Err(AccountError::InvalidCredentials)));
+        assert_eq!(began.elapsed().as_millis(), 250, "{name}");
+    }
+    let began = tokio::time::Instant::now();
+    assert!(app.login("old", PASSWORD).await.is_ok());
+    assert_eq!(began.elapsed(), Duration::ZERO, "who signs in does not wait");
 }
 
 #[tokio::test]
@@ -297,7 +362,7 @@ async fn a_token_is_good_for_its_tenant_only_even_where_its_ids_exist() {
     let (stores, session) = (app.store.stores(), caller.session.unwrap().id);
     stores.users.create(other, &user, &app.store.audit(T)[0]).await.unwrap();
     let session = stores.sessions.find(T, session).await.unwrap().unwrap();
-    stores.sessions.create(other, &session).await.unwrap();
+    stores.sessions.create(other, &session, 1).await.unwrap();
 
     app.clock.advance(Duration::from_secs(1));
     let original = app.original_token(&user, Duration::ZERO);

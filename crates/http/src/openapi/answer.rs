@@ -4,8 +4,8 @@ use actix_web::http::{Method, StatusCode};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{
-    ArrayBuilder, Content, ContentBuilder, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Responses, ResponsesBuilder,
-    Schema,
+    ArrayBuilder, Content, ContentBuilder, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Responses,
+    ResponsesBuilder, Schema,
 };
 
 use super::component::{Components, ERROR, exactly, header, timestamp};
@@ -27,7 +27,8 @@ pub(super) fn of(route: &Route, components: &mut Components) -> Responses {
             // Says the same in its own shape, or in the few words that the contract has for it.
             (Shape::Bare(schema), 503) if route.errors.contains(&503) => {
                 let schema = components.refer(schema);
-                RefOr::T(answer("What the service needs is not there").content(JSON, json(schema)).build())
+                let built = answer("What the service needs is not there").header("Retry-After", seconds_to_wait());
+                RefOr::T(built.content(JSON, json(schema)).build())
             }
             (Shape::Text(_), 404) => {
                 RefOr::T(answer("For programs there is nothing here").content(JSON, json(nothing())).build())
@@ -125,6 +126,10 @@ fn nothing() -> ObjectBuilder {
         .required("error")
 }
 
+fn seconds_to_wait() -> Header {
+    header(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)), "Seconds to wait")
+}
+
 fn failure(status: u16, components: &mut Components) -> Ref {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
     let name: String = reason.split(|c: char| !c.is_ascii_alphanumeric()).collect();
@@ -133,8 +138,7 @@ fn failure(status: u16, components: &mut Components) -> Ref {
         let words: Vec<String> = words.collect();
         let mut built = answer(&format!("{reason}: {}", words.join(", ")));
         if matches!(status, 429 | 503) {
-            let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-            built = built.header("Retry-After", header(seconds, "Seconds to wait"));
+            built = built.header("Retry-After", seconds_to_wait());
         }
         if status == 401 {
             built = built.header("WWW-Authenticate", header(String::schema(), "`Bearer`"));

@@ -54,5 +54,6 @@ fn securities(access: Access) -> Vec<SecurityRequirement> {
 fn body(route: &Route, components: &mut Components) -> Option<RequestBody> {
     let schema = components.refer(route.body.as_ref()?);
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    Some(RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True)).build())
+    let required = if route.body_required { Required::True } else { Required::False };
+    Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build())
 }

@@ -1,12 +1,12 @@
 //! The audit log.
 
 use togglebox_auth::Permission;
-use togglebox_core::{AuditFilter, Cursor, PageRequest};
+use togglebox_core::{AuditFilter, PageRequest};
 
 use crate::call::Call;
 use crate::error::Result;
 use crate::failure;
-use crate::paging::{CursorMeta, Window};
+use crate::paging::{CursorMeta, List, Window};
 use crate::reply::Reply;
 use crate::route::{Access, Parameter, Route, handler};
 use crate::view::AuditView;
@@ -35,8 +35,12 @@ async fn list(call: Call) -> Result<Reply> {
     filter.platform = get("platform");
     filter.environment = get("environment");
     filter.target = get("target");
-    let page = PageRequest::first(Window::read(&call.query).limit).after(get("nextToken").map(Cursor::new));
+    // Quoted, so that no two filters have one name.
+    let name = format!("audit:{:?}", (&filter.platform, &filter.environment, &filter.target));
+    let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
+    let after = get("nextToken").map(|token| list.unseal(&token)).transpose()?;
+    let page = PageRequest::first(Window::read(&call.query).limit).after(after);
     let page = call.api.audit.list(call.tenant, &filter, &page).await.map_err(failure::store)?;
     let views: Vec<AuditView<'_>> = page.items.iter().map(Into::into).collect();
-    Ok(Reply::list(call.now, &views, &CursorMeta::of(page.next.as_ref().map(ToString::to_string))))
+    Ok(Reply::list(call.now, &views, &CursorMeta::of(page.next.as_ref().map(|next| list.seal(next)))))
 }

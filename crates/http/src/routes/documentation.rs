@@ -1,17 +1,16 @@
 //! The description of the API: for programs, and for people.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use actix_web::http::StatusCode;
-use bytes::Bytes;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::call::Call;
 use crate::error::Result;
 use crate::openapi;
-use crate::reply::{Content, Reply};
+use crate::reply::Reply;
 use crate::route::{Access, Route, handler};
+use crate::serving::Rendered;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -22,8 +21,13 @@ const HTML: &str = "text/html; charset=utf-8";
 struct OpenApiDocument(Value);
 
 /// Made when somebody first looks: it depends on nothing but the route table.
-static PAGE: LazyLock<Bytes> =
-    LazyLock::new(|| openapi::page(&openapi::document(&super::table(), env!("CARGO_PKG_VERSION"))).into());
+static PAGE: LazyLock<Arc<Rendered>> =
+    LazyLock::new(|| Rendered::of(HTML, openapi::page(&openapi::document(&super::table(), env!("CARGO_PKG_VERSION")))));
+
+#[cfg(test)]
+pub(crate) fn page_in_memory() -> &'static Rendered {
+    &PAGE
+}
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -39,5 +43,5 @@ async fn description(call: Call) -> Result<Reply> {
 }
 
 async fn page(_call: Call) -> Result<Reply> {
-    Ok(Reply::new(StatusCode::OK, Content::Other(HTML, PAGE.clone())))
+    Ok(Reply::rendered(&PAGE))
 }

@@ -69,14 +69,19 @@ async fn list(call: Call) -> Result<Reply> {
     let list = List { tenant: call.tenant, name: &name, tokens: &call.api.page_tokens };
     let (page, meta) = list.places(environments, |environment| environment.name.as_str(), &call.query)?;
     let page: Vec<EnvironmentView<'_>> = page.iter().map(Into::into).collect();
-    Ok(Reply::list(call.now, &page, &meta).tagged(directory.value.tag()).stale(directory.stale))
+    let tag = list.tag(directory.value.tag(), &meta);
+    Ok(match directory.value.newest() {
+        Some(newest) => Reply::list(newest, &page, &meta).tagged(tag),
+        None => Reply::list(call.now, &page, &meta),
+    }
+    .stale(directory.stale))
 }
 
 async fn get(call: Call) -> Result<Reply> {
     let directory = call.directory().await?;
     let environment = directory.value.environment(call.param(0), call.param(1)).ok_or_else(not_found)?;
     let tag = EntityTag::new(environment.id, environment.revision);
-    Ok(Reply::data(call.now, &EnvironmentView::from(environment)).tagged(tag).stale(directory.stale))
+    Ok(Reply::data(environment.created_at, &EnvironmentView::from(environment)).tagged(tag).stale(directory.stale))
 }
 
 async fn create(call: Call) -> Result<Reply> {

@@ -2,6 +2,7 @@
 //!
 //! The figures are counted in memory and never hold an answer up. `track=false` leaves them alone: for tools that try things out.
 
+use actix_web::http::Method;
 use serde::Serialize;
 use serde_json::Value;
 use togglebox_auth::Permission;
@@ -229,7 +230,8 @@ fn assign(call: &Read<'_>, user: Context<'_>, environment: Option<ReadEnvironmen
 }
 
 fn count<'a>(call: &Read<'_>, scope: &Scope, occurrence: impl FnOnce() -> Occurrence<'a>) {
-    if call.query.get("track") != Some("false") {
+    // Who asks for the head only is served nothing.
+    if call.query.get("track") != Some("false") && call.method != Method::HEAD {
         call.api.recorder.count(call.tenant, scope, occurrence(), call.now);
     }
 }

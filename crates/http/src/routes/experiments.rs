@@ -82,7 +82,7 @@ fn steps() -> Vec<Route> {
                 write,
                 handler!(update),
             )
-            .takes::<ExperimentPatchBody>(),
+            .may_take::<ExperimentPatchBody>(),
             "Edits a draft",
         ),
         step(
@@ -167,7 +167,7 @@ fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Rep
     let experiments: Vec<&CompiledExperiment> = served.snapshot().experiments().filter(wanted).collect();
     let (page, meta) = list.entries(&experiments, |experiment| experiment.record().key.as_str(), call.query)?;
     let page: Vec<_> = page.iter().map(|experiment| ExperimentView::new(served.scope(), experiment.record())).collect();
-    Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
+    Ok(Reply::list(served.changed_at(), &page, &meta).tagged(list.tag(served.tag(), &meta)).stale(environment.stale))
 }
 
 fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
@@ -175,7 +175,8 @@ fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Repl
     let environment = environment.ok_or_else(missing)?;
     let experiment = environment.value.snapshot().experiment(call.param(2)).ok_or_else(missing)?.record();
     let tag = environment.value.record_tag(experiment.revision);
-    Ok(Reply::data(call.now, &ExperimentView::new(environment.value.scope(), experiment)).tagged(tag).stale(environment.stale))
+    let view = ExperimentView::new(environment.value.scope(), experiment);
+    Ok(Reply::data(experiment.updated_at, &view).tagged(tag).stale(environment.stale))
 }
 
 async fn create(call: Call) -> Result<Reply> {

@@ -55,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
             handler!(update),
         )
         .about("Makes a new version of a flag")
-        .takes::<FlagPatchBody>()
+        .may_take::<FlagPatchBody>()
         .one::<FlagView<'_>>()
         .errors(&[404, 409]),
         Route::patch(
@@ -130,7 +130,7 @@ fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Rep
     let flags: Vec<&CompiledFlag> = served.snapshot().flags().collect();
     let (page, meta) = list.entries(&flags, |flag| flag.record().key.as_str(), call.query)?;
     let page: Vec<_> = page.iter().map(|flag| FlagView::new(served.scope(), flag.record())).collect();
-    Ok(Reply::list(call.now, &page, &meta).tagged(served.tag()).stale(environment.stale))
+    Ok(Reply::list(served.changed_at(), &page, &meta).tagged(list.tag(served.tag(), &meta)).stale(environment.stale))
 }
 
 fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
@@ -138,7 +138,8 @@ fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Repl
     let environment = environment.ok_or_else(missing)?;
     let flag = environment.value.snapshot().flag(call.param(2)).ok_or_else(missing)?.record();
     let tag = environment.value.record_tag(flag.revision);
-    Ok(Reply::data(call.now, &FlagView::new(environment.value.scope(), flag)).tagged(tag).stale(environment.stale))
+    let view = FlagView::new(environment.value.scope(), flag);
+    Ok(Reply::data(flag.updated_at, &view).tagged(tag).stale(environment.stale))
 }
 
 async fn create(call: Call) -> Result<Reply> {

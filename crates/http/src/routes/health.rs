@@ -1,13 +1,16 @@
 //! Whether the service lives, and whether it can work.
 
+use std::sync::{Arc, LazyLock};
+
 use actix_web::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::call::Call;
-use crate::error::Result;
-use crate::reply::{Content, Reply};
+use crate::error::{RETRY_AFTER_S, Result};
+use crate::reply::Reply;
 use crate::route::{Access, Route, handler};
+use crate::serving::Rendered;
 
 /// The service lives.
 #[derive(Serialize, ToSchema)]
@@ -37,6 +40,8 @@ struct Checks {
     database: &'static str,
 }
 
+static ROOT: LazyLock<Arc<Rendered>> = LazyLock::new(|| Rendered::of("text/html; charset=utf-8", include_str!("root.html")));
+
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/", "getRoot", Access::Open, handler!(root))
@@ -58,7 +63,7 @@ pub(super) fn routes() -> Vec<Route> {
 async fn root(call: Call) -> Result<Reply> {
     let accept = call.headers().get(actix_web::http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
-        return Ok(Reply::new(StatusCode::OK, Content::Other("text/html; charset=utf-8", include_str!("root.html").into())));
+        return Ok(Reply::rendered(&ROOT));
     }
     Ok(Reply::json(StatusCode::NOT_FOUND, br#"{"success":false,"error":"Not Found"}"#.to_vec()))
 }
@@ -82,10 +87,19 @@ async fn ready(call: Call) -> Result<Reply> {
     let memory = &call.api.memory;
     let reachable = memory.reach(call.tenant).await;
     let ready = reachable || memory.can_serve(call.tenant);
-    let (status, message) =
-        if ready { (StatusCode::OK, "Service is ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "Service not ready") };
+    let (status, message) = match (reachable, ready) {
+        (true, _) => (StatusCode::OK, "Service is ready"),
+        (false, true) => {
+            (StatusCode::OK, "Service is ready: the database does not answer; reads are served from memory, writes are refused")
+        }
+        (false, false) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service not ready: the database does not answer, and there is nothing in memory to serve",
+        ),
+    };
     let checks = Checks { database: if reachable { "connected" } else { "disconnected" } };
-    Ok(bare(status, &Readiness { success: ready, message, timestamp: call.now.to_string(), checks }))
+    let reply = bare(status, &Readiness { success: ready, message, timestamp: call.now.to_string(), checks });
+    Ok(if ready { reply } else { reply.retry_after(RETRY_AFTER_S) })
 }
 
 fn bare(status: StatusCode, body: &impl Serialize) -> Reply {

@@ -18,6 +18,8 @@ mod statistics;
 mod users;
 
 use crate::route::Route;
+#[cfg(test)]
+pub(crate) use documentation::page_in_memory as page;
 
 /// Every route there is.
 pub(crate) fn table() -> Vec<Route> {

@@ -119,7 +119,7 @@ fn writes() -> Vec<Route> {
             handler!(update),
         )
         .about("Makes a new version of a parameter")
-        .takes::<ParameterPatchBody>()
+        .may_take::<ParameterPatchBody>()
         .one::<ParameterView<'_>>()
         .errors(&[404, 409]),
         Route::delete(
@@ -161,21 +161,23 @@ fn list(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Rep
     let Some(environment) = environment else { return Ok(Reply::list(call.now, &[(); 0], &meta)) };
     let scope = environment.value.scope();
     let page: Vec<_> = page.iter().map(|parameter| ParameterView::new(scope, &parameter.active)).collect();
-    Ok(Reply::list(call.now, &page, &meta).tagged(environment.value.tag()).stale(environment.stale))
+    let tag = list.tag(environment.value.tag(), &meta);
+    Ok(Reply::list(environment.value.changed_at(), &page, &meta).tagged(tag).stale(environment.stale))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every handler")]
 fn count(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let Some(environment) = environment else { return Ok(Reply::data(call.now, &Count { count: 0 })) };
     let count = Count { count: environment.value.snapshot().parameters().len() };
-    Ok(Reply::data(call.now, &count).tagged(environment.value.tag()).stale(environment.stale))
+    Ok(Reply::data(environment.value.changed_at(), &count).tagged(environment.value.tag()).stale(environment.stale))
 }
 
 fn get(call: &Read<'_>, environment: Option<ReadEnvironment<'_>>) -> Result<Reply> {
     let environment = environment.ok_or_else(not_found)?;
     let parameter = environment.value.snapshot().parameter(call.param(2)).ok_or_else(not_found)?;
     let view = ParameterView::new(environment.value.scope(), &parameter.active);
-    Ok(Reply::data(call.now, &view).tagged(environment.value.record_tag(parameter.revision)).stale(environment.stale))
+    let tag = environment.value.record_tag(parameter.revision);
+    Ok(Reply::data(parameter.active.created_at, &view).tagged(tag).stale(environment.stale))
 }
 
 async fn versions(call: Call) -> Result<Reply> {

@@ -65,14 +65,19 @@ async fn list(call: Call) -> Result<Reply> {
     let list = List { tenant: call.tenant, name: "platforms", tokens: &call.api.page_tokens };
     let (page, meta) = list.places(&platforms, |platform| platform.name.as_str(), &call.query)?;
     let page: Vec<PlatformView<'_>> = page.iter().map(|platform| PlatformView::from(*platform)).collect();
-    Ok(Reply::list(call.now, &page, &meta).tagged(directory.value.tag()).stale(directory.stale))
+    let tag = list.tag(directory.value.tag(), &meta);
+    Ok(match directory.value.newest() {
+        Some(newest) => Reply::list(newest, &page, &meta).tagged(tag),
+        None => Reply::list(call.now, &page, &meta),
+    }
+    .stale(directory.stale))
 }
 
 async fn get(call: Call) -> Result<Reply> {
     let directory = call.directory().await?;
     let platform = directory.value.platform(call.param(0)).ok_or_else(not_found)?;
     let tag = EntityTag::new(platform.id, platform.revision);
-    Ok(Reply::data(call.now, &PlatformView::from(platform)).tagged(tag).stale(directory.stale))
+    Ok(Reply::data(platform.created_at, &PlatformView::from(platform)).tagged(tag).stale(directory.stale))
 }
 
 async fn create(call: Call) -> Result<Reply> {

@@ -19,19 +19,19 @@ pub(crate) struct NewExperimentBody {
     description: Option<String>,
     /// What is believed.
     hypothesis: FilledText,
-    #[schema(min_items = 2)]
+    #[schema(min_items = 2, max_items = 1000)]
     variations: Vec<NewVariationBody>,
     /// Key of the control.
     control_variation: VariationKey,
     /// Every variation's share, in the order in which buckets are filled.
-    #[schema(min_items = 2)]
+    #[schema(min_items = 2, max_items = 1000)]
     traffic_allocation: Vec<ShareBody>,
     #[schema(nullable = false)]
     targeting: Option<ExperimentTargetingBody>,
     /// What decides.
     primary_metric: MetricBody,
     /// What is watched besides.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     secondary_metrics: Option<Vec<MetricBody>>,
     /// 0.95 without.
     #[schema(nullable = false)]
@@ -62,13 +62,13 @@ pub(crate) struct ExperimentPatchBody {
     #[schema(nullable = false)]
     hypothesis: Option<String>,
     /// All variations.
-    #[schema(nullable = false, min_items = 2)]
+    #[schema(nullable = false, min_items = 2, max_items = 1000)]
     variations: Option<Vec<NewVariationBody>>,
     /// Key of the control.
     #[schema(nullable = false)]
     control_variation: Option<FilledText>,
     /// Every variation's share, in the order in which buckets are filled.
-    #[schema(nullable = false, min_items = 2)]
+    #[schema(nullable = false, min_items = 2, max_items = 1000)]
     traffic_allocation: Option<Vec<ShareBody>>,
     /// Replaces the whole targeting.
     #[schema(nullable = false)]
@@ -77,7 +77,7 @@ pub(crate) struct ExperimentPatchBody {
     #[schema(nullable = false)]
     primary_metric: Option<MetricBody>,
     /// Replaces all secondary metrics.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     secondary_metrics: Option<Vec<MetricBody>>,
     #[schema(nullable = false)]
     confidence_level: Option<ConfidenceLevel>,
@@ -119,13 +119,13 @@ struct ShareBody {
 #[derive(ToSchema)]
 #[schema(as = ExperimentTargeting, rename_all = "camelCase")]
 struct ExperimentTargetingBody {
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     countries: Option<Vec<TargetedCountryBody>>,
     /// Ids of users who take part in any case.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 100_000)]
     force_include_users: Option<Vec<String>>,
     /// Ids of users who never take part.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 100_000)]
     force_exclude_users: Option<Vec<String>>,
 }
 
@@ -135,7 +135,7 @@ struct ExperimentTargetingBody {
 struct TargetedCountryBody {
     country: Country,
     /// Only these languages.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     languages: Option<Vec<TargetedLanguageBody>>,
 }
 
@@ -166,7 +166,7 @@ struct MetricBody {
 #[schema(rename_all = "camelCase")]
 pub(crate) struct TrafficBody {
     /// Every variation's share, in the order in which buckets are filled.
-    #[schema(min_items = 2)]
+    #[schema(min_items = 2, max_items = 1000)]
     traffic_allocation: Vec<ShareBody>,
 }
 

@@ -80,13 +80,13 @@ pub(crate) struct FlagPatchBody {
 #[derive(ToSchema)]
 #[schema(as = FlagTargeting, rename_all = "camelCase")]
 struct FlagTargetingBody {
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     countries: Option<Vec<CountryRuleBody>>,
     /// Ids of users who get A.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 100_000)]
     force_include_users: Option<Vec<String>>,
     /// Ids of users who get B.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 100_000)]
     force_exclude_users: Option<Vec<String>>,
 }
 
@@ -97,7 +97,7 @@ struct CountryRuleBody {
     country: Country,
     serve_value: Side,
     /// Rules that come before the country's own.
-    #[schema(nullable = false)]
+    #[schema(nullable = false, max_items = 1000)]
     languages: Option<Vec<LanguageRuleBody>>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
-use togglebox_core::{Revision, TenantId};
+use togglebox_core::{Revision, TenantId, Timestamp};
 use togglebox_toggles::{Directory, Environment, Platform, Scope};
 use uuid::Uuid;
 
@@ -31,6 +31,7 @@ struct Place {
 pub(crate) struct ServedDirectory {
     identity: Uuid,
     revision: Revision,
+    newest: Option<Timestamp>,
     names: Vec<Box<str>>,
     places: HashMap<Box<str>, Place>,
 }
@@ -56,12 +57,16 @@ impl ServedDirectory {
         }
         let mut names: Vec<Box<str>> = places.keys().cloned().collect();
         names.sort_unstable();
+        let times = places.values().flat_map(|place| {
+            std::iter::once(place.platform.created_at).chain(place.environments.iter().map(|environment| environment.created_at))
+        });
+        let newest = times.max();
         let ids = places.values().flat_map(|place| {
             std::iter::once(place.platform.id).chain(place.environments.iter().map(|environment| environment.id))
         });
         // A directory has no id of its own. Those of its members tell it from that of another database at the same revision.
         let identity = Uuid::from_u128(ids.fold(tenant.as_uuid().as_u128(), |sum, id| sum ^ id.as_u128()));
-        Self { identity, revision: directory.revision, names, places }
+        Self { identity, revision: directory.revision, newest, names, places }
     }
 
     /// The platforms, by name.
@@ -87,6 +92,12 @@ impl ServedDirectory {
     /// The tag of the directory as a whole.
     pub(crate) fn tag(&self) -> EntityTag {
         EntityTag::new(self.identity, self.revision)
+    }
+
+    /// When the newest of its members was made: the `timestamp` of everything that carries [`tag`](Self::tag), since a directory does
+    /// not know when it last changed. `None` when it is empty.
+    pub(crate) const fn newest(&self) -> Option<Timestamp> {
+        self.newest
     }
 
     pub(super) fn slot(&self, platform: &str, environment: &str) -> Option<&Arc<Slot>> {

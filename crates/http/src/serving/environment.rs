@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use togglebox_core::Revision;
+use togglebox_core::{Revision, Timestamp};
 use togglebox_toggles::store::EnvironmentState;
 use togglebox_toggles::{Scope, Snapshot};
 use uuid::Uuid;
@@ -77,6 +77,11 @@ impl ServedEnvironment {
         EntityTag::new(self.id, revision)
     }
 
+    /// When its contents last changed: the `timestamp` of everything that carries [`tag`](Self::tag).
+    pub(crate) fn changed_at(&self) -> Timestamp {
+        self.snapshot().changed_at()
+    }
+
     /// All flags, as the list of flags answers.
     pub(crate) fn flags(&self) -> &Arc<Rendered> {
         self.flags.get_or_init(|| {
@@ -101,7 +106,7 @@ impl ServedEnvironment {
     }
 
     fn render(&self, data: &impl Serialize, meta: Option<&impl Serialize>) -> Arc<Rendered> {
-        Rendered::new(envelope(Some(data), None, meta, self.snapshot().changed_at()))
+        Rendered::new(envelope(Some(data), None, meta, self.changed_at()))
     }
 }
 

@@ -9,17 +9,32 @@ use crate::coding::{Coding, WORTH_BYTES};
 /// Bodies up to this size are encoded where they are asked for; larger ones on a thread that may take its time.
 pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 
+/// What bodies are unless they say otherwise.
+const JSON: &str = "application/json; charset=utf-8";
+
 /// A body in its codings.
 #[derive(Debug)]
 pub(crate) struct Rendered {
+    content_type: &'static str,
     identity: Bytes,
     gzip: OnceLock<Bytes>,
     brotli: OnceLock<Bytes>,
 }
 
 impl Rendered {
+    /// A JSON body.
     pub(crate) fn new(body: Vec<u8>) -> Arc<Self> {
-        Arc::new(Self { identity: body.into(), gzip: OnceLock::new(), brotli: OnceLock::new() })
+        Self::of(JSON, body)
+    }
+
+    /// A body of this type.
+    pub(crate) fn of(content_type: &'static str, body: impl Into<Bytes>) -> Arc<Self> {
+        Arc::new(Self { content_type, identity: body.into(), gzip: OnceLock::new(), brotli: OnceLock::new() })
+    }
+
+    /// Its `Content-Type`.
+    pub(crate) const fn content_type(&self) -> &'static str {
+        self.content_type
     }
 
     /// The body in `wanted`, or as it is: when encoding would not be worth it, failed, or is still to be [made](Self::make).

@@ -96,6 +96,11 @@ const ALL: &[Setting] = &[
         "derived from `JWT_SECRET`",
         "Hashes API keys; at least 32 bytes. Replacing it voids every key. Also verifies keys of the original that are signed with it.",
     ),
+    plain(
+        "BODY_MEMORY",
+        "`256`",
+        "How many MiB bodies of more than 64 KiB may take together while they arrive and are read, 20 to 1048576. What does not fit waits a second, then gets a 503.",
+    ),
     plain("CORS_ORIGIN", "`*`", "Which web pages may call: `*`, or origins separated by commas."),
     plain("CACHE_MAX_AGE", "`0`", "How long shared caches may reuse a read without asking, in seconds."),
     plain(

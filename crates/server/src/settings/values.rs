@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use togglebox_auth::{TokenParties, weakness};
 use togglebox_core::input::is_email;
-use togglebox_http::{ApiConfig, Origins};
+use togglebox_http::{ApiConfig, BodyMemory, Origins};
 
 use super::environment::Environment;
 use super::names::EDGES;
@@ -166,7 +166,13 @@ fn api(texts: &mut Texts, edge: Option<&'static str>) -> ApiConfig {
         compression: unless_edge(texts, "COMPRESSION"),
         browser_max_age_s: seconds(texts, "CACHE_TTL"),
         shared_max_age_s: seconds(texts, "CACHE_MAX_AGE"),
+        body_memory: texts.read("BODY_MEMORY", BodyMemory::default(), body_memory),
     }
+}
+
+fn body_memory(text: &str) -> Result<BodyMemory, String> {
+    let memory = text.parse().ok().and_then(BodyMemory::of_mib);
+    memory.ok_or_else(|| format!("a whole number of MiB from {} to {}", BodyMemory::LEAST_MIB, BodyMemory::MOST_MIB))
 }
 
 fn origins(text: &str) -> Result<Origins, String> {
@@ -317,6 +323,7 @@ mod tests {
             ("JWT_EXPIRES_IN", "3600"),
             ("SMTP_USER", "ann"),
             ("LOG_LEVEL", "lo=ud=er"),
+            ("BODY_MEMORY", "19"),
         ])
         .unwrap_err()
         .to_string();
@@ -330,6 +337,7 @@ mod tests {
             "JWT_EXPIRES_IN",
             "SMTP_USER",
             "LOG_LEVEL",
+            "BODY_MEMORY",
         ] {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_payload_of_something_else_is_told_by_its_kind() {
         use serde_json::error::Category;
-        let endless = vec![b'['; LONGEST_BYTES + 1];
+        let too_long = vec![b'['; LONGEST_BYTES + 1];
         let cases: [(&[u8], Unreadable); 6] = [
             (b"", Unreadable::NotANotice(Category::Eof)),
             (b"\xff\xfe", Unreadable::NotANotice(Category::Syntax)),
@@ -114,7 +114,7 @@ mod tests {
                 br#"{"origin":"00000000-0000-0000-0000-000000000007","change":{"kind":"later"}}"#,
                 Unreadable::NotANotice(Category::Data),
             ),
-            (&endless, Unreadable::TooLong),
+            (&too_long, Unreadable::TooLong),
         ];
         for (payload, expected) in cases {
             assert_eq!(Notice::of_payload(payload).unwrap_err(), expected);

@@ -23,6 +23,13 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 pub(super) const FORGET: &str = "-- sessions.forget
 DELETE FROM sessions WHERE tenant = ?1 AND user = ?2 AND expires_at < ?3";
 
+/// Of the other sessions of the user that go on, all but the newest.
+pub(super) const END_OLDEST: &str = "-- sessions.end_oldest
+UPDATE sessions SET revoked_at = ?4 WHERE tenant = ?1 AND id IN (
+    SELECT id FROM sessions WHERE tenant = ?1 AND user = ?2 AND revoked_at IS NULL AND id <> ?3
+    ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?5
+)";
+
 const ROTATE: &str = "-- sessions.rotate
 UPDATE sessions SET previous_token = current_token, current_token = ?4, rotated_at = ?5, expires_at = ?6
 WHERE tenant = ?1 AND id = ?2 AND current_token = ?3 AND revoked_at IS NULL";
@@ -38,7 +45,7 @@ DELETE FROM sessions WHERE tenant = ?1 AND user = ?2";
 
 #[async_trait]
 impl SessionStore for Sqlite {
-    async fn create(&self, tenant: TenantId, session: &Session) -> StoreResult<()> {
+    async fn create(&self, tenant: TenantId, session: &Session, limit: usize) -> StoreResult<Option<Revision>> {
         let mut write = self.write("sessions.create", tenant).await?;
         let forget =
             sqlx::query(FORGET).bind(bind::tenant(&tenant)).bind(bind::id(&session.user)).bind(session.created_at.as_ms());
@@ -54,7 +61,16 @@ impl SessionStore for Sqlite {
             .bind(session.expires_at.as_ms())
             .bind(bind::time(session.revoked_at));
         write.execute(query).await?;
-        write.commit_unaudited().await
+        let others = bind::count(u64::try_from(limit.saturating_sub(1)).unwrap_or(u64::MAX));
+        let end = sqlx::query(END_OLDEST)
+            .bind(bind::tenant(&tenant))
+            .bind(bind::id(&session.user))
+            .bind(bind::id(&session.id))
+            .bind(session.created_at.as_ms())
+            .bind(others);
+        let revision = if write.execute(end).await? == 0 { None } else { Some(write.bump_accounts().await?) };
+        write.commit_unaudited().await?;
+        Ok(revision)
     }
 
     async fn find(&self, tenant: TenantId, id: Uuid) -> StoreResult<Option<Session>> {

@@ -1,6 +1,7 @@
 //! When an experiment assigns users.
 
 use togglebox_core::Timestamp;
+use togglebox_core::input::datetime;
 
 /// A schedule's two ends. Each is optional and belongs to the time between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) enum Phase {
 impl Schedule {
     /// Reads both ends. A text that is no moment is ignored, as a comparison with JavaScript's invalid date would be.
     pub(super) fn read(start: Option<&str>, end: Option<&str>) -> Self {
-        Self { start: start.and_then(moment), end: end.and_then(moment) }
+        Self { start: start.and_then(datetime), end: end.and_then(datetime) }
     }
 
     pub(super) fn phase(self, now: Timestamp) -> Phase {
@@ -32,15 +33,6 @@ impl Schedule {
             Phase::During
         }
     }
-}
-
-/// A date and time with its offset. The contract allows leaving out the seconds, RFC 3339 does not.
-fn moment(text: &str) -> Option<Timestamp> {
-    const TO_THE_MINUTE: usize = "YYYY-MM-DDTHH:mm".len();
-    text.parse().ok().or_else(|| {
-        let (minute, offset) = text.split_at_checked(TO_THE_MINUTE)?;
-        format!("{minute}:00{offset}").parse().ok()
-    })
 }
 
 #[cfg(test)]

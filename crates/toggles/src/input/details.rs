@@ -4,7 +4,7 @@ use togglebox_core::input::Reader;
 
 use super::metric::metric;
 use super::outline::Outline;
-use super::{schedule, targeting};
+use super::{MAX_PARTS, schedule, targeting};
 use crate::{ExperimentTargeting, Metric};
 
 /// What follows the allocation in the body of an experiment.
@@ -26,7 +26,7 @@ impl Details {
         let within = |name: &str, least: f64, most: f64| root.field(name).optional(|n| n.number().min(least).max(most).get());
         let targeting = root.field("targeting").optional(targeting::of_experiment);
         let primary_metric = primary(&root.field("primaryMetric"));
-        let secondary_metrics = root.field("secondaryMetrics").optional(|metrics| metrics.each(metric));
+        let secondary_metrics = root.field("secondaryMetrics").optional(|metrics| metrics.each_of_at_most(MAX_PARTS, metric));
         let confidence_level = within("confidenceLevel", 0.8, 0.99);
         let minimum_detectable_effect = within("minimumDetectableEffect", 0.01, 1.0);
         let minimum_sample_size = root.field("minimumSampleSize").optional(|n| n.number().positive().whole());

@@ -42,6 +42,12 @@ use togglebox_core::input::{Reader, Text};
 
 use crate::names::MAX_KEY;
 
+/// The most users in a list of users that a flag or an experiment treats apart. Each list is part of what every node holds.
+pub const MAX_LISTED_USERS: usize = 100_000;
+
+/// The most countries, languages of a country, variations, shares and secondary metrics.
+pub const MAX_PARTS: usize = 1000;
+
 /// Percentages that are meant to make 100 may miss it by this much. The hair above a hundredth lets decimal fractions that sum to
 /// 99.99 or 100.01 pass whichever way their binary sum is rounded.
 const TOLERANCE: f64 = 0.01 + 1e-9;

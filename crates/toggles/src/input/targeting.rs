@@ -2,18 +2,18 @@
 
 use togglebox_core::input::Reader;
 
-use super::any_text;
+use super::{MAX_LISTED_USERS, MAX_PARTS, any_text};
 use crate::{CountryRule, ExperimentTargeting, FlagTargeting, LanguageRule, Side, TargetedCountry, TargetedLanguage};
 
 /// A flag's targeting. Each of its lists may be left out.
 pub(super) fn of_flag(place: &Reader<'_>) -> Option<FlagTargeting> {
     place.object()?;
-    let countries = list(&place.field("countries"), |rule| {
+    let countries = list(&place.field("countries"), MAX_PARTS, |rule| {
         rule.object()?;
         let country = country(&rule.field("country"));
         let serve_value = rule.field("serveValue").one_of(&Side::WORDS);
         let languages = rule.field("languages").optional(|languages| {
-            languages.each(|rule| {
+            languages.each_of_at_most(MAX_PARTS, |rule| {
                 rule.object()?;
                 let language = language(&rule.field("language"));
                 let serve_value = rule.field("serveValue").one_of(&Side::WORDS);
@@ -22,8 +22,8 @@ pub(super) fn of_flag(place: &Reader<'_>) -> Option<FlagTargeting> {
         });
         Some(CountryRule { country: country?, serve_value: serve_value?, languages: languages? })
     });
-    let force_include_users = list(&place.field("forceIncludeUsers"), any_text);
-    let force_exclude_users = list(&place.field("forceExcludeUsers"), any_text);
+    let force_include_users = list(&place.field("forceIncludeUsers"), MAX_LISTED_USERS, any_text);
+    let force_exclude_users = list(&place.field("forceExcludeUsers"), MAX_LISTED_USERS, any_text);
     Some(FlagTargeting {
         countries: countries?,
         force_include_users: force_include_users?,
@@ -34,19 +34,19 @@ pub(super) fn of_flag(place: &Reader<'_>) -> Option<FlagTargeting> {
 /// An experiment's targeting. Each of its lists may be left out.
 pub(super) fn of_experiment(place: &Reader<'_>) -> Option<ExperimentTargeting> {
     place.object()?;
-    let countries = list(&place.field("countries"), |target| {
+    let countries = list(&place.field("countries"), MAX_PARTS, |target| {
         target.object()?;
         let country = country(&target.field("country"));
         let languages = target.field("languages").optional(|languages| {
-            languages.each(|target| {
+            languages.each_of_at_most(MAX_PARTS, |target| {
                 target.object()?;
                 language(&target.field("language")).map(|language| TargetedLanguage { language })
             })
         });
         Some(TargetedCountry { country: country?, languages: languages? })
     });
-    let force_include_users = list(&place.field("forceIncludeUsers"), any_text);
-    let force_exclude_users = list(&place.field("forceExcludeUsers"), any_text);
+    let force_include_users = list(&place.field("forceIncludeUsers"), MAX_LISTED_USERS, any_text);
+    let force_exclude_users = list(&place.field("forceExcludeUsers"), MAX_LISTED_USERS, any_text);
     Some(ExperimentTargeting {
         countries: countries?,
         force_include_users: force_include_users?,
@@ -54,8 +54,8 @@ pub(super) fn of_experiment(place: &Reader<'_>) -> Option<ExperimentTargeting> {
     })
 }
 
-fn list<T>(place: &Reader<'_>, read: impl FnMut(&Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
-    place.optional(|place| place.each(read)).map(Option::unwrap_or_default)
+fn list<T>(place: &Reader<'_>, most: usize, read: impl FnMut(&Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
+    place.optional(|place| place.each_of_at_most(most, read)).map(Option::unwrap_or_default)
 }
 
 fn country(place: &Reader<'_>) -> Option<String> {

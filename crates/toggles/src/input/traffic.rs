@@ -5,7 +5,7 @@ use togglebox_core::input::{Issues, Reader};
 
 use super::outline::Outline;
 use super::rollout::percentage;
-use super::{filled, is_whole};
+use super::{MAX_PARTS, filled, is_whole};
 use crate::{Allocation, ExperimentDefinition, VariationKey};
 
 /// A share of the traffic as the client sent it: whether there is such a variation is not known yet.
@@ -71,7 +71,7 @@ impl TrafficUpdate {
 /// At least two shares.
 pub(super) fn shares(place: &Reader<'_>) -> Option<Vec<Share>> {
     place.at_least(2, "Array must contain at least 2 element(s)");
-    place.each(|place| {
+    place.each_of_at_most(MAX_PARTS, |place| {
         place.object()?;
         let variation_key = filled(&place.field("variationKey"));
         let percentage = percentage(&place.field("percentage"));

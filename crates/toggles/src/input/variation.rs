@@ -2,12 +2,12 @@
 
 use togglebox_core::input::Reader;
 
-use super::key;
+use super::{MAX_PARTS, key};
 use crate::{Variation, VariationKey};
 
 pub(super) fn variations(place: &Reader<'_>) -> Option<Vec<Variation>> {
     place.at_least(2, "At least 2 variations required");
-    place.each(variation)
+    place.each_of_at_most(MAX_PARTS, variation)
 }
 
 fn variation(place: &Reader<'_>) -> Option<Variation> {

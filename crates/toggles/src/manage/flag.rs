@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use togglebox_core::{Actor, AuditRecord, PageRequest, Revision, TenantId, Written};
+use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
 use super::race::{self, Attempt, write};
-use super::{Error, Journal, Resource, Result, document};
+use super::{Error, Journal, Resource, Result, document, history};
 use crate::input::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
 use crate::store::FlagStore;
 use crate::{Flag, FlagDefinition, FlagKey, FlagVersion, Scope};
@@ -158,16 +158,8 @@ impl Flags {
     /// # Errors
     /// `Store`.
     pub async fn versions(&self, tenant: TenantId, scope: &Scope, key: &FlagKey) -> Result<Vec<Flag>> {
-        let mut all = Vec::new();
-        let mut wanted = PageRequest::first(PageRequest::MAX_LIMIT);
-        loop {
-            let page = self.store.versions(tenant, scope, key, &wanted).await?;
-            all.extend(page.items);
-            if page.next.is_none() {
-                return Ok(all);
-            }
-            wanted = wanted.after(page.next);
-        }
+        let read = |wanted| async move { self.store.versions(tenant, scope, key, &wanted).await };
+        Ok(history::whole(read).await?)
     }
 
     async fn change(

@@ -20,6 +20,7 @@ mod document;
 mod error;
 mod experiment;
 mod flag;
+mod history;
 mod journal;
 mod parameter;
 mod race;

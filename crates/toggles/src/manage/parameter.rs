@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use togglebox_core::{Actor, AuditRecord, PageRequest, Revision, TenantId, Timestamp, Written};
+use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Timestamp, Written};
 
 use super::race::{self, Attempt, write};
-use super::{Error, Journal, Resource, Result, document};
+use super::{Error, Journal, Resource, Result, document, history};
 use crate::input::{NewParameter, ParameterPatch, RollbackTarget};
 use crate::store::ParameterStore;
 use crate::{Parameter, ParameterDefinition, ParameterKey, ParameterVersion, Scope};
@@ -141,16 +141,8 @@ impl Parameters {
     /// # Errors
     /// `Store`.
     pub async fn versions(&self, tenant: TenantId, scope: &Scope, key: &ParameterKey) -> Result<Vec<ParameterVersion>> {
-        let mut all = Vec::new();
-        let mut wanted = PageRequest::first(PageRequest::MAX_LIMIT);
-        loop {
-            let page = self.store.versions(tenant, scope, key, &wanted).await?;
-            all.extend(page.items);
-            if page.next.is_none() {
-                return Ok(all);
-            }
-            wanted = wanted.after(page.next);
-        }
+        let read = |wanted| async move { self.store.versions(tenant, scope, key, &wanted).await };
+        Ok(history::whole(read).await?)
     }
 
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &ParameterKey) -> Result<Parameter> {

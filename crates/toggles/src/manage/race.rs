@@ -21,35 +21,19 @@ pub(super) trait Revised {
     fn revision(&self) -> Revision;
 }
 
-impl Revised for Platform {
-    fn revision(&self) -> Revision {
-        self.revision
-    }
+macro_rules! revised {
+    ($($record:ident)*) => {
+        $(
+            impl Revised for $record {
+                fn revision(&self) -> Revision {
+                    self.revision
+                }
+            }
+        )*
+    };
 }
 
-impl Revised for Environment {
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-}
-
-impl Revised for Parameter {
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-}
-
-impl Revised for Flag {
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-}
-
-impl Revised for Experiment {
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-}
+revised!(Platform Environment Parameter Flag Experiment);
 
 /// What came of working a change out.
 #[derive(Debug)]

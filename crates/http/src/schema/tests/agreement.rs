@@ -5,6 +5,7 @@ use togglebox_core::input::Issues;
 use utoipa::ToSchema;
 
 use super::checker::Checker;
+use crate::routes::table;
 
 /// Beginnings and parts of what readers say when members do not agree with each other, or with what routes need.
 const COMPARING: [&str; 12] = [
@@ -124,6 +125,9 @@ pub(super) fn agree<T: ToSchema, R>(body: &Value, read: impl Fn(Option<&Value>) 
     let checker = Checker::of::<T>();
     assert!(checker.accepts(body), "{} refuses {body}", T::name());
     assert!(read(Some(body)).is_ok(), "the reader refuses {body}: {:?}", read(Some(body)).err());
+    for route in table().iter().filter(|route| route.body.is_some_and(|schema| (schema.name)() == T::name())) {
+        assert_eq!(route.body_required, read(None).is_err(), "{} without a body", route.id);
+    }
     let compare = |changed: &Value| {
         let accepts = checker.accepts(changed);
         match read(Some(changed)) {

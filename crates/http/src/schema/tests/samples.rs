@@ -5,6 +5,8 @@ use togglebox_auth::input as account;
 use togglebox_core::input::{Issue, Issues};
 use togglebox_toggles::input;
 
+use utoipa::ToSchema;
+
 use super::agreement::agree;
 use crate::schema::{
     CompleteBody, ContextBody, ConversionBody, EventsBody, ExperimentPatchBody, FlagPatchBody, FlagRollbackBody, FlagRolloutBody,
@@ -144,6 +146,19 @@ fn accounts() {
     agree::<NewApiKeyBody, _>(&key, account::NewApiKey::read);
 }
 
+/// A body whose only mistake may be that a list in it is too long.
+fn as_long<T: ToSchema, R>(body: &Value, read: impl Fn(Option<&Value>) -> Result<R, Issues>, accepted: bool) {
+    assert_eq!(super::Checker::of::<T>().accepts(body), accepted, "{}", T::name());
+    match read(Some(body)) {
+        Ok(_) => assert!(accepted),
+        Err(issues) => {
+            assert!(!accepted, "{issues:?}");
+            assert_eq!(issues.len(), 1, "{issues:?}");
+            assert!(!issues[0].path.is_empty() && issues[0].message.starts_with("Array must contain at most"), "{issues:?}");
+        }
+    }
+}
+
 #[test]
 fn lists_are_as_long_as_they_may_be() {
     let event = json!({ "type": "config_fetch", "timestamp": "2026-01-01T00:00:00Z", "key": "title" });
@@ -153,6 +168,34 @@ fn lists_are_as_long_as_they_may_be() {
     for (count, accepted) in [(10_000, true), (10_001, false)] {
         assert_eq!(batch.accepts(&events(count)), accepted);
         assert_eq!(input::EventBatch::read(Some(&events(count))).is_ok(), accepted);
+    }
+    for (count, accepted) in [(input::MAX_PARTS, true), (input::MAX_PARTS + 1, false)] {
+        let (country, language) = (json!({ "country": "DE", "serveValue": "A" }), json!({ "language": "de", "serveValue": "A" }));
+        let languages = json!([{ "country": "DE", "serveValue": "A", "languages": vec![language; count] }]);
+        for countries in [json!(vec![country; count]), languages] {
+            let targeting = json!({ "countries": countries });
+            as_long::<FlagPatchBody, _>(&json!({ "targeting": targeting }), input::FlagPatch::read, accepted);
+            as_long::<ExperimentPatchBody, _>(&json!({ "targeting": targeting }), input::ExperimentPatch::read, accepted);
+        }
+        let variations: Vec<Value> = (0..count).map(|n| json!({ "key": format!("v{n}"), "name": "V" })).collect();
+        as_long::<ExperimentPatchBody, _>(&json!({ "variations": variations }), input::ExperimentPatch::read, accepted);
+        let percentage = |n: usize| u8::from(n < 100);
+        let share = |n: usize| json!({ "variationKey": format!("v{n}"), "percentage": percentage(n) });
+        let shares: Vec<Value> = (0..count).map(share).collect();
+        as_long::<ExperimentPatchBody, _>(&json!({ "trafficAllocation": shares }), input::ExperimentPatch::read, accepted);
+        as_long::<TrafficBody, _>(&json!({ "trafficAllocation": shares }), input::TrafficUpdate::read, accepted);
+        let metric = json!({
+            "id": "m", "name": "M", "eventName": "m", "metricType": "conversion", "successDirection": "increase",
+        });
+        let metrics = json!({ "secondaryMetrics": vec![metric; count] });
+        as_long::<ExperimentPatchBody, _>(&metrics, input::ExperimentPatch::read, accepted);
+    }
+    for (count, accepted) in [(input::MAX_LISTED_USERS, true), (input::MAX_LISTED_USERS + 1, false)] {
+        for name in ["forceIncludeUsers", "forceExcludeUsers"] {
+            let body = json!({ "targeting": { name: vec!["u"; count] } });
+            as_long::<FlagPatchBody, _>(&body, input::FlagPatch::read, accepted);
+            as_long::<ExperimentPatchBody, _>(&body, input::ExperimentPatch::read, accepted);
+        }
     }
     for (count, accepted) in [(50, true), (51, false)] {
         assert_eq!(key.accepts(&permissions(count)), accepted);

@@ -52,6 +52,7 @@ async fn reads_and_removals_use_an_index() {
         api_keys::FIND_BY_HASH,
         sessions::FIND,
         sessions::FORGET,
+        sessions::END_OLDEST,
         sessions::END_ALL_BUT,
         sessions::REMOVE_ALL,
         resets::FIND,

@@ -11,7 +11,7 @@ mod local {
     use togglebox_core::testkit::BusPair;
     use togglebox_core::{ChangeBus, LocalBus};
 
-    #[expect(clippy::unused_async, reason = "the suite waits: most buses have to connect first")]
+    #[expect(clippy::unused_async, reason = "as the suite asks for it")]
     async fn fresh() -> Option<BusPair> {
         let here: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
         Some(BusPair { there: Arc::clone(&here), here })

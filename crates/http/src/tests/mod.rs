@@ -1,0 +1,13 @@
+//! The API as a whole, over a real store: what no part of it can promise by itself.
+
+mod bodies;
+mod counts;
+mod documents;
+mod outage;
+mod outages;
+mod pages;
+mod panics;
+mod rig;
+mod slow;
+mod socket;
+mod tags;
