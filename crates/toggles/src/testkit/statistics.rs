@@ -255,18 +255,22 @@ pub async fn conversions_add_up_by_metric_and_day(stores: &ToggleStores) {
     assert!(figures.variations.is_empty(), "nobody was exposed");
 }
 
-/// Sums that are no numbers, or beyond all bounds, spoil no figure.
+/// Sums that are no numbers, beyond all bounds, or so small that their squares vanish, spoil no figure.
 pub async fn wild_sums_spoil_no_figure(stores: &ToggleStores) {
     let place = stores.with_environment(A, "web", "production").await;
     stores.with_experiment(A, &place, "x").await;
     let day = "2026-01-01";
     stores.count(A, &place, vec![exposure("x", "short", day, &[1, 2, 3])]).await;
-    for wild in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN] {
+    let tiny = [f64::MIN_POSITIVE, 5e-324, 1e-170, -1e-155];
+    for wild in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN].into_iter().chain(tiny) {
         stores.count(A, &place, vec![conversion("x", "short", "buy", day, &[(1, u64::MAX, wild), (2, 1, wild)])]).await;
+    }
+    for sum in tiny {
+        stores.count(A, &place, vec![conversion("x", "short", "visit", day, &[(3, 1, sum)])]).await;
     }
     let figures = figures(stores, &place).await;
     let sample = &figures.samples[0];
-    assert_eq!((figures.samples.len(), sample.converted_users), (1, 2));
+    assert_eq!((figures.samples.len(), sample.converted_users), (2, 2));
     let sums = [sample.sum, sample.sum_squared, sample.conversions, sample.conversions_squared, sample.sum_values];
     assert!(sums.iter().all(|sum| sum.is_finite()), "{sample:?}");
     assert!(figures.metric_days[0].sum.is_finite());

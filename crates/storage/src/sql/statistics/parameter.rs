@@ -4,35 +4,39 @@ use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_toggles::store::ParameterStatistics;
 use togglebox_toggles::{ParameterKey, Scope};
 
+use super::super::Database;
 use super::super::cells::Cells;
-use super::super::error::failed;
-use super::super::{Sqlite, bind};
-use super::about;
+use super::super::engine::Engine;
 use super::batch::{Batch, Place};
 use super::sketch::{LAST_CLIENTS, Sketches, estimate, window};
+use super::{about, latest, raise};
 
-const ADD: &str = "-- statistics.add_fetches
-INSERT INTO parameter_statistics (tenant, environment, key, fetches, last_at) VALUES (?1, ?2, ?3, ?4, ?5)
-ON CONFLICT (tenant, environment, key) DO UPDATE
-SET fetches = fetches + min(excluded.fetches, 9223372036854775807 - fetches), last_at = max(last_at, excluded.last_at)";
+const ADD: &str = concat!(
+    "-- statistics.add_fetches
+INSERT INTO parameter_statistics AS kept (tenant, environment, key, fetches, last_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, environment, key) DO UPDATE SET ",
+    raise!("fetches"),
+    ", ",
+    latest!("last_at")
+);
 
 const TOTALS: &str = "-- statistics.parameter
 SELECT s.key, s.fetches, s.last_at FROM environments AS e
 JOIN parameter_statistics AS s ON s.tenant = e.tenant AND s.environment = e.id
-WHERE e.tenant = ?1 AND e.platform = ?2 AND e.name = ?3 AND s.key = ?4";
+WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND s.key = $4";
 
 const CLIENTS: Sketches = Sketches {
     table: "parameter_clients",
     find: "-- statistics.find_clients
-SELECT key, sketch FROM parameter_clients WHERE tenant = ?1 AND environment = ?2 AND key = ?3 AND hour = ?4",
+SELECT key, sketch FROM parameter_clients WHERE tenant = $1 AND environment = $2 AND key = $3 AND hour = $4",
     put: "-- statistics.put_clients
-INSERT INTO parameter_clients (tenant, environment, key, hour, sketch) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO parameter_clients (tenant, environment, key, hour, sketch) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (tenant, environment, key, hour) DO UPDATE SET sketch = excluded.sketch",
     forget: "-- statistics.forget_clients
-DELETE FROM parameter_clients WHERE tenant = ?1 AND environment = ?2 AND key = ?3 AND hour < ?4",
+DELETE FROM parameter_clients WHERE tenant = $1 AND environment = $2 AND key = $3 AND hour < $4",
 };
 
-impl Batch {
+impl<E: Engine> Batch<E> {
     pub(super) async fn add_fetches(
         &mut self,
         place: Place<'_>,
@@ -40,12 +44,12 @@ impl Batch {
         last_at: Timestamp,
         clients: &[(u64, Vec<u8>)],
     ) -> StoreResult<()> {
-        self.write.execute(place.query(ADD).bind(bind::count(fetches)).bind(last_at.as_ms())).await?;
-        self.merge_sketches(&CLIENTS, |sql| place.query(sql), clients).await
+        self.call.execute(place.statement(ADD).bind(fetches).bind(last_at)).await?;
+        self.merge_sketches(&CLIENTS, |sql| place.statement(sql), clients).await
     }
 }
 
-impl Sqlite {
+impl<E: Engine> Database<E> {
     pub(super) async fn parameter_statistics(
         &self,
         tenant: TenantId,
@@ -54,12 +58,10 @@ impl Sqlite {
         now: Timestamp,
     ) -> StoreResult<Option<ParameterStatistics>> {
         const OPERATION: &str = "statistics.parameter";
-        let mut moment = self.moment(OPERATION).await?;
-        let totals = about(TOTALS, tenant, scope, key.as_str());
-        let Some(row) = totals.fetch_optional(&mut *moment).await.map_err(failed(OPERATION))? else { return Ok(None) };
+        let mut moment = self.moment(OPERATION, tenant).await?;
+        let Some(row) = moment.optional(about(&moment, TOTALS, scope, key.as_str())).await? else { return Ok(None) };
         let (after, until) = window(now);
-        let clients = about(LAST_CLIENTS, tenant, scope, key.as_str()).bind(after).bind(until);
-        let clients = clients.fetch_all(&mut *moment).await.map_err(failed(OPERATION))?;
+        let clients = moment.rows(about(&moment, LAST_CLIENTS, scope, key.as_str()).bind(after).bind(until)).await?;
         let cells = Cells::new(&row, OPERATION, "parameter_statistics", "key");
         Ok(Some(ParameterStatistics {
             fetches: cells.get("fetches")?,

@@ -3,10 +3,9 @@
 use togglebox_core::{StoreResult, Timestamp};
 use togglebox_toggles::statistics::Sketch;
 
-use super::super::bind;
 use super::super::cells::Cells;
-use super::super::error::failed;
-use super::Query;
+use super::super::engine::{Engine, Row};
+use super::super::statement::Statement;
 use super::batch::Batch;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -18,12 +17,12 @@ const KEPT: i64 = WINDOW + 1;
 pub(in super::super) const LAST_CLIENTS: &str = "-- statistics.last_clients
 SELECT c.key, c.sketch FROM environments AS e
 JOIN parameter_clients AS c ON c.tenant = e.tenant AND c.environment = e.id
-WHERE e.tenant = ?1 AND e.platform = ?2 AND e.name = ?3 AND c.key = ?4 AND c.hour > ?5 AND c.hour <= ?6";
+WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND c.key = $4 AND c.hour > $5 AND c.hour <= $6";
 
 pub(super) const LAST_USERS: &str = "-- statistics.last_users
 SELECT u.key, u.sketch FROM environments AS e
 JOIN flag_users AS u ON u.tenant = e.tenant AND u.environment = e.id
-WHERE e.tenant = ?1 AND e.platform = ?2 AND e.name = ?3 AND u.key = ?4 AND u.hour > ?5 AND u.hour <= ?6 AND u.side = ?7";
+WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND u.key = $4 AND u.hour > $5 AND u.hour <= $6 AND u.side = $7";
 
 /// The three statements that keep the sketches of one thing. Each is given the parameters that say which thing; then
 /// `find` and `put` the hour, `put` the sketch, `forget` the first hour that is kept.
@@ -44,20 +43,20 @@ pub(super) fn window(now: Timestamp) -> (i64, i64) {
     (hour(now) - WINDOW, hour(now) + 1)
 }
 
-impl Batch {
+impl<E: Engine> Batch<E> {
     /// Merges sketches into those that are stored. Hours that nobody will read are left out; so are sketches of an unknown form,
     /// because no repetition would make them known.
     pub(super) async fn merge_sketches(
         &mut self,
         sketches: &Sketches,
-        of_thing: impl Fn(&'static str) -> Query,
+        of_thing: impl Fn(&'static str) -> Statement,
         hours: &[(u64, Vec<u8>)],
     ) -> StoreResult<()> {
         let now = hour(self.at);
         let first = now - KEPT;
-        let operation = self.write.operation();
+        let operation = self.call.operation();
         for (hour, bytes) in hours {
-            let hour = bind::count(*hour);
+            let hour = i64::try_from(*hour).unwrap_or(i64::MAX);
             if !(first..=now + 1).contains(&hour) {
                 continue;
             }
@@ -65,8 +64,7 @@ impl Batch {
                 tracing::warn!(table = sketches.table, "Left out a distinct-count sketch of an unknown form");
                 continue;
             };
-            let query = of_thing(sketches.find).bind(hour);
-            if let Some(row) = query.fetch_optional(self.write.connection()).await.map_err(failed(operation))? {
+            if let Some(row) = self.call.optional(of_thing(sketches.find).bind(hour)).await? {
                 let stored: Vec<u8> = Cells::new(&row, operation, sketches.table, "key").get("sketch")?;
                 match Sketch::from_bytes(&stored) {
                     Some(stored) => sketch.merge(&stored),
@@ -76,17 +74,17 @@ impl Batch {
                     }
                 }
             }
-            self.write.execute(of_thing(sketches.put).bind(hour).bind(sketch.to_bytes())).await?;
+            self.call.execute(of_thing(sketches.put).bind(hour).bind(sketch.to_bytes())).await?;
         }
         if !hours.is_empty() {
-            self.write.execute(of_thing(sketches.forget).bind(first)).await?;
+            self.call.execute(of_thing(sketches.forget).bind(first)).await?;
         }
         Ok(())
     }
 }
 
 /// How many distinct subjects the sketches in these rows have seen together.
-pub(super) fn estimate(rows: &[sqlx::sqlite::SqliteRow], operation: &'static str, table: &'static str) -> StoreResult<u64> {
+pub(super) fn estimate(rows: &[impl Row], operation: &'static str, table: &'static str) -> StoreResult<u64> {
     let mut all = Sketch::new();
     for row in rows {
         let cells = Cells::new(row, operation, table, "key");

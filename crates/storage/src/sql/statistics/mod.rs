@@ -17,26 +17,83 @@ use togglebox_toggles::store::{
 };
 use togglebox_toggles::{ExperimentKey, FlagKey, ParameterKey, Scope};
 
-use super::{Sqlite, bind};
+use super::Database;
+use super::call::Call;
+use super::engine::Engine;
+use super::statement::Statement;
 
 #[cfg(test)]
 pub(super) use self::{
     batch::EXISTING_EXPERIMENT, batch::FORGET_BATCHES, experiment::SAMPLES, flag::BY_DAY, sketch::LAST_CLIENTS,
 };
 
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+/// In an upsert of a row called `kept`: a column plus what is added, which ends at the largest number rather than turns over.
+macro_rules! raise {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = CASE WHEN excluded.",
+            $column,
+            " > 9223372036854775807 - kept.",
+            $column,
+            " THEN 9223372036854775807 ELSE kept.",
+            $column,
+            " + excluded.",
+            $column,
+            " END"
+        )
+    };
+}
 
-/// A statement about a thing inside an environment, with the parameters 1 to 4.
-fn about(sql: &'static str, tenant: TenantId, scope: &Scope, key: &str) -> Query {
-    sqlx::query(sql)
-        .bind(bind::tenant(&tenant).to_vec())
-        .bind(scope.platform.as_str().to_owned())
-        .bind(scope.environment.as_str().to_owned())
-        .bind(key.to_owned())
+/// In an upsert of a row called `kept`: the later of two times.
+macro_rules! latest {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = CASE WHEN kept.",
+            $column,
+            " < excluded.",
+            $column,
+            " THEN excluded.",
+            $column,
+            " ELSE kept.",
+            $column,
+            " END"
+        )
+    };
+}
+
+/// In an upsert of a row called `kept`: a sum that stays within what [`experiment`] allows.
+macro_rules! sum_up {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = CASE WHEN kept.",
+            $column,
+            " + excluded.",
+            $column,
+            " > 1e145 THEN 1e145 WHEN kept.",
+            $column,
+            " + excluded.",
+            $column,
+            " < -1e145 THEN -1e145 ELSE kept.",
+            $column,
+            " + excluded.",
+            $column,
+            " END"
+        )
+    };
+}
+
+use {latest, raise, sum_up};
+
+/// A statement about a thing inside an environment: the parameters 1 to 4.
+fn about<E: Engine>(call: &Call<E>, sql: &'static str, scope: &Scope, key: &str) -> Statement {
+    call.within(sql, scope).bind(key)
 }
 
 #[async_trait]
-impl StatisticsStore for Sqlite {
+impl<E: Engine> StatisticsStore for Database<E> {
     async fn record(&self, tenant: TenantId, batch: &StatisticsBatch) -> StoreResult<()> {
         self.record_batch(tenant, batch).await
     }

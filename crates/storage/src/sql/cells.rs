@@ -4,13 +4,12 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, ValueRef};
 use togglebox_auth::{Email, PasswordHash, Role};
 use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult, Timestamp};
 use togglebox_toggles::{EnvironmentName, ExperimentKey, ExperimentStatus, FlagKey, ParameterKey, PlatformName, VariationKey};
 use uuid::Uuid;
 
+use super::engine::Row;
 use super::error::Unreadable;
 
 type CellResult<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -19,16 +18,16 @@ type CellResult<T> = Result<T, Box<dyn Error + Send + Sync>>;
 pub(super) const DOCUMENT_SCHEMA: i64 = 1;
 
 /// A row of which it is known where it comes from, so that an error can say what is broken.
-pub(super) struct Cells<'r> {
-    row: &'r SqliteRow,
+pub(super) struct Cells<'r, R> {
+    row: &'r R,
     operation: &'static str,
     table: &'static str,
     key: &'static str,
 }
 
-impl<'r> Cells<'r> {
+impl<'r, R: Row> Cells<'r, R> {
     /// `key` is the column that tells rows of `table` apart in an error.
-    pub(super) const fn new(row: &'r SqliteRow, operation: &'static str, table: &'static str, key: &'static str) -> Self {
+    pub(super) const fn new(row: &'r R, operation: &'static str, table: &'static str, key: &'static str) -> Self {
         Self { row, operation, table, key }
     }
 
@@ -64,11 +63,13 @@ impl<'r> Cells<'r> {
 
     /// Whatever stands in the key column, for people.
     fn key_text(&self) -> String {
-        if let Ok(text) = self.row.try_get::<String, _>(self.key) {
+        if let Ok(text) = self.row.text(self.key) {
             return text;
         }
-        let bytes: Vec<u8> = self.row.try_get_unchecked(self.key).unwrap_or_default();
-        bytes.iter().fold(String::new(), |mut text, byte| {
+        if let Ok(id) = self.row.uuid(self.key) {
+            return id.as_simple().to_string();
+        }
+        self.row.blob(self.key).unwrap_or_default().iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         })
@@ -77,102 +78,102 @@ impl<'r> Cells<'r> {
 
 /// What a column can hold.
 pub(super) trait Cell: Sized {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self>;
+    fn read(row: &impl Row, column: &str) -> CellResult<Self>;
 }
 
 impl<T: Cell> Cell for Option<T> {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        if row.try_get_raw(column)?.is_null() { Ok(None) } else { T::read(row, column).map(Some) }
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        if row.is_null(column)? { Ok(None) } else { T::read(row, column).map(Some) }
     }
 }
 
 impl Cell for i64 {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(row.try_get(column)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.int(column)?)
     }
 }
 
 impl Cell for f64 {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(row.try_get(column)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.float(column)?)
     }
 }
 
 impl Cell for u64 {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(i64::read(row, column)?.try_into()?)
     }
 }
 
 impl Cell for u32 {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(i64::read(row, column)?.try_into()?)
     }
 }
 
 impl Cell for bool {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(i64::read(row, column)? != 0)
     }
 }
 
 impl Cell for String {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(row.try_get(column)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.text(column)?)
     }
 }
 
 impl Cell for Vec<u8> {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(row.try_get(column)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.blob(column)?.to_vec())
     }
 }
 
 impl<const N: usize> Cell for [u8; N] {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(row.try_get::<&[u8], _>(column)?.try_into()?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.blob(column)?.try_into()?)
     }
 }
 
 impl Cell for Uuid {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(Self::from_slice(row.try_get(column)?)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(row.uuid(column)?)
     }
 }
 
 impl Cell for Timestamp {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(Self::from_ms(i64::read(row, column)?))
     }
 }
 
 impl Cell for Revision {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(Self::new(u64::read(row, column)?))
     }
 }
 
 impl Cell for Email {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(Self::new(row.try_get(column)?)?)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(Self::new(&row.text(column)?)?)
     }
 }
 
 impl Cell for PasswordHash {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        Ok(Self::new(row.try_get::<&str, _>(column)?))
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Ok(Self::new(row.text(column)?))
     }
 }
 
 impl Cell for Role {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        word(row.try_get(column)?, &Self::WORDS)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        word(&row.text(column)?, &Self::WORDS)
     }
 }
 
 impl Cell for ExperimentStatus {
-    fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-        word(row.try_get(column)?, &Self::WORDS)
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        word(&row.text(column)?, &Self::WORDS)
     }
 }
 
@@ -184,8 +185,8 @@ fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> CellResult<T> {
 macro_rules! names {
     ($($name:ty),*) => {$(
         impl Cell for $name {
-            fn read(row: &SqliteRow, column: &str) -> CellResult<Self> {
-                Ok(Self::new(row.try_get::<&str, _>(column)?)?)
+            fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+                Ok(Self::new(&row.text(column)?)?)
             }
         }
     )*};

@@ -1,6 +1,5 @@
 //! Pages out of rows.
 
-use sqlx::sqlite::SqliteRow;
 use togglebox_core::{Cursor, Page, PageRequest, StoreResult};
 
 /// How many rows to ask for: one more than the page holds tells whether there is another page.
@@ -9,11 +8,11 @@ pub(super) fn one_more(page: &PageRequest) -> i64 {
 }
 
 /// Makes a page of the rows that [`one_more`] asked for; `cursor` is that of the last row on the page.
-pub(super) fn page_of<T>(
-    rows: &[SqliteRow],
+pub(super) fn page_of<R, T>(
+    rows: &[R],
     page: &PageRequest,
-    item: impl Fn(&SqliteRow) -> StoreResult<T>,
-    cursor: impl Fn(&SqliteRow) -> StoreResult<Cursor>,
+    item: impl Fn(&R) -> StoreResult<T>,
+    cursor: impl Fn(&R) -> StoreResult<Cursor>,
 ) -> StoreResult<Page<T>> {
     let shown = &rows[..rows.len().min(page.limit())];
     let next = match shown.last() {
