@@ -1,7 +1,7 @@
 //! The audit log.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId};
+use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::Database;
@@ -17,6 +17,11 @@ SELECT id, revision FROM audit_log WHERE tenant = $1 AND id = $2";
 const APPEND: &str = "-- audit.append
 INSERT INTO audit_log (tenant, id, at, actor, action, platform, environment, target, before, after, revision)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+pub(super) const PRUNE: &str = "-- audit.prune
+DELETE FROM audit_log WHERE tenant = $1 AND id IN (
+    SELECT id FROM audit_log WHERE tenant = $1 AND at < $2 ORDER BY at, sequence LIMIT $3
+)";
 
 /// The revision that the write with this audit record gave, if it was made.
 pub(super) async fn revision<E: Engine>(call: &mut Call<E>, id: Uuid) -> StoreResult<Option<Revision>> {
@@ -76,6 +81,16 @@ impl<E: Engine> AuditLog for Database<E> {
             let cells = Cells::new(row, OPERATION, "audit_log", "id");
             Ok(list.cursor([cells.get("at")?, cells.get("sequence")?]))
         })
+    }
+
+    async fn prune(&self, tenant: TenantId, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        self.attempt(|| async {
+            let mut call = self.unaudited("audit.prune", tenant).await?;
+            let removed = call.execute(call.statement(PRUNE).bind(before).bind(limit as u64)).await?;
+            call.commit().await?;
+            Ok(usize::try_from(removed).unwrap_or(usize::MAX))
+        })
+        .await
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn indexed() -> Vec<String> {
         users::FIND,
         users::FIND_BY_EMAIL,
         users::ADMINS,
+        audit::PRUNE,
         api_keys::FIND,
         api_keys::FIND_BY_HASH,
         sessions::FIND,
