@@ -2,10 +2,14 @@
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod cursor;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Sqlite, SqliteOptions};

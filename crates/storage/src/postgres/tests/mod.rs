@@ -1,0 +1,8 @@
+//! PostgreSQL against the suites of the ports, and what only PostgreSQL promises. `TOGGLEBOX_TEST_POSTGRES` names the server.
+
+mod connections;
+mod isolation;
+mod opening;
+mod plans;
+mod server;
+mod suites;
