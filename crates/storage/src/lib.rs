@@ -10,6 +10,6 @@ mod sql;
 pub mod sqlite;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Sqlite, SqliteOptions};

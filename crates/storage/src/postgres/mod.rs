@@ -29,8 +29,10 @@
 //! # Behind a pooler
 //!
 //! Transaction pooling works when prepared statements are passed on (`PgBouncer` 1.21 or later with `max_prepared_statements` above zero)
-//! and the user of the address is this program's alone: nothing but the role is ever set on a connection.
+//! and the user of the address is this program's alone: nothing but the role is ever set on a connection. [`NotifyBus`] needs a
+//! connection of its own to the server, past the pooler.
 
+mod bus;
 mod connection;
 mod engine;
 mod error;
@@ -42,5 +44,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub use bus::NotifyBus;
 pub use connection::{OpenError, Postgres};
 pub use options::{InvalidUrl, PostgresOptions};

@@ -1,5 +1,6 @@
 //! PostgreSQL against the suites of the ports, and what only PostgreSQL promises. `TOGGLEBOX_TEST_POSTGRES` names the server.
 
+mod bus;
 mod connections;
 mod isolation;
 mod opening;
