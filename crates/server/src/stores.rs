@@ -54,13 +54,23 @@ impl Stores {
     /// # Errors
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
-        let bus: Arc<dyn ChangeBus> = match bus {
-            BusSettings::Local => Arc::new(LocalBus::default()),
-            BusSettings::Postgres | BusSettings::Redis(_) => bail!(not_built("this change bus")),
-        };
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, bus)),
-            DatabaseSettings::Postgres(_) | DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus, None)?)),
+            #[cfg(feature = "postgres")]
+            DatabaseSettings::Postgres(settings) => {
+                let options = postgres_options(settings)?;
+                let bus = self::bus(bus, Some(&options))?;
+                let store = Postgres::open(&options).await.with_context(|| format!("cannot open the database {}", settings.url))?;
+                Ok(Self::over(store, bus))
+            }
+            #[cfg(feature = "dynamodb")]
+            DatabaseSettings::DynamoDb(settings) => {
+                let store = DynamoDb::open(&dynamodb_options(settings)).await;
+                let store = store.with_context(|| format!("cannot open the {database}"))?;
+                Ok(Self::over(store, self::bus(bus, None)?))
+            }
+            #[cfg(not(all(feature = "postgres", feature = "dynamodb")))]
+            _ => bail!(not_built("this database")),
         }
     }
 

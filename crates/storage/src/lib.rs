@@ -1,14 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod cursor;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBus, RedisBusOptions, RedisUrlError};
 #[cfg(feature = "sqlite")]

@@ -4,15 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
-use sqlx::{Connection, Transaction};
-use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId};
-use tokio::time::timeout;
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 
-use super::error::{failed, is_busy};
-use super::write::Write;
+use super::engine::Engine;
+use super::error::is_busy;
 use super::{SqliteOptions, migrations};
+use crate::sql::Database;
 
 /// Every store port over one SQLite database. A clone is another handle on the same connections.
 ///
@@ -21,13 +20,7 @@ use super::{SqliteOptions, migrations};
 /// like one's own.
 ///
 /// A call that is dropped before it returns has either done all of its work or nothing.
-#[derive(Clone, Debug)]
-pub struct Sqlite {
-    pub(super) writer: SqlitePool,
-    readers: SqlitePool,
-    /// How long a write waits for its turn: for the writing connection and for the file's lock together.
-    patience: Duration,
-}
+pub type Sqlite = Database<Engine>;
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +68,7 @@ impl Sqlite {
         let writer = open_writer(&write, options.busy_timeout()).await.map_err(OpenError::Database)?;
         migrations::run(&writer).await?;
         let readers = pool(options.readers(), options.busy_timeout()).connect_lazy_with(connect.pragma("query_only", "ON"));
-        Ok(Self { writer, readers, patience: options.busy_timeout() })
+        Ok(Self { engine: Engine { writer, readers, patience: options.busy_timeout() } })
     }
 
     /// A database that lives and dies with its handles: for tests and trials. Reads wait for writes here.
@@ -87,7 +80,7 @@ impl Sqlite {
         let patience = Duration::from_secs(5);
         let only = pool(1, patience).connect_with(connect).await.map_err(OpenError::Database)?;
         migrations::run(&only).await?;
-        Ok(Self { writer: only.clone(), readers: only, patience })
+        Ok(Self { engine: Engine { writer: only.clone(), readers: only, patience } })
     }
 
     /// Writes the log back into the file and closes every connection, of all clones. Calls that come later answer `Unavailable`.
@@ -95,35 +88,18 @@ impl Sqlite {
     /// # Errors
     /// `Unavailable` when the log could not be written back; it is kept, and read at the next start.
     pub async fn close(&self) -> StoreResult<()> {
-        const OPERATION: &str = "sqlite.close";
+        let Engine { writer, readers, .. } = &self.engine;
         let written_back = async {
-            let mut writer = self.writer.acquire().await?;
+            let mut connection = writer.acquire().await?;
             // Fresh figures for the query planner, where tables have grown since the last ones.
-            sqlx::query("PRAGMA optimize").execute(&mut *writer).await?;
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await?;
-            Ok(())
+            sqlx::query("PRAGMA optimize").execute(&mut *connection).await?;
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *connection).await?;
+            Ok::<(), sqlx::Error>(())
         };
-        let outcome = written_back.await.map_err(failed(OPERATION));
-        self.readers.close().await;
-        self.writer.close().await;
-        outcome
-    }
-
-    /// Begins a write: waits for the writing connection and for the file's write lock.
-    pub(super) async fn write(&self, operation: &'static str, tenant: TenantId) -> StoreResult<Write> {
-        let begun = timeout(self.patience, self.writer.begin_with("BEGIN IMMEDIATE")).await;
-        let begun = begun.map_err(|elapsed| StoreError::new(StoreErrorKind::Unavailable, operation).caused_by(elapsed))?;
-        Ok(Write::new(begun.map_err(failed(operation))?, operation, tenant))
-    }
-
-    /// A connection for a single reading statement.
-    pub(super) async fn reader(&self, operation: &'static str) -> StoreResult<PoolConnection<Driver>> {
-        self.readers.acquire().await.map_err(failed(operation))
-    }
-
-    /// A view of one moment for several reading statements.
-    pub(super) async fn moment(&self, operation: &'static str) -> StoreResult<Transaction<'static, Driver>> {
-        self.readers.begin().await.map_err(failed(operation))
+        let outcome = written_back.await;
+        readers.close().await;
+        writer.close().await;
+        outcome.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, "sqlite.close").caused_by(error))
     }
 }
 

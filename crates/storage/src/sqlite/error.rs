@@ -1,7 +1,7 @@
-//! From the driver's errors to those of the ports: the only place that knows SQLite's codes and the schema's constraints.
+//! What SQLite's errors mean: the only place that knows its codes.
 
 use sqlx::error::DatabaseError;
-use togglebox_core::{StoreError, StoreErrorKind};
+use togglebox_core::StoreErrorKind;
 
 /// Primary result codes: <https://www.sqlite.org/rescode.html>. The low byte of an extended code is its primary code.
 mod code {
@@ -15,25 +15,8 @@ mod code {
     pub(super) const UNIQUE: i32 = 2067;
 }
 
-/// Names the port call in which the driver failed.
-pub(super) fn failed(operation: &'static str) -> impl Fn(sqlx::Error) -> StoreError + Copy {
-    move |error| StoreError::new(kind(&error), operation).caused_by(error)
-}
-
-fn kind(error: &sqlx::Error) -> StoreErrorKind {
-    match error {
-        sqlx::Error::Database(error) => database_kind(&**error),
-        sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnNotFound(_)
-        | sqlx::Error::ColumnIndexOutOfBounds { .. }
-        | sqlx::Error::RowNotFound => StoreErrorKind::Corrupt,
-        // No connection, or none in time, or it went away: the outcome is unknown.
-        _ => StoreErrorKind::Unavailable,
-    }
-}
-
-fn database_kind(error: &dyn DatabaseError) -> StoreErrorKind {
+/// What an error of SQLite's means for the caller.
+pub(super) fn kind(error: &dyn DatabaseError) -> StoreErrorKind {
     let extended = extended(error);
     match extended & 0xff {
         code::CONSTRAINT => constraint_kind(extended, error.message()),
@@ -60,14 +43,4 @@ fn constraint_kind(extended: i32, message: &str) -> StoreErrorKind {
         code::FOREIGN_KEY => StoreErrorKind::NotFound,
         _ => StoreErrorKind::Refused("schema"),
     }
-}
-
-/// A stored value that cannot be understood: the source of `Corrupt`.
-#[derive(Debug, thiserror::Error)]
-#[error("column {column} of table {table} at {key} cannot be read")]
-pub(super) struct Unreadable {
-    pub(super) table: &'static str,
-    pub(super) key: String,
-    pub(super) column: &'static str,
-    pub(super) source: Box<dyn std::error::Error + Send + Sync>,
 }

@@ -27,31 +27,13 @@
 //! What a parameter, flag or experiment says is one JSON `document`, beside the number of its `schema`. A document that is of an
 //! unknown schema, or cannot be read, is `Corrupt`, and the error's source names table, key and column.
 //!
-//! # A write
-//!
-//! One transaction that takes the write lock when it begins: has this audit record been written before? Then answer as then. Is the
-//! record at the expected revision? Raise the container's revision, write, append the audit record, commit.
+//! The statements of the stores are in `crate::sql`, and shared with other engines.
 
-mod api_keys;
-mod attempts;
-mod audit;
-mod bind;
-mod cells;
 mod connection;
-mod directory;
-mod environments;
+mod engine;
 mod error;
-mod experiments;
-mod flags;
 mod migrations;
 mod options;
-mod page;
-mod parameters;
-mod resets;
-mod sessions;
-mod statistics;
-mod users;
-mod write;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::super::Sqlite;
 use super::{TENANT, audit, open, platform};
 
 async fn limit_pages(store: &Sqlite, pages: i64) {
-    let mut connection = store.writer.acquire().await.unwrap();
+    let mut connection = store.engine.writer.acquire().await.unwrap();
     let sql = format!("PRAGMA max_page_count = {pages}");
     sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
 }
@@ -17,7 +17,7 @@ async fn limit_pages(store: &Sqlite, pages: i64) {
 async fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let mut connection = store.writer.acquire().await.unwrap();
+    let mut connection = store.engine.writer.acquire().await.unwrap();
     let pages: i64 = sqlx::query("PRAGMA page_count").fetch_one(&mut *connection).await.unwrap().get(0);
     drop(connection);
     limit_pages(&store, pages + 4).await;

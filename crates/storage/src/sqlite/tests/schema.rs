@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::super::Sqlite;
 
 async fn texts(store: &Sqlite, sql: &str) -> Vec<String> {
-    let mut connection = store.writer.acquire().await.unwrap();
+    let mut connection = store.engine.writer.acquire().await.unwrap();
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut *connection).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
@@ -51,7 +51,7 @@ async fn every_foreign_key_can_be_followed_back_by_an_index() {
             "SELECT group_concat(\"from\" || ' = ?', ' AND ') FROM (SELECT * FROM pragma_foreign_key_list('{table}') ORDER BY seq) GROUP BY id"
         );
         for condition in texts(&store, &keys).await {
-            let mut connection = store.writer.acquire().await.unwrap();
+            let mut connection = store.engine.writer.acquire().await.unwrap();
             let sql = format!("EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {condition}");
             let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();

@@ -1,0 +1,78 @@
+//! What the stores need of a database engine.
+
+use std::fmt::Debug;
+use std::future::Future;
+
+use sqlx::error::DatabaseError;
+use togglebox_core::{StoreErrorKind, TenantId};
+use uuid::Uuid;
+
+use super::statement::Statement;
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// One reading statement.
+    Read,
+    /// Several reading statements at one moment.
+    Moment,
+    /// Statements that read and write, while nobody else writes in the tenant.
+    Write,
+    /// Statements that add to counters. They need not wait for each other to be thought through, but never lose anything of each other.
+    Count,
+}
+
+/// A database of one make. A clone is another handle on the same connections.
+pub trait Engine: Clone + Debug + Send + Sync + 'static {
+    /// A connection in use.
+    type Session: Session;
+
+    /// Adds the subjects `$6`, a JSON list of hexadecimal texts, to `experiment_subjects`: those that are new.
+    const ADD_SUBJECTS: &'static str;
+
+    /// Begins a session. Nothing that it does reaches beyond the tenant.
+    fn begin(&self, tenant: TenantId, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
+    /// What an error that the database itself told means for the caller.
+    fn kind(error: &dyn DatabaseError) -> StoreErrorKind;
+
+    /// Whether the database undid everything only because others were at work. Then the same may work the next time.
+    fn made_way(error: &dyn DatabaseError) -> bool;
+}
+
+/// A connection in use. Dropped without [`commit`](Self::commit), it leaves nothing behind.
+pub trait Session: Send + 'static {
+    /// A row of an answer.
+    type Row: Row;
+
+    /// Runs a statement; says how many rows it changed.
+    fn execute(&mut self, statement: Statement) -> impl Future<Output = sqlx::Result<u64>> + Send;
+
+    /// The first row, if there is one.
+    fn optional(&mut self, statement: Statement) -> impl Future<Output = sqlx::Result<Option<Self::Row>>> + Send;
+
+    /// Every row.
+    fn rows(&mut self, statement: Statement) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// Makes everything lasting.
+    fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// A row, by the names of its columns. Each call fails when there is no such column, or it holds something else.
+pub trait Row: Send + Sync + 'static {
+    /// Whether nothing stands there.
+    fn is_null(&self, column: &str) -> sqlx::Result<bool>;
+    /// An integer of 64 bits.
+    fn int(&self, column: &str) -> sqlx::Result<i64>;
+    /// A floating-point number of 64 bits.
+    fn float(&self, column: &str) -> sqlx::Result<f64>;
+    /// A text.
+    fn text(&self, column: &str) -> sqlx::Result<String>;
+    /// Bytes.
+    fn blob(&self, column: &str) -> sqlx::Result<&[u8]>;
+    /// An id.
+    fn uuid(&self, column: &str) -> sqlx::Result<Uuid>;
+}
+
+/// The row type of an engine.
+pub(crate) type RowOf<E> = <<E as Engine>::Session as Session>::Row;

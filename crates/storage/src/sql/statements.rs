@@ -1,0 +1,71 @@
+//! The statements whose plans every engine's tests look at.
+
+use togglebox_auth::Role;
+use togglebox_core::AuditFilter;
+
+use super::{
+    api_keys, attempts, audit, directory, environments, experiments, flags, parameters, resets, sessions, statistics, users,
+};
+
+/// Statements that find what they want by an index.
+pub(crate) fn indexed() -> Vec<String> {
+    let fixed = [
+        directory::REVISION,
+        directory::REVISIONS,
+        directory::PLATFORMS,
+        directory::PLATFORM,
+        directory::ENVIRONMENTS,
+        directory::ENVIRONMENT,
+        environments::HEAD,
+        parameters::FIND,
+        parameters::VERSION,
+        flags::FIND,
+        flags::VERSION,
+        experiments::FIND,
+        users::FIND,
+        users::FIND_BY_EMAIL,
+        users::ADMINS,
+        audit::PRUNE,
+        api_keys::FIND,
+        api_keys::FIND_BY_HASH,
+        sessions::FIND,
+        sessions::FORGET,
+        sessions::END_OLDEST,
+        sessions::END_ALL_BUT,
+        sessions::REMOVE_ALL,
+        resets::FIND,
+        resets::FORGET,
+        resets::REMOVE_ALL,
+        attempts::FIND,
+        attempts::FORGET,
+        statistics::EXISTING_EXPERIMENT,
+        statistics::FORGET_BATCHES,
+        statistics::LAST_CLIENTS,
+        statistics::BY_DAY,
+        statistics::SAMPLES,
+    ];
+    let totals = [None, Some(Role::Admin)].map(|role| users::list_statements(role).1);
+    fixed.map(str::to_owned).into_iter().chain(totals).collect()
+}
+
+/// Lists that come out of an index in their order, so that a page costs what is on it.
+pub(crate) fn ordered() -> Vec<String> {
+    let fixed = [
+        parameters::LOAD,
+        parameters::VERSIONS,
+        flags::LOAD,
+        flags::VERSIONS,
+        experiments::LOAD,
+        api_keys::LIST,
+        statistics::BY_DAY,
+    ];
+    let users = [None, Some(Role::Admin)].map(|role| users::list_statements(role).0);
+    // Every combination of restrictions, from the start and from a cursor on.
+    let records = (0..16).map(|bits: u8| {
+        let given = |bit: u8| (bits & bit != 0).then(|| "x".to_owned());
+        let mut filter = AuditFilter::default();
+        (filter.platform, filter.environment, filter.target) = (given(1), given(2), given(4));
+        audit::list_statement(&filter, bits & 8 != 0)
+    });
+    fixed.map(str::to_owned).into_iter().chain(users).chain(records).collect()
+}

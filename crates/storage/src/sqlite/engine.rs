@@ -1,0 +1,132 @@
+//! SQLite under the stores.
+
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite as Driver, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, Transaction, ValueRef};
+use togglebox_core::{StoreErrorKind, TenantId};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::error;
+use crate::sql::{self, Access, Argument, Statement};
+
+/// The connections to one database: one that writes, a few that read.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
+    /// How long a write waits for its turn: for the writing connection and for the file's lock together.
+    pub(super) patience: Duration,
+}
+
+impl sql::Engine for Engine {
+    type Session = Session;
+
+    // `WHERE true` keeps ON from being read as a join's.
+    const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
+INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
+SELECT $1, $2, $3, $4, unhex(value), $5 FROM json_each($6) WHERE true
+ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
+
+    /// Every write waits for the writing connection and for the file's write lock, whatever tenant it is of.
+    async fn begin(&self, _tenant: TenantId, access: Access) -> sqlx::Result<Session> {
+        match access {
+            Access::Read => self.readers.acquire().await.map(Session::Statement),
+            Access::Moment => self.readers.begin().await.map(Session::Transaction),
+            Access::Write | Access::Count => {
+                let begun = timeout(self.patience, self.writer.begin_with("BEGIN IMMEDIATE")).await;
+                begun.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(Session::Transaction)
+            }
+        }
+    }
+
+    fn kind(error: &dyn DatabaseError) -> StoreErrorKind {
+        error::kind(error)
+    }
+
+    /// Never: whoever writes waited for its turn before.
+    fn made_way(_error: &dyn DatabaseError) -> bool {
+        false
+    }
+}
+
+/// A connection in use.
+#[derive(Debug)]
+pub enum Session {
+    /// Each statement for itself.
+    Statement(PoolConnection<Driver>),
+    /// All statements together.
+    Transaction(Transaction<'static, Driver>),
+}
+
+impl Session {
+    fn connection(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Statement(connection) => connection,
+            Self::Transaction(transaction) => transaction,
+        }
+    }
+}
+
+fn query(statement: Statement) -> Query<'static, Driver, SqliteArguments> {
+    statement.arguments.into_iter().fold(sqlx::query(AssertSqlSafe(statement.sql)), |query, argument| match argument {
+        Argument::Int(value) => query.bind(value),
+        Argument::Float(value) => query.bind(value),
+        Argument::Text(value) => query.bind(value),
+        Argument::Blob(value) => query.bind(value),
+        Argument::Uuid(value) => query.bind(value),
+    })
+}
+
+impl sql::Session for Session {
+    type Row = SqliteRow;
+
+    async fn execute(&mut self, statement: Statement) -> sqlx::Result<u64> {
+        Ok(query(statement).execute(self.connection()).await?.rows_affected())
+    }
+
+    async fn optional(&mut self, statement: Statement) -> sqlx::Result<Option<SqliteRow>> {
+        query(statement).fetch_optional(self.connection()).await
+    }
+
+    async fn rows(&mut self, statement: Statement) -> sqlx::Result<Vec<SqliteRow>> {
+        query(statement).fetch_all(self.connection()).await
+    }
+
+    async fn commit(self) -> sqlx::Result<()> {
+        match self {
+            Self::Statement(_) => Ok(()),
+            Self::Transaction(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+impl sql::Row for SqliteRow {
+    fn is_null(&self, column: &str) -> sqlx::Result<bool> {
+        Ok(self.try_get_raw(column)?.is_null())
+    }
+
+    fn int(&self, column: &str) -> sqlx::Result<i64> {
+        self.try_get(column)
+    }
+
+    fn float(&self, column: &str) -> sqlx::Result<f64> {
+        self.try_get(column)
+    }
+
+    fn text(&self, column: &str) -> sqlx::Result<String> {
+        self.try_get(column)
+    }
+
+    fn blob(&self, column: &str) -> sqlx::Result<&[u8]> {
+        self.try_get(column)
+    }
+
+    fn uuid(&self, column: &str) -> sqlx::Result<Uuid> {
+        self.try_get(column)
+    }
+}
