@@ -6,10 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, SessionStore, UserStore};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult};
+#[cfg(feature = "postgres")]
+use togglebox_storage::{NotifyBus, Postgres, PostgresOptions};
+#[cfg(feature = "redis")]
+use togglebox_storage::{RedisBus, RedisBusOptions};
 use togglebox_storage::{Sqlite, SqliteOptions};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
+#[cfg(feature = "postgres")]
+use crate::settings::PostgresSettings;
 use crate::settings::{BusSettings, DatabaseSettings, SqliteSettings};
 
 /// What is needed of a store besides its ports.
@@ -20,6 +28,14 @@ pub(crate) trait Engine: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// `Unavailable` when something could not be finished; nothing that was acknowledged is lost.
     async fn close(&self) -> StoreResult<()>;
+}
+
+#[cfg(feature = "postgres")]
+#[async_trait]
+impl Engine for Postgres {
+    async fn close(&self) -> StoreResult<()> {
+        Self::close(self).await
+    }
 }
 
 #[async_trait]
@@ -55,22 +71,18 @@ impl Stores {
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus, None)?)),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus, Database::Other)?)),
             #[cfg(feature = "postgres")]
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
-                let bus = self::bus(bus, Some(&options))?;
-                let store = Postgres::open(&options).await.with_context(|| format!("cannot open the database {}", settings.url))?;
+                let bus = self::bus(bus, Database::Postgres(&options))?;
+                let store =
+                    Postgres::open(&options).await.with_context(|| format!("cannot open the database {}", settings.url))?;
                 Ok(Self::over(store, bus))
             }
-            #[cfg(feature = "dynamodb")]
-            DatabaseSettings::DynamoDb(settings) => {
-                let store = DynamoDb::open(&dynamodb_options(settings)).await;
-                let store = store.with_context(|| format!("cannot open the {database}"))?;
-                Ok(Self::over(store, self::bus(bus, None)?))
-            }
-            #[cfg(not(all(feature = "postgres", feature = "dynamodb")))]
-            _ => bail!(not_built("this database")),
+            #[cfg(not(feature = "postgres"))]
+            DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
+            DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
         }
     }
 
@@ -113,13 +125,13 @@ impl Stores {
 pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl Iterator<Item = String> {
     let database = match database {
         DatabaseSettings::Sqlite(_) => None,
-        DatabaseSettings::Postgres(_) => Some("postgresql"),
+        DatabaseSettings::Postgres(_) => (!cfg!(feature = "postgres")).then_some("postgresql"),
         DatabaseSettings::DynamoDb(_) => Some("dynamodb"),
     };
     let bus = match bus {
         // That of Postgres comes with the database, which is told already.
         BusSettings::Local | BusSettings::Postgres => None,
-        BusSettings::Redis(_) => Some("redis"),
+        BusSettings::Redis(_) => (!cfg!(feature = "redis")).then_some("redis"),
     };
     let database = database.map(|engine| format!("DB_TYPE or DATABASE_URL: {}", not_built(engine)));
     let bus = bus.map(|bus| format!("REDIS_URL or CHANGE_BUS: {}", not_built(bus)));
@@ -128,6 +140,39 @@ pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl It
 
 fn not_built(what: &str) -> String {
     format!("{what} is not in this build of togglebox")
+}
+
+/// The bus that the settings name. That of Postgres goes over the database's own server.
+fn bus(settings: &BusSettings, database: Database<'_>) -> anyhow::Result<Arc<dyn ChangeBus>> {
+    match (settings, database) {
+        (BusSettings::Local, _) => Ok(Arc::new(LocalBus::default())),
+        #[cfg(feature = "postgres")]
+        (BusSettings::Postgres, Database::Postgres(options)) => Ok(Arc::new(NotifyBus::start(options, &OsEntropy))),
+        (BusSettings::Postgres, _) => bail!("CHANGE_BUS is postgres, but the database is not"),
+        #[cfg(feature = "redis")]
+        (BusSettings::Redis(url), _) => {
+            let options = RedisBusOptions::new(url.expose()).with_context(|| format!("REDIS_URL is {url}"))?;
+            Ok(Arc::new(RedisBus::start(options, Arc::new(OsEntropy))))
+        }
+        #[cfg(not(feature = "redis"))]
+        (BusSettings::Redis(_), _) => bail!(not_built("this change bus")),
+    }
+}
+
+/// Which server a bus may go over besides its own.
+#[derive(Clone, Copy, Debug)]
+enum Database<'a> {
+    /// None.
+    Other,
+    #[cfg(feature = "postgres")]
+    Postgres(&'a PostgresOptions),
+}
+
+#[cfg(feature = "postgres")]
+fn postgres_options(settings: &PostgresSettings) -> anyhow::Result<PostgresOptions> {
+    let options = PostgresOptions::new(settings.url.expose()).with_context(|| format!("DATABASE_URL is {}", settings.url))?;
+    let options = options.with_max_connections(settings.connections).with_acquire_timeout(settings.acquire_timeout);
+    Ok(options.with_statement_timeout(settings.statement_timeout))
 }
 
 async fn sqlite(settings: &SqliteSettings) -> anyhow::Result<Sqlite> {
