@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// What the tests were told under this name; `None` means that the test is to be skipped.
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn variable(name: &str) -> Option<OsString> {
     let value = env::var_os(name);
     if value.is_none() {
