@@ -11,5 +11,7 @@ pub mod sqlite;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{NotifyBus, Postgres, PostgresOptions};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::Database;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Sqlite, SqliteOptions};
