@@ -17,5 +17,7 @@ pub mod testing;
 pub use postgres::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBus, RedisBusOptions, RedisUrlError};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::Database;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Sqlite, SqliteOptions};

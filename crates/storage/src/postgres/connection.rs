@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPoolOptions;
 use togglebox_core::StoreResult;
+use tokio::runtime::Handle;
 
 use super::engine::Engine;
 use super::{PostgresOptions, migrations, role};
@@ -57,6 +58,8 @@ impl Postgres {
     /// Opens a database, and brings its schema up to date. The database must be there. Its user makes the tables and owns them; see
     /// [the module](crate::postgres) for the rights that it needs.
     ///
+    /// Connections belong to the runtime that this is called on.
+    ///
     /// # Errors
     /// [`OpenError`]. Nothing was changed then, apart from a role that may have been made.
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
@@ -78,7 +81,7 @@ impl Postgres {
             .map_err(OpenError::Database)?;
         let timeout = options.statement_timeout().as_millis();
         let settings = format!("SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}", timeout.min(i32::MAX as u128));
-        Ok(Self { engine: Engine { pool, settings: settings.into() } })
+        Ok(Self { engine: Engine { pool, settings: settings.into(), home: Handle::current() } })
     }
 
     /// Closes every connection, of all clones, once the calls under way are done. Calls that come later answer `Unavailable`.

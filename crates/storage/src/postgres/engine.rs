@@ -9,6 +9,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres as Drive
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef};
 use togglebox_core::{StoreErrorKind, TenantId};
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{error, text};
@@ -20,9 +21,19 @@ pub struct Engine {
     pub(super) pool: PgPool,
     /// What every transaction begins with, after its `BEGIN`.
     pub(super) settings: Arc<str>,
+    /// Where connections live: what one opens on a runtime ends with it, and a web server's workers have runtimes that end before the
+    /// program does.
+    pub(super) home: Handle,
 }
 
 impl Engine {
+    async fn connection(&self) -> sqlx::Result<PoolConnection<Driver>> {
+        let pool = self.pool.clone();
+        let acquired = self.home.spawn(async move { pool.acquire().await }).await;
+        // The runtime ends: so does the pool.
+        acquired.unwrap_or(Err(sqlx::Error::PoolClosed))
+    }
+
     /// The statements that a session begins with, in one message: the transaction, the role, the tenant, the locks.
     ///
     /// All settings are the transaction's own, so that a pool between here and the server may hand connections round.
@@ -71,7 +82,7 @@ ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
         let preamble = self.preamble(tenant, access);
         let mut tries = self.pool.options().get_max_connections();
         loop {
-            let mut session = Session { connection: Some(self.pool.acquire().await?) };
+            let mut session = Session { connection: Some(self.connection().await?), home: self.home.clone() };
             match sqlx::raw_sql(AssertSqlSafe(preamble.as_str())).execute(session.connection()).await {
                 // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
                 Err(error) if error::is_lost(&error) && tries > 0 => session.discard(),
@@ -99,6 +110,7 @@ ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
 pub struct Session {
     /// `None` once the transaction has ended.
     connection: Option<PoolConnection<Driver>>,
+    home: Handle,
 }
 
 impl Session {
@@ -117,9 +129,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        // Whatever was under way is read to its end first. Without a runtime the connection is closed, which ends the transaction, too.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return drop(connection.detach()) };
-        runtime.spawn(async move {
+        // Whatever was under way is read to its end first. When the runtime is over the connection is closed, which ends the transaction, too.
+        self.home.spawn(async move {
             if let Err(error) = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await {
                 tracing::debug!(%error, "A transaction could not be rolled back; its connection is closed");
                 connection.close_on_drop();

@@ -28,9 +28,10 @@
 //!
 //! # Behind a pooler
 //!
-//! Transaction pooling works when prepared statements are passed on (`PgBouncer` 1.21 or later with `max_prepared_statements` above zero)
-//! and the user of the address is this program's alone: nothing but the role is ever set on a connection. [`NotifyBus`] needs a
-//! connection of its own to the server, past the pooler.
+//! `PgBouncer` with `pool_mode = session` works: both conformance suites pass behind version 1.18. With `pool_mode = transaction` it must
+//! carry prepared statements over (1.21 or later, `max_prepared_statements` above zero; earlier ones fail), and the user of the address
+//! must be this program's alone. Transactions are made for it, each with all that it needs, but this has not been tried. [`NotifyBus`]
+//! needs the server itself, or session pooling.
 
 mod bus;
 mod connection;

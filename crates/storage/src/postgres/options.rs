@@ -38,7 +38,8 @@ impl PostgresOptions {
             None => connect.application_name("togglebox"),
         };
         Ok(Self {
-            connect: connect.statement_cache_capacity(256),
+            // Since version 12 floating-point texts are exact without the last setting, which some poolers refuse.
+            connect: connect.statement_cache_capacity(256).extra_float_digits(None),
             role: Self::DEFAULT_ROLE.to_owned(),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
