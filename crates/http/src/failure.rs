@@ -14,6 +14,9 @@ pub(crate) fn store(error: StoreError) -> ApiError {
     match error.kind() {
         StoreErrorKind::InvalidCursor => ApiError::new(Code::InvalidPageToken, "Invalid pagination token"),
         StoreErrorKind::Conflict { current } => conflict(current.get()),
+        StoreErrorKind::TooLarge { limit } => {
+            ApiError::new(Code::PayloadTooLarge, format!("It is too large to be stored: the store takes {limit} bytes at most"))
+        }
         StoreErrorKind::Unavailable => {
             tracing::warn!(error = &error as &(dyn StdError + 'static), "The store is unavailable");
             ApiError::unavailable()
