@@ -51,7 +51,7 @@ pub struct AuditFilter {
     pub target: Option<String>,
 }
 
-/// Where audit records are read. They are written by the port call that makes the change.
+/// Where audit records are read and, when they are old, removed. They are written by the port call that makes the change.
 #[async_trait]
 pub trait AuditLog: Send + Sync + fmt::Debug + 'static {
     /// Records that match, newest first.
@@ -59,4 +59,13 @@ pub trait AuditLog: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`InvalidCursor`](crate::StoreErrorKind::InvalidCursor), [`Unavailable`](crate::StoreErrorKind::Unavailable).
     async fn list(&self, tenant: TenantId, filter: &AuditFilter, page: &PageRequest) -> StoreResult<Page<AuditRecord>>;
+
+    /// Removes the oldest records from before `before`, at most `limit` (1 to 1000) of them; says how many. Fewer than `limit` means
+    /// that no more are left, unless another call removes some at the same time. Records of `before` itself stay.
+    ///
+    /// A write whose record is gone is no longer recognised when it is repeated: never call this with a moment of the last day.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::StoreErrorKind::Unavailable): some may have been removed. Repeating is safe.
+    async fn prune(&self, tenant: TenantId, before: Timestamp, limit: usize) -> StoreResult<usize>;
 }

@@ -460,4 +460,16 @@ impl AuditLog for MemoryStore {
             Ok(Page { items, next: None })
         })
     }
+
+    async fn prune(&self, tenant: TenantId, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        self.with(tenant, |t| {
+            let mut left = limit;
+            t.audit.retain(|record| {
+                let kept = record.at >= before || left == 0;
+                left -= usize::from(!kept);
+                kept
+            });
+            Ok(limit - left)
+        })
+    }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId};
+use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::cells::Cells;
@@ -18,6 +18,11 @@ SELECT id, revision FROM audit_log WHERE tenant = ?1 AND id = ?2";
 const APPEND: &str = "-- audit.append
 INSERT INTO audit_log (tenant, id, at, actor, action, platform, environment, target, before, after, revision)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+pub(super) const PRUNE: &str = "-- audit.prune
+DELETE FROM audit_log WHERE sequence IN (
+    SELECT sequence FROM audit_log WHERE tenant = ?1 AND at < ?2 ORDER BY at, sequence LIMIT ?3
+)";
 
 /// The revision that the write with this audit record gave, if it was made.
 pub(super) async fn revision(
@@ -96,6 +101,14 @@ impl AuditLog for Sqlite {
             let cells = Cells::new(row, OPERATION, "audit_log", "id");
             Ok(list.cursor([cells.get("at")?, cells.get("sequence")?]))
         })
+    }
+
+    async fn prune(&self, tenant: TenantId, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        let mut write = self.write("audit.prune", tenant).await?;
+        let limit = bind::count(u64::try_from(limit).unwrap_or(u64::MAX));
+        let removed = write.execute(sqlx::query(PRUNE).bind(bind::tenant(&tenant)).bind(before.as_ms()).bind(limit)).await?;
+        write.commit_unaudited().await?;
+        Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 }
 

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use togglebox_core::{Actor, AuditFilter, AuditRecord, Cursor, PageRequest, StoreErrorKind};
 
 use super::ToggleStores;
-use super::fixtures::{A, MANY, at, audit, audit_at, environment, flag, kind, parameter, platform, scope};
+use super::fixtures::{A, B, MANY, at, audit, audit_at, environment, flag, kind, parameter, platform, race, scope};
 
 /// Every member of a record reads back, also those that are absent or `null`.
 pub async fn an_audit_record_reads_back(stores: &ToggleStores) {
@@ -160,4 +160,85 @@ pub async fn an_audit_cursor_fits_its_filter_only(stores: &ToggleStores) {
         let garbage = page(&Cursor::new(text));
         assert_eq!(kind(stores.audit.list(A, &everything, &garbage).await), StoreErrorKind::InvalidCursor);
     }
+}
+
+/// The oldest go first, no more at once than were asked for, and what is not older than asked for stays.
+pub async fn pruning_removes_the_oldest_records_in_bounded_batches(stores: &ToggleStores) {
+    // Out of their order in time: what counts is when a record says it was.
+    for (n, second) in [604, 601, 600, 603, 602, 602].into_iter().enumerate() {
+        let record = audit_at(second, "platform.create", "any");
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+    }
+    let left = async || stores.records(A).await.iter().map(|record| record.at).collect::<Vec<_>>();
+    let prune = async |second, limit| stores.audit.prune(A, at(second), limit).await.unwrap();
+    assert_eq!(prune(600, 100).await, 0);
+    assert_eq!(prune(603, 2).await, 2);
+    assert_eq!(left().await, [604, 603, 602, 602].map(at));
+    assert_eq!(prune(603, 1).await, 1);
+    assert_eq!(prune(603, 100).await, 1);
+    assert_eq!(prune(603, 100).await, 0);
+    assert_eq!(left().await, [604, 603].map(at));
+    assert_eq!(prune(900, 1000).await, 2);
+    assert!(left().await.is_empty());
+}
+
+/// Neither the things that records are about, nor their revisions, nor lists that go on where they stopped.
+pub async fn pruning_touches_nothing_but_records(stores: &ToggleStores) {
+    let place = stores.with_environment(A, "web", "production").await;
+    stores.with_one_of_each(A, &place).await;
+    for n in 0..4 {
+        stores
+            .directory
+            .create_platform(A, &platform(&format!("p{n}")), &audit_at(800 + n, "platform.create", "x"))
+            .await
+            .unwrap();
+    }
+    let before = (stores.directory.directory(A).await.unwrap(), stores.environments.load(A, &place).await.unwrap());
+    let first = stores.audit.list(A, &AuditFilter::default(), &PageRequest::first(2)).await.unwrap();
+    let all = stores.records(A).await.len();
+    assert_eq!(stores.audit.prune(A, at(801), 1000).await.unwrap(), all - 3);
+    let rest = PageRequest::first(10).after(first.next);
+    let rest = stores.audit.list(A, &AuditFilter::default(), &rest).await.unwrap();
+    assert_eq!(rest.items.iter().map(|record| record.at).collect::<Vec<_>>(), [at(801)]);
+    assert!(rest.next.is_none());
+    assert_eq!((stores.directory.directory(A).await.unwrap(), stores.environments.load(A, &place).await.unwrap()), before);
+}
+
+/// Many nodes do it at the same time, and while records are written.
+pub async fn records_pruned_at_once_are_all_removed_and_newer_ones_stay(stores: &ToggleStores) {
+    for n in 0..12 {
+        let record = audit_at(600 + n, "platform.create", "early");
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+    }
+    let counts = race(|n| {
+        let stores = stores.clone();
+        async move {
+            let late = audit_at(900, "platform.create", "late");
+            stores.directory.create_platform(A, &platform(&format!("q{n}")), &late).await.unwrap();
+            stores.audit.prune(A, at(900), 5).await.unwrap()
+        }
+    })
+    .await;
+    assert!(counts.iter().all(|count| *count <= 5), "{counts:?}");
+    stores.audit.prune(A, at(900), 1000).await.unwrap();
+    let left = stores.records(A).await;
+    assert_eq!(left.len(), counts.len());
+    assert!(left.iter().all(|record| record.target == "late"));
+}
+
+/// A record that is not removed still tells a repeated write.
+pub async fn a_write_whose_record_is_kept_is_still_done_once(stores: &ToggleStores) {
+    let (old, new) = (audit_at(600, "platform.create", "a"), audit_at(700, "platform.create", "b"));
+    stores.directory.create_platform(A, &platform("a"), &old).await.unwrap();
+    let made = stores.directory.create_platform(A, &platform("b"), &new).await.unwrap();
+    assert_eq!(stores.audit.prune(A, at(700), 10).await.unwrap(), 1);
+    let again = stores.directory.create_platform(A, &platform("b"), &new).await.unwrap();
+    assert_eq!((again.revision, again.value.id), (made.revision, made.value.id));
+}
+
+/// Whoever prunes, prunes its own.
+pub async fn another_tenants_audit_records_are_not_pruned(stores: &ToggleStores) {
+    stores.directory.create_platform(B, &platform("web"), &audit_at(600, "platform.create", "web")).await.unwrap();
+    assert_eq!(stores.audit.prune(A, at(900), 100).await.unwrap(), 0);
+    assert_eq!(stores.records(B).await.len(), 1);
 }

@@ -141,6 +141,11 @@ macro_rules! toggle_store_suite {
             audit_pages_neither_repeat_nor_leave_out
             an_audit_cursor_is_not_moved_by_newer_records
             an_audit_cursor_fits_its_filter_only
+            pruning_removes_the_oldest_records_in_bounded_batches
+            pruning_touches_nothing_but_records
+            records_pruned_at_once_are_all_removed_and_newer_ones_stay
+            a_write_whose_record_is_kept_is_still_done_once
+            another_tenants_audit_records_are_not_pruned
             directory_writes_repeated_with_their_audit_id_are_done_once
             parameter_writes_repeated_with_their_audit_id_are_done_once
             flag_writes_repeated_with_their_audit_id_are_done_once

@@ -47,6 +47,7 @@ async fn reads_and_removals_use_an_index() {
         users::FIND,
         users::FIND_BY_EMAIL,
         users::ADMINS,
+        audit::PRUNE,
         api_keys::FIND,
         api_keys::FIND_BY_HASH,
         sessions::FIND,
