@@ -11,6 +11,7 @@ mod deny;
 mod interrupt;
 mod layers;
 mod linked;
+mod packages;
 mod process;
 mod project;
 mod python;

@@ -21,7 +21,7 @@ use crate::interrupt;
 /// Between two looks at something that is waited for.
 const POLL: Duration = Duration::from_millis(20);
 
-/// From a polite SIGTERM to SIGKILL.
+/// From a polite signal to SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// As much of the end of a log as an error shows.
@@ -34,12 +34,14 @@ pub(crate) struct Launch {
     command: Command,
     log: Option<PathBuf>,
     input: Option<String>,
+    account: Option<&'static str>,
+    stop_signal: Signal,
 }
 
 impl Launch {
     /// `command`, called `name` in messages. Its output goes to the terminal, its input is empty.
     pub(crate) fn new(name: impl Into<String>, command: Command) -> Self {
-        Self { name: name.into(), command, log: None, input: None }
+        Self { name: name.into(), command, log: None, input: None, account: None, stop_signal: Signal::TERM }
     }
 
     /// Sends the output to a file, whose end becomes part of error messages.
@@ -56,9 +58,23 @@ impl Launch {
         self
     }
 
+    /// Runs it under this account and its groups: only root can.
+    #[must_use]
+    pub(crate) fn account(mut self, name: &'static str) -> Self {
+        self.account = Some(name);
+        self
+    }
+
+    /// Asks it to end with this signal instead of SIGTERM.
+    #[must_use]
+    pub(crate) fn stop_with(mut self, signal: Signal) -> Self {
+        self.stop_signal = signal;
+        self
+    }
+
     /// Starts it.
     pub(crate) fn start(self) -> Result<Process> {
-        let mut command = tied_to_us(&self.command);
+        let mut command = tied_to_us(&self.command, self.account);
         command.process_group(0);
         command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         if let Some(path) = &self.log {
@@ -67,7 +83,7 @@ impl Launch {
         }
         let child =
             command.spawn().with_context(|| format!("cannot start {} ({})", self.name, self.command.get_program().display()))?;
-        let mut process = Process { name: self.name, child, log: self.log };
+        let mut process = Process { name: self.name, child, log: self.log, stop_signal: self.stop_signal };
         if let (Some(text), Some(mut pipe)) = (self.input, process.child.stdin.take()) {
             pipe.write_all(text.as_bytes()).with_context(|| format!("{} does not read its input", process.name))?;
         }
@@ -89,6 +105,7 @@ pub(crate) struct Process {
     name: String,
     child: Child,
     log: Option<PathBuf>,
+    stop_signal: Signal,
 }
 
 impl Process {
@@ -143,7 +160,7 @@ impl Process {
         }
         // Not reaped yet, so its id cannot belong to anybody else.
         let group = Pid::from_child(&self.child);
-        kill_process_group(group, Signal::TERM)?;
+        kill_process_group(group, self.stop_signal)?;
         let start = Instant::now();
         while start.elapsed() < GRACE {
             if self.child.try_wait()?.is_some() {
@@ -165,18 +182,24 @@ impl Drop for Process {
     }
 }
 
-/// The same command, which the kernel kills when the thread that starts it ends, where `setpriv` can arrange that. (The system
-/// call itself would need unsafe code between fork and exec.)
-fn tied_to_us(command: &Command) -> Command {
+/// The same command under `account` if one is given, which the kernel kills when the thread that starts it ends, where `setpriv` can
+/// arrange that. (The system calls themselves would need unsafe code between fork and exec.)
+fn tied_to_us(command: &Command, account: Option<&str>) -> Command {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     let available = *AVAILABLE.get_or_init(|| {
         let mut probe = Command::new("setpriv");
         probe.args(["--pdeathsig", "KILL", "--", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         probe.status().is_ok_and(|status| status.success())
     });
-    let mut tied = if available {
+    let mut tied = if available || account.is_some() {
         let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
+        if let Some(account) = account {
+            setpriv.args(["--reuid", account, "--regid", account, "--init-groups"]);
+        }
+        if available {
+            setpriv.args(["--pdeathsig", "KILL"]);
+        }
+        setpriv.arg("--").arg(command.get_program());
         setpriv
     } else {
         Command::new(command.get_program())

@@ -1,5 +1,7 @@
 //! The whole test run: servers up, tests, servers down.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -38,7 +40,10 @@ pub(crate) fn run_beside_servers(project: &Project, program: &str, args: &[Strin
 }
 
 fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
-    let scratch = tempfile::Builder::new().prefix("togglebox-test-").tempdir().context("no folder for the servers' data")?;
+    // Servers that run under an account of their own have their folders inside, so that it may be passed through.
+    let passable = Permissions::from_mode(0o711);
+    let scratch = tempfile::Builder::new().prefix("togglebox-test-").permissions(passable).tempdir();
+    let scratch = scratch.context("no folder for the servers' data")?;
     let mut servers = Servers::start(project, scratch.path())?;
     let outcome = work(&servers);
     // A server that died explains a failed test better than the test does.

@@ -1,15 +1,28 @@
 //! The real servers that tests talk to.
 //!
-//! Each is one file with a `start` function and one line in [`ALL`]. A server gets free loopback ports and folders of its own inside
+//! Each is one file with a `prepare` function and one line in [`ALL`]. A server gets free loopback ports and folders of its own inside
 //! the run's scratch folder, and tells its address to the tests through environment variables:
 //!
 //! | variable | meaning |
 //! | --- | --- |
 //! | `TOGGLEBOX_TEST_SMTP` | `127.0.0.1:port` of a mail server that accepts everything |
 //! | `TOGGLEBOX_TEST_SMTP_MAILDIR` | the maildir that it delivers to: one file a mail in `new/` |
+//! | `TOGGLEBOX_TEST_POSTGRES` | `postgres://postgres@127.0.0.1:port`: a superuser, no database named |
+//! | `TOGGLEBOX_TEST_POSTGRES_BIN` | the folder of `initdb`, `pg_ctl` and `postgres`, for tests that run servers of their own |
+//! | `TOGGLEBOX_TEST_REDIS` | `redis://127.0.0.1:port` |
+//! | `TOGGLEBOX_TEST_REDIS_SERVER` | the program `redis-server` |
+//! | `TOGGLEBOX_TEST_DYNAMODB` | `http://127.0.0.1:port` of a dynoxide |
+//! | `TOGGLEBOX_TEST_DYNOXIDE` | the program `dynoxide` |
+//! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol |
 //!
-//! A variable that is set already is left alone and its server is not started: whoever set it brings the server.
+//! A server whose variables are all set already is not started: whoever set them brings it. Those that name a program may be set
+//! alone: then that program is started.
 
+mod dynamodb;
+mod dynoxide;
+mod ministack;
+mod postgres;
+mod redis;
 mod smtp;
 
 use std::env;
@@ -17,8 +30,10 @@ use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::process::Process;
 use crate::project::Project;
@@ -28,10 +43,30 @@ struct Kind {
     name: &'static str,
     /// What it tells the tests. All of them set from outside means: do not start it.
     variables: &'static [&'static str],
-    start: fn(&Project, &Path) -> Result<Server>,
+    /// Sees to its program and its data folder. May take minutes; all kinds do it at the same time.
+    prepare: fn(&Project, &Path) -> Result<Start>,
 }
 
-const ALL: &[Kind] = &[Kind { name: "SMTP sink", variables: &[smtp::ADDRESS, smtp::MAILDIR], start: smtp::start }];
+/// Starts a prepared server on a free port, without waiting for it.
+type Start = Box<dyn Fn() -> Result<Starting> + Send>;
+
+/// A server that has been started.
+struct Starting {
+    process: Process,
+    /// Whether it answers.
+    ready: Box<dyn Fn() -> bool>,
+    /// How long that may take.
+    limit: Duration,
+    variables: Vec<(&'static str, OsString)>,
+}
+
+const ALL: &[Kind] = &[
+    Kind { name: "SMTP sink", variables: &[smtp::ADDRESS, smtp::MAILDIR], prepare: smtp::prepare },
+    Kind { name: "PostgreSQL", variables: &[postgres::ADDRESS, postgres::BIN], prepare: postgres::prepare },
+    Kind { name: "Redis", variables: &[redis::ADDRESS, redis::SERVER], prepare: redis::prepare },
+    Kind { name: "dynoxide", variables: &[dynoxide::ADDRESS, dynoxide::PROGRAM], prepare: dynoxide::prepare },
+    Kind { name: "ministack", variables: &[ministack::ADDRESS], prepare: ministack::prepare },
+];
 
 /// How often a server is started anew when another program took its port first.
 const ATTEMPTS: usize = 3;
@@ -50,13 +85,22 @@ pub(crate) struct Servers(Vec<Server>);
 impl Servers {
     /// Starts every kind, with its folders inside `scratch`.
     pub(crate) fn start(project: &Project, scratch: &Path) -> Result<Self> {
+        let (brought, wanted): (Vec<_>, Vec<_>) =
+            ALL.iter().partition(|kind| kind.variables.iter().all(|name| env::var_os(name).is_some()));
+        for kind in brought {
+            eprintln!("{}: using the one that the environment names", kind.name);
+        }
+        let prepared = prepare(&wanted, project, scratch)?;
+
+        // From this thread, since a child ends with the thread that started it; all are under way before the first is waited for.
+        let mut started = Vec::new();
+        for (kind, start) in prepared {
+            let starting = start().with_context(|| no_server(kind))?;
+            started.push((kind, start, starting));
+        }
         let mut servers = Vec::new();
-        for kind in ALL {
-            if kind.variables.iter().all(|name| env::var_os(name).is_some()) {
-                eprintln!("{}: using the one that the environment names", kind.name);
-                continue;
-            }
-            let server = start_one(kind, project, scratch).with_context(|| format!("no {} for the tests", kind.name))?;
+        for (kind, start, starting) in started {
+            let server = until_ready(&start, starting).with_context(|| no_server(kind))?;
             let told: Vec<_> = server.variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
             eprintln!("{}: {}", kind.name, told.join(" "));
             servers.push(server);
@@ -75,13 +119,32 @@ impl Servers {
     }
 }
 
-fn start_one(kind: &Kind, project: &Project, scratch: &Path) -> Result<Server> {
+/// Prepares all kinds at once: they compile, download and lay out data folders.
+fn prepare<'a>(wanted: &[&'a Kind], project: &Project, scratch: &Path) -> Result<Vec<(&'a Kind, Start)>> {
+    thread::scope(|scope| {
+        let running: Vec<_> = wanted.iter().map(|&kind| (kind, scope.spawn(move || (kind.prepare)(project, scratch)))).collect();
+        let finished = running.into_iter().map(|(kind, thread)| {
+            let outcome = thread.join().unwrap_or_else(|_| Err(anyhow!("its preparation panicked")));
+            Ok((kind, outcome.with_context(|| no_server(kind))?))
+        });
+        finished.collect()
+    })
+}
+
+fn no_server(kind: &Kind) -> String {
+    format!("no {} for the tests", kind.name)
+}
+
+/// Waits for a server, and starts it anew when another program took its port first.
+fn until_ready(start: &Start, mut starting: Starting) -> Result<Server> {
     let mut attempt = 1;
     loop {
-        match (kind.start)(project, scratch) {
+        match starting.process.wait_until(starting.limit, &starting.ready) {
+            Ok(()) => return Ok(Server { process: starting.process, variables: starting.variables }),
             Err(error) if attempt < ATTEMPTS && lost_its_port(&error) => attempt += 1,
-            other => return other,
+            Err(error) => return Err(error),
         }
+        starting = start()?;
     }
 }
 
@@ -93,4 +156,52 @@ fn lost_its_port(error: &anyhow::Error) -> bool {
 /// A loopback port that nobody listens on now.
 pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::process::Launch;
+
+    /// Starts shells that run these scripts, one after the other; each is ready once it has written `ready`.
+    fn shells(folder: &Path, scripts: &'static [&'static str]) -> Start {
+        let next = Mutex::new(Cell::new(0));
+        let (ready, log) = (folder.join("ready"), folder.join("log"));
+        Box::new(move || {
+            let next = next.lock().unwrap();
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(scripts[next.replace(next.get() + 1)]).current_dir(ready.parent().unwrap());
+            let ready = ready.clone();
+            let process = Launch::new("shell", command).log(&log).start()?;
+            Ok(Starting {
+                process,
+                ready: Box::new(move || ready.exists()),
+                limit: Duration::from_secs(20),
+                variables: Vec::new(),
+            })
+        })
+    }
+
+    #[test]
+    fn a_server_that_lost_its_port_is_started_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = shells(folder.path(), &["echo Address already in use; exit 1", "touch ready; sleep 600"]);
+        until_ready(&start, start().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_port_is_lost_only_so_often_and_other_ends_are_final() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = shells(folder.path(), &["echo address already in use; exit 1"; ATTEMPTS]);
+        let error = until_ready(&start, start().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("ended by itself"), "{error}");
+
+        let start = shells(folder.path(), &["echo no space left; exit 1"]);
+        let error = until_ready(&start, start().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("no space left"), "{error}");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Server, free_port};
+use super::{Start, Starting, free_port};
 use crate::process::Launch;
 use crate::project::Project;
 use crate::python::{self, Requirements};
@@ -20,18 +20,18 @@ const REQUIREMENTS: Requirements = Requirements { name: "aiosmtpd", text: includ
 const READY: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(1);
 
-pub(super) fn start(project: &Project, scratch: &Path) -> Result<Server> {
+pub(super) fn prepare(project: &Project, scratch: &Path) -> Result<Start> {
     let bin = python::environment(project, REQUIREMENTS)?;
-    let maildir = scratch.join("smtp-maildir");
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-
-    let mut command = Command::new(bin.join("python"));
-    command.args(["-m", "aiosmtpd", "--nosetuid", "--listen"]).arg(address.to_string());
-    command.args(["--class", "aiosmtpd.handlers.Mailbox"]).arg(&maildir);
-    let mut process = Launch::new("aiosmtpd", command).log(scratch.join("smtp.log")).start()?;
-    process.wait_until(READY, || greets(address))?;
-    let variables = vec![(ADDRESS, address.to_string().into()), (MAILDIR, maildir.into_os_string())];
-    Ok(Server { process, variables })
+    let (maildir, log) = (scratch.join("smtp-maildir"), scratch.join("smtp.log"));
+    Ok(Box::new(move || {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let mut command = Command::new(bin.join("python"));
+        command.args(["-m", "aiosmtpd", "--nosetuid", "--listen"]).arg(address.to_string());
+        command.args(["--class", "aiosmtpd.handlers.Mailbox"]).arg(&maildir);
+        let process = Launch::new("aiosmtpd", command).log(&log).start()?;
+        let variables = vec![(ADDRESS, address.to_string().into()), (MAILDIR, maildir.clone().into_os_string())];
+        Ok(Starting { process, ready: Box::new(move || greets(address)), limit: READY, variables })
+    }))
 }
 
 /// Whether the server opens the conversation with code 220 (RFC 5321, 4.2.2).
