@@ -4,9 +4,7 @@
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
-use togglebox_core::{
-    AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp,
-};
+use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::DynamoDb;
@@ -14,7 +12,7 @@ use super::action::{Action, Condition};
 use super::item::{Attributes, Draft, Item, json, optional_json};
 use super::key::{self, Key};
 use super::patience::Patience;
-use super::store::Range;
+use super::store::{Range, Wanted};
 use crate::cursor::List;
 
 /// The most bytes of what was before and after that stand in the record's own item. What is more stands beside it, in parts of so
@@ -52,7 +50,7 @@ pub(super) fn actions(
         }
         let texts = cut(&text, PART);
         draft = draft.with(parts, texts.len() as u64);
-        for (n, text) in texts.into_iter().enumerate() {
+        for (n, text) in (0..).zip(texts) {
             let item = Draft::new(&Key::new(key.pk.as_str(), part(name, n))).with("text", text).finish(operation)?;
             actions.push(Action::Put { item, when: Condition::none() });
         }
@@ -66,7 +64,7 @@ pub(super) fn actions(
     Ok(actions)
 }
 
-fn part(name: &str, n: usize) -> String {
+fn part(name: &str, n: u64) -> String {
     format!("{name}#{n:03}")
 }
 
@@ -105,16 +103,71 @@ impl AuditLog for DynamoDb {
         let mut items = Vec::with_capacity(shown.len());
         for entry in shown {
             let key = key::audit_record(tenant, entry.id);
-            let item = records.remove(&key).ok_or_else(|| lost(&key, OPERATION))?;
-            items.push(self.record(OPERATION, &mut patience, &key, &item).await?);
+            // One that is not there was removed for its age since the list was read.
+            if let Some(item) = records.remove(&key) {
+                items.push(self.record(OPERATION, &mut patience, &key, &item).await?);
+            }
         }
         Ok(Page { items, next })
     }
+
+    async fn prune(&self, tenant: TenantId, before: Timestamp, limit: usize) -> StoreResult<usize> {
+        const OPERATION: &str = "audit.prune";
+        let mut patience = self.patience();
+        let everything = key::audit_list(tenant, &AuditFilter::default());
+        // Every time is written with as many characters, so that what begins with an earlier one comes before it.
+        let wanted = Wanted::Below(before.to_string().into());
+        let range = Range { wanted, limit: Some(limit), ..Range::all(everything.clone()) };
+        let found = self.query(OPERATION, &mut patience, range).await?;
+        let entries: Vec<Entry> = found.iter().map(|item| Entry::of(item, OPERATION)).collect::<StoreResult<_>>()?;
+        let keys = entries.iter().map(|entry| key::audit_record(tenant, entry.id));
+        let records = self.get_all(OPERATION, &mut patience, keys).await?;
+        // A record before its entry in the list of everything, and all else before the record: whatever an interrupted call has left
+        // is found again from there.
+        let (mut first, mut second, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in &entries {
+            let key = key::audit_record(tenant, entry.id);
+            let sk = entry_at(entry.position());
+            if let Some(item) = records.get(&key) {
+                let record = bare(item, OPERATION)?;
+                let lists = key::audit_filters(&record).into_iter().skip(1);
+                first.extend(lists.map(|filter| Key::new(key::audit_list(tenant, &filter), sk.as_str())));
+                first.extend(parts_of(&key, item, OPERATION)?);
+                second.push(key);
+            }
+            last.push(Key::new(everything.as_str(), sk));
+        }
+        for keys in [first, second, last] {
+            self.remove(OPERATION, &mut patience, keys).await?;
+        }
+        Ok(entries.len())
+    }
 }
 
-/// A list names a record that is not there.
-fn lost(key: &Key, operation: &'static str) -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt, operation).caused_by(format!("the item {key} is missing"))
+/// What a record says, but for what was before and after.
+fn bare(item: &Item, operation: &'static str) -> StoreResult<AuditRecord> {
+    let attributes = Attributes::new(item, operation);
+    Ok(AuditRecord {
+        id: attributes.get("id")?,
+        at: attributes.get("at")?,
+        actor: attributes.json("actor")?,
+        action: attributes.get("action")?,
+        platform: attributes.maybe("platform")?,
+        environment: attributes.maybe("environment")?,
+        target: attributes.get("target")?,
+        before: None,
+        after: None,
+    })
+}
+
+/// The keys of the parts that stand beside a record.
+fn parts_of(key: &Key, item: &Item, operation: &'static str) -> StoreResult<Vec<Key>> {
+    let mut keys = Vec::new();
+    for (name, parts) in [("before", "before_parts"), ("after", "after_parts")] {
+        let parts: Option<u64> = Attributes::new(item, operation).maybe(parts)?;
+        keys.extend((0..parts.unwrap_or(0)).map(|n| Key::new(key.pk.as_str(), part(name, n))));
+    }
+    Ok(keys)
 }
 
 impl DynamoDb {
@@ -127,17 +180,7 @@ impl DynamoDb {
         if let Some(parts) = attributes.maybe("after_parts")? {
             after = Some(self.whole(operation, patience, key, "after", parts).await?);
         }
-        Ok(AuditRecord {
-            id: attributes.get("id")?,
-            at: attributes.get("at")?,
-            actor: attributes.json("actor")?,
-            action: attributes.get("action")?,
-            platform: attributes.maybe("platform")?,
-            environment: attributes.maybe("environment")?,
-            target: attributes.get("target")?,
-            before,
-            after,
-        })
+        Ok(AuditRecord { before, after, ..bare(item, operation)? })
     }
 
     /// Puts the parts of a value together.
@@ -149,7 +192,7 @@ impl DynamoDb {
         name: &'static str,
         parts: u64,
     ) -> StoreResult<T> {
-        let range = Range { prefix: Some(format!("{name}#")), ..Range::all(key.pk.clone()) };
+        let range = Range { wanted: Wanted::Prefix(format!("{name}#")), ..Range::all(key.pk.clone()) };
         let items = self.query(operation, patience, range).await?;
         let unreadable = |source| Attributes::new(&key.item(), operation).unreadable(name, source);
         if items.len() as u64 != parts {

@@ -69,7 +69,7 @@ impl DynamoDb {
 /// What the items of a directory's partition say; `None` when they are of different moments.
 fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> StoreResult<Option<Listing>> {
     let (mut head, mut digest) = (None, Digest::default());
-    let (mut platforms, mut inside) = (BTreeMap::new(), Vec::new());
+    let (mut platforms, mut owners, mut inside) = (BTreeMap::new(), HashMap::new(), Vec::new());
     for item in items {
         let sk: String = Attributes::new(item, operation).get(key::SK)?;
         if sk == key::directory_head(tenant).sk {
@@ -77,6 +77,7 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
         } else if sk.starts_with('P') {
             let platform = platform_of(item, operation)?;
             digest = digest.with(platform.revision);
+            owners.insert(platform.name.clone(), Attributes::new(item, operation).get::<Uuid>("incarnation")?);
             platforms.insert(platform.name.clone(), platform);
         } else {
             inside.push(item);
@@ -86,7 +87,7 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
     for item in inside {
         let (environment, owner) = environment_of(item, operation)?;
         // What is left of a platform that was deleted, and not swept away yet.
-        if platforms.get(&environment.platform).is_none_or(|platform| platform.id != owner) {
+        if owners.get(&environment.platform) != Some(&owner) {
             continue;
         }
         digest = digest.with(environment.revision);
@@ -132,6 +133,7 @@ impl DirectoryStore for DynamoDb {
             let item = Draft::new(&key)
                 .with("name", platform.name.as_str())
                 .with("id", platform.id)
+                .with("incarnation", audit.id)
                 .maybe("description", platform.description.as_deref())
                 .maybe("created_by", optional_json(operation, platform.created_by.as_ref())?)
                 .with("created_at", platform.created_at)
@@ -199,7 +201,8 @@ impl DirectoryStore for DynamoDb {
             }
             let inside = directory.environments_of(name.as_str()).map(|environment| environment.revision);
             let digest = inside.fold(head.digest.without(expected), Digest::without);
-            let gone = Gone::Platform { name: name.clone(), id: stands.id };
+            let incarnation = incarnation_of(&stage.items, &key, operation)?;
+            let gone = Gone::Platform { name: name.clone(), incarnation };
             let actions = vec![
                 head.advance(tenant, digest),
                 Action::Delete { key: key.clone(), when: Condition::is("rev", expected) },
@@ -227,25 +230,27 @@ impl DirectoryStore for DynamoDb {
             if let Some(revision) = stage.earlier {
                 return write.repeated(stands, revision);
             }
-            let platform = find_platform(&stage.items, &of, operation)?.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
+            if !stage.items.contains_key(&of) {
+                return Err(write.error(StoreErrorKind::NotFound));
+            }
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
             let revision = head.revision.next();
             let environment = Environment { revision, ..environment.clone() };
             // The items were read each at its own moment, so that the platform belongs to the head only if it is still the same.
-            let same = Action::Check { key: of.clone(), when: Condition::is("id", platform.id) };
+            let owner = incarnation_of(&stage.items, &of, operation)?;
+            let same = Action::Check { key: of.clone(), when: Condition::is("incarnation", owner) };
             let mut actions = vec![head.advance(tenant, head.digest.with(revision)), same];
             // What a deleted platform of this name has left behind makes room, and is noted so that its contents are swept away.
-            let when = match stage.items.get(&key) {
-                Some(left) => {
-                    let id: Uuid = Attributes::new(left, operation).get("id")?;
-                    actions.push(Gone::Environment { id }.note(operation, tenant, audit.at)?);
-                    Condition::is("id", id)
-                }
-                None => Condition::absent(),
+            let when = if stage.items.contains_key(&key) {
+                let incarnation = incarnation_of(&stage.items, &key, operation)?;
+                actions.push(Gone::Environment { incarnation }.note(operation, tenant, audit.at)?);
+                Condition::is("incarnation", incarnation)
+            } else {
+                Condition::absent()
             };
-            let item = environment_item(&key, &environment, platform.id, operation)?;
+            let item = environment_item(&key, &environment, owner, audit.id, operation)?;
             actions.push(Action::Put { item, when });
             if write.commit(actions, revision).await? {
                 return Ok(Written { value: environment, revision });
@@ -304,7 +309,8 @@ impl DirectoryStore for DynamoDb {
             let actions = vec![
                 head.advance(tenant, head.digest.without(expected)),
                 Action::Delete { key: key.clone(), when: Condition::is("rev", expected) },
-                Gone::Environment { id: stands.id }.note(operation, tenant, audit.at)?,
+                Gone::Environment { incarnation: incarnation_of(&stage.items, &key, operation)? }
+                    .note(operation, tenant, audit.at)?,
             ];
             if write.commit(actions, revision).await? {
                 return Ok(Written { value: (), revision });
@@ -343,10 +349,16 @@ fn find_environment(
     scope: &Scope,
     operation: &'static str,
 ) -> StoreResult<Option<Environment>> {
-    let platform = find_platform(items, &key::platform(tenant, &scope.platform), operation)?;
-    let (Some(platform), Some(item)) = (platform, items.get(&key::environment(tenant, scope))) else { return Ok(None) };
+    let (platform, key) = (key::platform(tenant, &scope.platform), key::environment(tenant, scope));
+    let (true, Some(item)) = (items.contains_key(&platform), items.get(&key)) else { return Ok(None) };
     let (environment, owner) = environment_of(item, operation)?;
-    Ok((owner == platform.id).then_some(environment))
+    Ok((owner == incarnation_of(items, &platform, operation)?).then_some(environment))
+}
+
+/// Tells what has this key from what had or will have it: the id of the audit record of its creation.
+fn incarnation_of(items: &HashMap<Key, Item>, key: &Key, operation: &'static str) -> StoreResult<Uuid> {
+    let nothing = Item::new();
+    Attributes::new(items.get(key).unwrap_or(&nothing), operation).get("incarnation")
 }
 
 fn platform_of(item: &Item, operation: &'static str) -> StoreResult<Platform> {
@@ -362,12 +374,19 @@ fn platform_of(item: &Item, operation: &'static str) -> StoreResult<Platform> {
 }
 
 /// A new environment, whose contents begin at revision zero.
-fn environment_item(key: &Key, environment: &Environment, owner: Uuid, operation: &'static str) -> StoreResult<Item> {
+fn environment_item(
+    key: &Key,
+    environment: &Environment,
+    owner: Uuid,
+    incarnation: Uuid,
+    operation: &'static str,
+) -> StoreResult<Item> {
     Draft::new(key)
         .with("platform", environment.platform.as_str())
         .with("name", environment.name.as_str())
         .with("id", environment.id)
-        .with("platform_id", owner)
+        .with("incarnation", incarnation)
+        .with("owner", owner)
         .maybe("description", environment.description.as_deref())
         .maybe("created_by", optional_json(operation, environment.created_by.as_ref())?)
         .with("created_at", environment.created_at)
@@ -379,7 +398,7 @@ fn environment_item(key: &Key, environment: &Environment, owner: Uuid, operation
         .finish(operation)
 }
 
-/// An environment, and the id of the platform that it belongs to.
+/// An environment, and the incarnation of the platform that it belongs to.
 fn environment_of(item: &Item, operation: &'static str) -> StoreResult<(Environment, Uuid)> {
     let attributes = Attributes::new(item, operation);
     let environment = Environment {
@@ -391,5 +410,5 @@ fn environment_of(item: &Item, operation: &'static str) -> StoreResult<(Environm
         created_at: attributes.get("created_at")?,
         revision: attributes.get("rev")?,
     };
-    Ok((environment, attributes.get("platform_id")?))
+    Ok((environment, attributes.get("owner")?))
 }

@@ -23,14 +23,14 @@ impl EnvironmentStore for DynamoDb {
         let mut patience = self.patience();
         let Some(mut place) = self.place(OPERATION, &mut patience, tenant, scope).await? else { return Ok(None) };
         loop {
-            let range = Range::all(key::contents(tenant, place.id));
+            let range = Range::all(key::contents(tenant, place.incarnation));
             let items = self.query(OPERATION, &mut patience, range).await?;
             let digest = items.iter().map(|item| Attributes::new(item, OPERATION).get("rev"));
             let digest: Digest = digest.collect::<StoreResult<_>>()?;
             if digest != place.contents.digest {
                 // Something was written meanwhile. The records may be those of the revision after it.
                 let Some(now) = self.place(OPERATION, &mut patience, tenant, scope).await? else { return Ok(None) };
-                let moved = now.id != place.id;
+                let moved = now.incarnation != place.incarnation;
                 place = now;
                 if moved || digest != place.contents.digest {
                     if !patience.pause(Trouble::Contended).await {

@@ -39,7 +39,7 @@ impl ExperimentStore for DynamoDb {
             let place = target.vacant(&write)?;
             let next = place.contents.with_record(audit.at, None);
             let experiment = Experiment { revision: next.revision, ..experiment.clone() };
-            let put = put(tenant, place.id, &experiment, audit.id, Condition::absent(), operation)?;
+            let put = put(tenant, place.incarnation, &experiment, audit.id, Condition::absent(), operation)?;
             if write.commit(vec![place.advance(next), put], next.revision).await? {
                 return Ok(Written { value: experiment, revision: next.revision });
             }
@@ -69,7 +69,7 @@ impl ExperimentStore for DynamoDb {
             let next = place.contents.with_record(audit.at, Some(expected));
             let Experiment { created_by, created_at, .. } = stands;
             let experiment = Experiment { created_by, created_at, revision: next.revision, ..experiment.clone() };
-            let put = put(tenant, place.id, &experiment, incarnation, Condition::is("rev", expected), operation)?;
+            let put = put(tenant, place.incarnation, &experiment, incarnation, Condition::is("rev", expected), operation)?;
             if write.commit(vec![place.advance(next), put], next.revision).await? {
                 return Ok(Written { value: experiment, revision: next.revision });
             }

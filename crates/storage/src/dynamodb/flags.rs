@@ -37,7 +37,7 @@ impl FlagStore for DynamoDb {
             let place = target.vacant(&write)?;
             let next = place.contents.with_record(audit.at, None);
             let flag = Flag { version: FlagVersion::FIRST, active: true, revision: next.revision, ..flag.clone() };
-            let key = key::record(tenant, place.id, KIND, flag.key.as_str());
+            let key = key::record(tenant, place.incarnation, KIND, flag.key.as_str());
             let item = item_of(&key, &flag, audit.id, operation)?;
             let actions = vec![place.advance(next), Action::Put { item, when: Condition::absent() }];
             if write.commit(actions, next.revision).await? {
@@ -74,8 +74,8 @@ impl FlagStore for DynamoDb {
                 revision: next.revision,
                 ..flag.clone()
             };
-            let key = key::record(tenant, place.id, KIND, flag.key.as_str());
-            let history = key::history(tenant, place.id, KIND, flag.key.as_str(), incarnation);
+            let key = key::record(tenant, place.incarnation, KIND, flag.key.as_str());
+            let history = key::history(tenant, place.incarnation, KIND, flag.key.as_str(), incarnation);
             // What stood until now becomes history.
             let retired = item_of(&version_key(&history, stands.version.patch()), &stands, incarnation, operation)?;
             let item = item_of(&key, &flag, incarnation, operation)?;
@@ -113,7 +113,7 @@ impl FlagStore for DynamoDb {
             let next = place.contents.with_record(audit.at, Some(expected));
             let Flag { version, created_at, .. } = stands;
             let flag = Flag { version, active: true, created_at, revision: next.revision, ..flag.clone() };
-            let key = key::record(tenant, place.id, KIND, flag.key.as_str());
+            let key = key::record(tenant, place.incarnation, KIND, flag.key.as_str());
             let item = item_of(&key, &flag, incarnation, operation)?;
             let actions = vec![place.advance(next), Action::Put { item, when: Condition::is("rev", expected) }];
             if write.commit(actions, next.revision).await? {
@@ -142,7 +142,7 @@ impl FlagStore for DynamoDb {
         if version >= active.version {
             return Ok((version == active.version).then_some(active));
         }
-        let history = key::history(tenant, found.place.id, KIND, key.as_str(), found.incarnation(OPERATION)?);
+        let history = key::history(tenant, found.place.incarnation, KIND, key.as_str(), found.incarnation(OPERATION)?);
         let item = self.get(OPERATION, &mut patience, &version_key(&history, version.patch())).await?;
         item.map(|item| flag_of(&item, false, OPERATION)).transpose()
     }
@@ -168,7 +168,7 @@ impl FlagStore for DynamoDb {
             }
             let left = usize::try_from(window.count).unwrap_or(usize::MAX) - flags.len();
             if left > 0 {
-                let history = key::history(tenant, found.place.id, KIND, key.as_str(), found.incarnation(OPERATION)?);
+                let history = key::history(tenant, found.place.incarnation, KIND, key.as_str(), found.incarnation(OPERATION)?);
                 let after = Some(key::version(latest.min(window.top + 1)));
                 let range = Range { after, descending: true, limit: Some(left), ..Range::all(history) };
                 let items = self.query(OPERATION, &mut patience, range).await?;

@@ -97,7 +97,8 @@ pub(super) fn environments_of(platform: &str) -> String {
     format!("E#{platform}#")
 }
 
-/// The partition of an environment's records.
+/// The partition of an environment's records. Like every key of what is in an environment it is made with the environment's incarnation,
+/// the id of the audit record of its creation.
 pub(super) fn contents(tenant: TenantId, environment: Uuid) -> String {
     format!("T#{tenant}#ENV#{environment}")
 }
@@ -110,6 +111,11 @@ pub(super) fn record(tenant: TenantId, environment: Uuid, kind: Kind, key: &str)
 /// The partition of a record's earlier versions. A re-created record has another incarnation, and so another history.
 pub(super) fn history(tenant: TenantId, environment: Uuid, kind: Kind, key: &str, incarnation: Uuid) -> String {
     format!("T#{tenant}#ENV#{environment}#{}#{key}#{incarnation}", kind.letter())
+}
+
+/// Every partition that belongs to one incarnation of a record: what has to go when the record is gone.
+pub(super) fn partitions(tenant: TenantId, environment: Uuid, kind: Kind, key: &str, incarnation: Uuid) -> Vec<String> {
+    vec![history(tenant, environment, kind, key, incarnation)]
 }
 
 /// The sort key of a version: as wide as the largest number, so that texts are in the order of numbers.

@@ -18,10 +18,12 @@ mod patience;
 mod place;
 mod record;
 mod store;
+mod sweep;
 mod table;
 mod write;
 
 pub use capacity::Capacity;
 pub use options::DynamoDbOptions;
 pub use store::{DynamoDb, OpenError};
+pub use sweep::Swept;
 pub use table::{Billing, TableOptions, TableReport, create_table};

@@ -51,8 +51,8 @@ impl ParameterStore for DynamoDb {
             let parameter = Parameter { active, latest_version: 1, revision: next.revision };
             let actions = vec![
                 place.advance(next),
-                add_version(tenant, place.id, &parameter.active, audit.id, operation)?,
-                put(tenant, place.id, &parameter, audit.id, Condition::absent(), operation)?,
+                add_version(tenant, place.incarnation, &parameter.active, audit.id, operation)?,
+                put(tenant, place.incarnation, &parameter, audit.id, Condition::absent(), operation)?,
             ];
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: parameter, revision: next.revision });
@@ -86,8 +86,8 @@ impl ParameterStore for DynamoDb {
             let parameter = Parameter { active, latest_version, revision: next.revision };
             let actions = vec![
                 place.advance(next),
-                add_version(tenant, place.id, &parameter.active, incarnation, operation)?,
-                put(tenant, place.id, &parameter, incarnation, Condition::is("rev", expected), operation)?,
+                add_version(tenant, place.incarnation, &parameter.active, incarnation, operation)?,
+                put(tenant, place.incarnation, &parameter, incarnation, Condition::is("rev", expected), operation)?,
             ];
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: parameter, revision: next.revision });
@@ -116,7 +116,7 @@ impl ParameterStore for DynamoDb {
             let stands = parameter_of(&item, operation)?;
             write.expect(stands.revision, expected)?;
             let incarnation = Attributes::new(&item, operation).get("incarnation")?;
-            let history = key::history(tenant, place.id, KIND, key.as_str(), incarnation);
+            let history = key::history(tenant, place.incarnation, KIND, key.as_str(), incarnation);
             let wanted = write.get(&version_key(&history, version)).await?;
             let wanted = wanted.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
             let next = place.contents.with_record(audit.at, Some(expected));
@@ -124,7 +124,7 @@ impl ParameterStore for DynamoDb {
             let parameter = Parameter { active, revision: next.revision, ..stands };
             let actions = vec![
                 place.advance(next),
-                put(tenant, place.id, &parameter, incarnation, Condition::is("rev", expected), operation)?,
+                put(tenant, place.incarnation, &parameter, incarnation, Condition::is("rev", expected), operation)?,
             ];
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: parameter, revision: next.revision });
@@ -158,7 +158,7 @@ impl ParameterStore for DynamoDb {
         if version == stands.active.version {
             return Ok(Some(stands.active));
         }
-        let history = key::history(tenant, found.place.id, KIND, key.as_str(), found.incarnation(OPERATION)?);
+        let history = key::history(tenant, found.place.incarnation, KIND, key.as_str(), found.incarnation(OPERATION)?);
         // One that was added since is not of the moment at which the parameter was read.
         if version > stands.latest_version {
             return Ok(None);
@@ -190,7 +190,7 @@ impl ParameterStore for DynamoDb {
             if window.count == 0 {
                 return Ok(Page::empty());
             }
-            let history = key::history(tenant, found.place.id, KIND, key.as_str(), found.incarnation(OPERATION)?);
+            let history = key::history(tenant, found.place.incarnation, KIND, key.as_str(), found.incarnation(OPERATION)?);
             let after = Some(key::version(window.top.saturating_add(1)));
             let limit = Some(usize::try_from(window.count).unwrap_or(usize::MAX));
             let range = Range { after, descending: true, limit, ..Range::all(history) };

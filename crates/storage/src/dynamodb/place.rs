@@ -44,6 +44,8 @@ impl Contents {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) id: Uuid,
+    /// What the keys of its contents are made with: an environment that is made anew is empty, even if it is given the same id.
+    pub(super) incarnation: Uuid,
     pub(super) contents: Contents,
     key: Key,
 }
@@ -65,8 +67,8 @@ impl Place {
         let [platform, key] = keys(tenant, scope);
         let (Some(platform), Some(item)) = (items.get(&platform), items.get(&key)) else { return Ok(None) };
         let attributes = Attributes::new(item, operation);
-        let owner: Uuid = Attributes::new(platform, operation).get("id")?;
-        if attributes.get::<Uuid>("platform_id")? != owner {
+        let owner: Uuid = Attributes::new(platform, operation).get("incarnation")?;
+        if attributes.get::<Uuid>("owner")? != owner {
             return Ok(None);
         }
         let contents = Contents {
@@ -75,7 +77,8 @@ impl Place {
             parameters: attributes.get("parameters")?,
             digest: Digest::from_number(attributes.get("contents_digest")?),
         };
-        Ok(Some(Self { id: attributes.get("id")?, contents, key }))
+        let (id, incarnation) = (attributes.get("id")?, attributes.get("incarnation")?);
+        Ok(Some(Self { id, incarnation, contents, key }))
     }
 
     /// What counts a write, provided that nothing else was written since this place was read.
@@ -89,7 +92,7 @@ impl Place {
                 ("contents_digest", next.digest.number().into()),
             ],
             remove: Vec::new(),
-            when: Condition::is("id", self.id).and("contents", self.contents.revision),
+            when: Condition::is("incarnation", self.incarnation).and("contents", self.contents.revision),
         }
     }
 }

@@ -60,7 +60,7 @@ impl DynamoDb {
         key: &str,
     ) -> StoreResult<Option<Found>> {
         let Some(place) = self.place(operation, patience, tenant, scope).await? else { return Ok(None) };
-        let item = self.get(operation, patience, &key::record(tenant, place.id, kind, key)).await?;
+        let item = self.get(operation, patience, &key::record(tenant, place.incarnation, kind, key)).await?;
         Ok(item.map(|item| Found { place, item }))
     }
 
@@ -90,10 +90,10 @@ impl DynamoDb {
                 next.parameters = next.parameters.saturating_sub(1);
             }
             let incarnation = attributes.get("incarnation")?;
-            let gone = Gone::Record { environment: place.id, kind, key: key.to_owned(), incarnation };
+            let gone = Gone::Record { environment: place.incarnation, kind, key: key.to_owned(), incarnation };
             let actions = vec![
                 place.advance(next),
-                Action::Delete { key: key::record(tenant, place.id, kind, key), when: Condition::is("rev", expected) },
+                Action::Delete { key: key::record(tenant, place.incarnation, kind, key), when: Condition::is("rev", expected) },
                 gone.note(operation, tenant, audit.at)?,
             ];
             if write.commit(actions, next.revision).await? {
@@ -109,7 +109,7 @@ impl Write<'_> {
         let stage = self.read(place::keys(tenant, scope)).await?;
         let place = Place::of(&stage.items, tenant, scope, self.operation())?;
         let item = match &place {
-            Some(place) => self.get(&key::record(tenant, place.id, kind, key)).await?,
+            Some(place) => self.get(&key::record(tenant, place.incarnation, kind, key)).await?,
             None => None,
         };
         Ok(Target { earlier: stage.earlier, place, item })

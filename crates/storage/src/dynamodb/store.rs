@@ -20,10 +20,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::action::Action;
 use super::capacity::Meter;
 use super::error::{Crowded, Trouble, transaction_trouble, trouble};
-use super::item::Item;
+use super::item::{Item, Value};
 use super::key::{Key, PK, SK};
 use super::patience::Patience;
-use super::table;
+use super::table::{self, Index};
 use super::{Capacity, DynamoDbOptions};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -123,24 +123,49 @@ pub(super) async fn client(options: &DynamoDbOptions) -> Result<Client, OpenErro
     Ok(Client::new(&config))
 }
 
+/// Which sort keys are wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Wanted {
+    /// All.
+    #[default]
+    All,
+    /// Those that begin like this.
+    Prefix(String),
+    /// Those before this one.
+    Below(Value),
+}
+
 /// A part of a partition, in the order of its sort keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Range {
     pub(super) partition: String,
-    /// Only sort keys that begin like this.
-    pub(super) prefix: Option<String>,
+    pub(super) wanted: Wanted,
     /// Only what comes after this sort key, which need not be there.
     pub(super) after: Option<String>,
     /// From the last to the first.
     pub(super) descending: bool,
     /// At most so many items.
     pub(super) limit: Option<usize>,
+    /// Of an index, which lags behind the table.
+    pub(super) index: Option<&'static Index>,
 }
 
 impl Range {
     /// A whole partition.
     pub(super) fn all(partition: String) -> Self {
         Self { partition, ..Self::default() }
+    }
+
+    /// The attributes that are partition and sort key, and the condition on them.
+    fn condition(&self) -> (&'static str, &'static str, &'static str, Option<AttributeValue>) {
+        let (partition, sort) = self.index.map_or((PK, SK), |index| (index.partition, index.sort));
+        match &self.wanted {
+            Wanted::All => (partition, sort, "#p = :p", None),
+            Wanted::Prefix(prefix) => {
+                (partition, sort, "#p = :p AND begins_with(#s, :s)", Some(AttributeValue::S(prefix.clone())))
+            }
+            Wanted::Below(end) => (partition, sort, "#p = :p AND #s < :s", Some(end.0.clone())),
+        }
     }
 }
 
@@ -261,44 +286,24 @@ impl DynamoDb {
         Ok(found)
     }
 
-    /// Items of a partition, all pages of them.
+    /// Items of a partition, all pages of them: as they stand now, each at its own moment.
     pub(super) async fn query(&self, operation: &'static str, patience: &mut Patience, range: Range) -> StoreResult<Vec<Item>> {
-        self.query_index(operation, patience, range, None).await
-    }
-
-    /// Items of a partition of an index. An index lags behind, and is read as it stands.
-    pub(super) async fn query_index(
-        &self,
-        operation: &'static str,
-        patience: &mut Patience,
-        range: Range,
-        index: Option<(&table::Index, i64)>,
-    ) -> StoreResult<Vec<Item>> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let (partition, sort, condition, bound) = range.condition();
         let mut items = Vec::new();
         let mut start = range.after.as_ref().map(|sk| Key::new(range.partition.as_str(), sk.as_str()).item());
         loop {
             let left = range.limit.map(|limit| limit.saturating_sub(items.len()));
             let request = || {
                 let query = self.client.query().table_name(&*self.table).select(Select::AllAttributes);
-                let query = query.expression_attribute_values(":p", text(&range.partition));
-                let query = match (index, &range.prefix) {
-                    (Some((index, below)), _) => query
-                        .index_name(index.name)
-                        .key_condition_expression("#p = :p AND #s < :s")
-                        .expression_attribute_names("#p", index.partition)
-                        .expression_attribute_names("#s", index.sort)
-                        .expression_attribute_values(":s", AttributeValue::N(below.to_string())),
-                    (None, Some(prefix)) => query
-                        .consistent_read(true)
-                        .key_condition_expression("#p = :p AND begins_with(#s, :s)")
-                        .expression_attribute_names("#p", PK)
-                        .expression_attribute_names("#s", SK)
-                        .expression_attribute_values(":s", text(prefix)),
-                    (None, None) => {
-                        query.consistent_read(true).key_condition_expression("#p = :p").expression_attribute_names("#p", PK)
-                    }
-                };
+                let mut query = query
+                    .set_index_name(range.index.map(|index| index.name.to_owned()))
+                    .consistent_read(range.index.is_none())
+                    .key_condition_expression(condition)
+                    .expression_attribute_names("#p", partition)
+                    .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()));
+                if let Some(bound) = &bound {
+                    query = query.expression_attribute_names("#s", sort).expression_attribute_values(":s", bound.clone());
+                }
                 query
                     .scan_index_forward(!range.descending)
                     .set_limit(left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)))

@@ -5,6 +5,8 @@
 mod accounts;
 mod corruption;
 mod database;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod file;
 mod model;
 mod toggles;
