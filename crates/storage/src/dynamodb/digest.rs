@@ -1,6 +1,9 @@
 //! Whether a list that was read item by item is the list of one revision.
 
-use togglebox_core::Revision;
+use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult};
+
+use super::error::{Crowded, Trouble};
+use super::patience::Patience;
 
 /// The sum of a set of revisions, each well mixed first.
 ///
@@ -34,6 +37,34 @@ impl Digest {
 impl FromIterator<Revision> for Digest {
     fn from_iter<T: IntoIterator<Item = Revision>>(revisions: T) -> Self {
         revisions.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+/// What a reader has seen of the writes that get in its way.
+#[derive(Debug, Default)]
+pub(super) struct Disturbances {
+    first: Option<Revision>,
+}
+
+impl Disturbances {
+    /// Waits before the next attempt, after one that found the records of another revision than the container's, which was `revision`.
+    /// When there is no time left: `Unavailable`, unless nobody has written since the first attempt. Then the records are not those
+    /// that were written.
+    pub(super) async fn pause(
+        &mut self,
+        operation: &'static str,
+        patience: &mut Patience,
+        revision: Revision,
+    ) -> StoreResult<()> {
+        let first = *self.first.get_or_insert(revision);
+        if patience.pause(Trouble::Contended).await {
+            return Ok(());
+        }
+        if first != revision {
+            return Err(Trouble::Contended.error(operation, Crowded));
+        }
+        let source = format!("the records are not those of revision {revision}: their digest differs");
+        Err(StoreError::new(StoreErrorKind::Corrupt, operation).caused_by(source))
     }
 }
 

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::DynamoDb;
 use super::action::{Action, Condition};
-use super::digest::Digest;
-use super::error::{Crowded, Trouble};
+use super::digest::{Digest, Disturbances};
+use super::error::Trouble;
 use super::gone::Gone;
 use super::item::{Attributes, Draft, Item, Value, optional_json};
 use super::key::{self, Key};
@@ -54,20 +54,19 @@ struct Listing {
 impl DynamoDb {
     /// Everything, at one revision.
     async fn listing(&self, operation: &'static str, patience: &mut Patience, tenant: TenantId) -> StoreResult<Listing> {
+        let mut disturbances = Disturbances::default();
         loop {
             let items = self.query(operation, patience, Range::all(key::directory(tenant))).await?;
-            if let Some(listing) = listing_of(&items, tenant, operation)? {
-                return Ok(listing);
-            }
-            if !patience.pause(Trouble::Contended).await {
-                return Err(Trouble::Contended.error(operation, Crowded));
+            match listing_of(&items, tenant, operation)? {
+                Ok(listing) => return Ok(listing),
+                Err(revision) => disturbances.pause(operation, patience, revision).await?,
             }
         }
     }
 }
 
-/// What the items of a directory's partition say; `None` when they are of different moments.
-fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> StoreResult<Option<Listing>> {
+/// What the items of a directory's partition say; the revision alone when they are of different moments.
+fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> StoreResult<Result<Listing, Revision>> {
     let (mut head, mut digest) = (None, Digest::default());
     let (mut platforms, mut owners, mut inside) = (BTreeMap::new(), HashMap::new(), Vec::new());
     for item in items {
@@ -95,8 +94,11 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
         environments.insert(environment.scope(), environment);
     }
     let head = Head::of(head, operation)?;
+    if head.digest != digest {
+        return Ok(Err(head.revision));
+    }
     let directory = Directory { revision: head.revision, platforms, environments };
-    Ok((head.digest == digest).then_some(Listing { directory, revisions }))
+    Ok(Ok(Listing { directory, revisions }))
 }
 
 #[async_trait]

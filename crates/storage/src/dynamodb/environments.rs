@@ -1,45 +1,96 @@
 //! Whole environments, for snapshots.
 
 use async_trait::async_trait;
-use togglebox_core::{StoreResult, TenantId};
+use togglebox_core::{EntropyExt, OsEntropy, Revision, StoreError, StoreErrorKind, StoreResult, TenantId};
 use togglebox_toggles::Scope;
 use togglebox_toggles::store::{EnvironmentState, EnvironmentStore};
 
 use super::DynamoDb;
-use super::digest::Digest;
-use super::error::{Crowded, Trouble};
+use super::action::Action;
+use super::digest::{Digest, Disturbances};
+use super::error::Trouble;
 use super::experiments::experiment_of;
 use super::flags::flag_of;
 use super::item::{Attributes, Item};
 use super::key::{self, Kind};
 use super::parameters::parameter_of;
+use super::patience::Patience;
 use super::place::Place;
 use super::store::Range;
+
+const OPERATION: &str = "environments.load";
+
+/// How often an environment is read without asking writers to wait.
+const UNDISTURBED: u32 = 4;
 
 #[async_trait]
 impl EnvironmentStore for DynamoDb {
     async fn load(&self, tenant: TenantId, scope: &Scope) -> StoreResult<Option<EnvironmentState>> {
-        const OPERATION: &str = "environments.load";
         let mut patience = self.patience();
-        let Some(mut place) = self.place(OPERATION, &mut patience, tenant, scope).await? else { return Ok(None) };
-        loop {
-            let range = Range::all(key::contents(tenant, place.incarnation));
-            let items = self.query(OPERATION, &mut patience, range).await?;
-            let digest = items.iter().map(|item| Attributes::new(item, OPERATION).get("rev"));
-            let digest: Digest = digest.collect::<StoreResult<_>>()?;
-            if digest != place.contents.digest {
-                // Something was written meanwhile. The records may be those of the revision after it.
-                let Some(now) = self.place(OPERATION, &mut patience, tenant, scope).await? else { return Ok(None) };
-                let moved = now.incarnation != place.incarnation;
-                place = now;
-                if moved || digest != place.contents.digest {
-                    if !patience.pause(Trouble::Contended).await {
-                        return Err(Trouble::Contended.error(OPERATION, Crowded));
-                    }
-                    continue;
-                }
+        // Others write while this reads: that rarely happens twice. Under a storm of writes it happens every time, so that writers are
+        // asked to wait in the end.
+        let mut disturbances = Disturbances::default();
+        for _ in 0..UNDISTURBED {
+            match self.attempt(&mut patience, tenant, scope).await? {
+                Attempt::Absent => return Ok(None),
+                Attempt::Whole(state) => return Ok(Some(state)),
+                Attempt::Disturbed(revision) => disturbances.pause(OPERATION, &mut patience, revision).await?,
             }
-            return state(&place, &items, OPERATION).map(Some);
+        }
+        let hold = OsEntropy.uuid();
+        loop {
+            let Some(place) = self.place(OPERATION, &mut patience, tenant, scope).await? else { return Ok(None) };
+            self.tell(&mut patience, &place.hold(hold)).await?;
+            let attempt = self.attempt(&mut patience, tenant, scope).await;
+            self.tell(&mut patience, &place.release(hold)).await?;
+            match attempt? {
+                Attempt::Absent => return Ok(None),
+                Attempt::Whole(state) => return Ok(Some(state)),
+                Attempt::Disturbed(revision) => disturbances.pause(OPERATION, &mut patience, revision).await?,
+            }
+        }
+    }
+}
+
+/// What came of reading an environment.
+enum Attempt {
+    Absent,
+    Whole(EnvironmentState),
+    /// The records are not those of the revision: this one, by now.
+    Disturbed(Revision),
+}
+
+impl DynamoDb {
+    /// Reads the environment once.
+    async fn attempt(&self, patience: &mut Patience, tenant: TenantId, scope: &Scope) -> StoreResult<Attempt> {
+        let Some(place) = self.place(OPERATION, patience, tenant, scope).await? else { return Ok(Attempt::Absent) };
+        let items = self.query(OPERATION, patience, Range::all(key::contents(tenant, place.incarnation))).await?;
+        let revisions = items.iter().map(|item| Attributes::new(item, OPERATION).get("rev"));
+        let digest: Digest = revisions.collect::<StoreResult<_>>()?;
+        if digest == place.contents.digest {
+            return state(&place, &items, OPERATION).map(Attempt::Whole);
+        }
+        // Something was written meanwhile. The records may be those of the revision after it.
+        let Some(now) = self.place(OPERATION, patience, tenant, scope).await? else { return Ok(Attempt::Absent) };
+        if now.incarnation == place.incarnation && digest == now.contents.digest {
+            return state(&now, &items, OPERATION).map(Attempt::Whole);
+        }
+        Ok(Attempt::Disturbed(now.contents.revision))
+    }
+
+    /// Tells writers something. It is a courtesy, and does not have to arrive.
+    async fn tell(&self, patience: &mut Patience, what: &Action) -> StoreResult<()> {
+        loop {
+            let token = key::token(&[&OsEntropy.bytes::<16>()]);
+            match self.transact(OPERATION, token, vec![what.clone()]).await {
+                // The condition fails when somebody else has taken its place.
+                Err(Ok((Trouble::Later, source))) if !patience.pause(Trouble::Later).await => {
+                    return Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION).caused_by(source));
+                }
+                Err(Ok((Trouble::Later, _))) => {}
+                Ok(()) | Err(Ok(_)) => return Ok(()),
+                Err(Err(error)) => return Err(error),
+            }
         }
     }
 }

@@ -22,6 +22,9 @@ mod sweep;
 mod table;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use capacity::Capacity;
 pub use options::DynamoDbOptions;
 pub use store::{DynamoDb, OpenError};

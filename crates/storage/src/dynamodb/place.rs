@@ -47,6 +47,8 @@ pub(super) struct Place {
     /// What the keys of its contents are made with: an environment that is made anew is empty, even if it is given the same id.
     pub(super) incarnation: Uuid,
     pub(super) contents: Contents,
+    /// Who asks writers to wait a moment, if anybody does.
+    pub(super) hold: Option<Uuid>,
     key: Key,
 }
 
@@ -78,7 +80,7 @@ impl Place {
             digest: Digest::from_number(attributes.get("contents_digest")?),
         };
         let (id, incarnation) = (attributes.get("id")?, attributes.get("incarnation")?);
-        Ok(Some(Self { id, incarnation, contents, key }))
+        Ok(Some(Self { id, incarnation, contents, hold: attributes.maybe("hold")?, key }))
     }
 
     /// What counts a write, provided that nothing else was written since this place was read.
@@ -91,9 +93,21 @@ impl Place {
                 ("parameters", next.parameters.into()),
                 ("contents_digest", next.digest.number().into()),
             ],
-            remove: Vec::new(),
+            // Whoever writes has waited for it: one that its owner forgot ends here.
+            remove: if self.hold.is_some() { vec!["hold"] } else { Vec::new() },
             when: Condition::is("incarnation", self.incarnation).and("contents", self.contents.revision),
         }
+    }
+
+    /// What asks writers to wait a moment.
+    pub(super) fn hold(&self, hold: Uuid) -> Action {
+        let when = Condition::is("incarnation", self.incarnation);
+        Action::Update { key: self.key.clone(), set: vec![("hold", hold.into())], remove: Vec::new(), when }
+    }
+
+    /// What lets writers go on.
+    pub(super) fn release(&self, hold: Uuid) -> Action {
+        Action::Update { key: self.key.clone(), set: Vec::new(), remove: vec!["hold"], when: Condition::is("hold", hold) }
     }
 }
 

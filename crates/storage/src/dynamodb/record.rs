@@ -106,8 +106,13 @@ impl DynamoDb {
 impl Write<'_> {
     /// Reads a record, and whether this write has been made before.
     pub(super) async fn target(&mut self, tenant: TenantId, scope: &Scope, kind: Kind, key: &str) -> StoreResult<Target> {
-        let stage = self.read(place::keys(tenant, scope)).await?;
-        let place = Place::of(&stage.items, tenant, scope, self.operation())?;
+        let (stage, place) = loop {
+            let stage = self.read(place::keys(tenant, scope)).await?;
+            let place = Place::of(&stage.items, tenant, scope, self.operation())?;
+            if !self.yields(place.as_ref().and_then(|place| place.hold)).await? {
+                break (stage, place);
+            }
+        };
         let item = match &place {
             Some(place) => self.get(&key::record(tenant, place.incarnation, kind, key)).await?,
             None => None,

@@ -32,7 +32,8 @@ struct Sweep<'a> {
     store: &'a DynamoDb,
     patience: Patience,
     before: Timestamp,
-    left: usize,
+    limit: usize,
+    removed: usize,
 }
 
 impl DynamoDb {
@@ -46,39 +47,39 @@ impl DynamoDb {
     /// # Errors
     /// `Unavailable`: some was removed. `Corrupt`: a note or an item cannot be read.
     pub async fn sweep(&self, before: Timestamp, limit: usize) -> StoreResult<Swept> {
-        let mut removed = 0;
+        let mut sweep = Sweep { store: self, patience: self.patience(), before, limit, removed: 0 };
         for shard in 0..SHARDS {
-            while removed < limit {
-                let mut patience = self.patience();
+            while sweep.left() > 0 {
                 let range = Range {
                     wanted: Wanted::Below(before.into()),
                     limit: Some(BATCH),
                     index: Some(&GONE),
                     ..Range::all(shard.to_string())
                 };
-                let notes = self.query(OPERATION, &mut patience, range).await?;
-                let mut progress = false;
+                let notes = self.query(OPERATION, &mut sweep.patience, range).await?;
+                let already = sweep.removed;
                 for note in &notes {
-                    let mut sweep = Sweep { store: self, patience: self.patience(), before, left: limit - removed };
                     sweep.follow(note).await?;
-                    let done = limit - removed - sweep.left;
-                    removed += done;
-                    progress |= done > 0;
-                    if removed >= limit {
-                        return Ok(Swept { removed, more: true });
+                    if sweep.left() == 0 {
+                        break;
                     }
                 }
-                // An index shows what was removed a moment ago for a while.
-                if notes.len() < BATCH || !progress {
+                // An index shows for a while what was removed a moment ago.
+                if notes.len() < BATCH || sweep.removed == already {
                     break;
                 }
             }
         }
-        Ok(Swept { removed, more: false })
+        Ok(Swept { removed: sweep.removed, more: sweep.left() == 0 })
     }
 }
 
 impl Sweep<'_> {
+    /// How many items it may still remove.
+    const fn left(&self) -> usize {
+        self.limit.saturating_sub(self.removed)
+    }
+
     /// Removes what a note speaks of, and the note when nothing of that is left.
     async fn follow(&mut self, note: &Item) -> StoreResult<()> {
         let (tenant, gone) = Gone::of(note, OPERATION)?;
@@ -106,7 +107,7 @@ impl Sweep<'_> {
             if attributes.get::<Uuid>("owner")? != owner {
                 continue;
             }
-            if self.left == 0 {
+            if self.left() == 0 {
                 return Ok(false);
             }
             let incarnation: Uuid = attributes.get("incarnation")?;
@@ -116,7 +117,7 @@ impl Sweep<'_> {
             ];
             let token = key::token(&[b"sweep", tenant.as_uuid().as_bytes(), incarnation.as_bytes()]);
             match self.store.transact(OPERATION, token, actions).await {
-                Ok(()) => self.left -= 1,
+                Ok(()) => self.removed += 1,
                 // Another sweep was faster, or a platform made anew has taken the place: another round will tell.
                 Err(Ok(_)) => return Ok(false),
                 Err(Err(error)) => return Err(error),
@@ -137,7 +138,7 @@ impl Sweep<'_> {
                 let attributes = Attributes::new(item, OPERATION);
                 let key = Key::of(item).ok_or_else(|| attributes.unreadable(key::PK, "the item has no key"))?;
                 let (kind, name) = Kind::of(&key.sk).ok_or_else(|| unknown(&key, &attributes))?;
-                if !self.record(tenant, incarnation, kind, name, attributes.get("incarnation")?).await? || self.left == 0 {
+                if !self.record(tenant, incarnation, kind, name, attributes.get("incarnation")?).await? || self.left() == 0 {
                     return Ok(false);
                 }
                 self.remove(vec![key.clone()]).await?;
@@ -156,10 +157,10 @@ impl Sweep<'_> {
     ) -> StoreResult<bool> {
         for partition in key::partitions(tenant, environment, kind, key, incarnation) {
             loop {
-                if self.left == 0 {
+                if self.left() == 0 {
                     return Ok(false);
                 }
-                let range = Range { limit: Some(BATCH.min(self.left)), ..Range::all(partition.clone()) };
+                let range = Range { limit: Some(BATCH.min(self.left())), ..Range::all(partition.clone()) };
                 let items = self.store.query(OPERATION, &mut self.patience, range).await?;
                 if items.is_empty() {
                     break;
@@ -175,7 +176,7 @@ impl Sweep<'_> {
         // Each batch may take as long as any other call.
         self.patience = self.store.patience();
         self.store.remove(OPERATION, &mut self.patience, keys).await?;
-        self.left = self.left.saturating_sub(count);
+        self.removed += count;
         Ok(())
     }
 }

@@ -1,9 +1,12 @@
 //! One write: a transaction, the container's revision, the audit record.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use togglebox_core::{AuditRecord, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::action::Action;
 use super::error::{Crowded, Trouble};
@@ -11,6 +14,9 @@ use super::item::Item;
 use super::key::{self, Key};
 use super::patience::Patience;
 use super::{DynamoDb, audit};
+
+/// How long a write waits for a reader that asks for it. By this process's own clock, so that no two have to agree.
+const COURTESY: Duration = Duration::from_millis(500);
 
 /// A write under way.
 ///
@@ -25,6 +31,8 @@ pub(super) struct Write<'a> {
     container: Key,
     audit: &'a AuditRecord,
     patience: Patience,
+    /// Who asked to wait, and since when it has been waited.
+    held: Option<(Uuid, Instant)>,
     /// Counts the tokens that turned out to be taken.
     tokens: u32,
     _turn: OwnedMutexGuard<()>,
@@ -49,7 +57,7 @@ impl DynamoDb {
     ) -> StoreResult<Write<'a>> {
         let patience = self.patience();
         let turn = self.queue(operation, &container, &patience).await?;
-        Ok(Write { store: self, operation, tenant, container, audit, patience, tokens: 0, _turn: turn })
+        Ok(Write { store: self, operation, tenant, container, audit, patience, held: None, tokens: 0, _turn: turn })
     }
 }
 
@@ -110,6 +118,19 @@ impl Write<'_> {
             }
             Err(Err(error)) => Err(error),
         }
+    }
+
+    /// Waits a moment when a reader asks for it. False when it has waited long enough for this one, or nobody asks.
+    pub(super) async fn yields(&mut self, hold: Option<Uuid>) -> StoreResult<bool> {
+        let Some(hold) = hold else { return Ok(false) };
+        let since = match self.held {
+            Some((known, since)) if known == hold => since,
+            _ => self.held.insert((hold, Instant::now())).1,
+        };
+        if since.elapsed() >= COURTESY {
+            return Ok(false);
+        }
+        self.again(Trouble::Contended).await.map(|()| true)
     }
 
     /// Waits before the write begins anew, or gives up.

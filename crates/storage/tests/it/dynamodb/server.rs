@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use togglebox_core::{EntropyExt, OsEntropy};
 use togglebox_storage::Sqlite;
 use togglebox_storage::dynamodb::{DynamoDb, DynamoDbOptions, TableOptions, create_table};
@@ -43,6 +45,39 @@ impl Server {
         let report = create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
         assert!(report.created);
         (DynamoDb::open(&options).await.unwrap(), options)
+    }
+
+    /// A client of the same server, for looking behind the store.
+    pub(crate) fn client(self) -> Client {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(self.endpoint().unwrap())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"));
+        Client::from_conf(config.build())
+    }
+
+    /// How many items a table holds, those of the audit log left out.
+    pub(crate) async fn count(self, table: &str) -> usize {
+        self.count_where(table, |pk| !pk.contains("#AUDIT")).await
+    }
+
+    /// How many items a table holds.
+    pub(crate) async fn count_all(self, table: &str) -> usize {
+        self.count_where(table, |_| true).await
+    }
+
+    async fn count_where(self, table: &str, counts: impl Fn(&str) -> bool) -> usize {
+        let (client, mut start, mut count) = (self.client(), None, 0);
+        loop {
+            let scan = client.scan().table_name(table).consistent_read(true).set_exclusive_start_key(start);
+            let page = scan.send().await.unwrap();
+            count += page.items().iter().filter(|item| counts(item["PK"].as_s().unwrap())).count();
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return count;
+            }
+        }
     }
 
     /// The ports over a new table.
