@@ -66,9 +66,12 @@ impl Condition {
 /// The names and values that an expression refers to. Every name gets a placeholder, so that none can be a reserved word.
 #[derive(Debug, Default)]
 struct Words {
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
+    names: Names,
+    values: Values,
 }
+
+type Names = HashMap<String, String>;
+type Values = HashMap<String, AttributeValue>;
 
 impl Words {
     fn name(&mut self, name: &str) -> String {
@@ -84,7 +87,7 @@ impl Words {
     }
 
     /// DynamoDB wants no empty maps.
-    fn finish(self) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>) {
+    fn finish(self) -> (Option<Names>, Option<Values>) {
         ((!self.names.is_empty()).then_some(self.names), (!self.values.is_empty()).then_some(self.values))
     }
 }

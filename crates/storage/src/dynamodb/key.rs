@@ -146,16 +146,17 @@ pub(super) fn audit_list(tenant: TenantId, filter: &AuditFilter) -> String {
 
 /// Every filter that selects a record: as many as there are subsets of what the record says of its place and target.
 pub(super) fn audit_filters(record: &AuditRecord) -> Vec<AuditFilter> {
+    type Member = fn(&mut AuditFilter) -> &mut Option<String>;
     let mut filters = vec![AuditFilter::default()];
-    let parts: [(&Option<String>, fn(&mut AuditFilter) -> &mut Option<String>); 3] = [
-        (&record.platform, |filter| &mut filter.platform),
-        (&record.environment, |filter| &mut filter.environment),
-        (&Some(record.target.clone()), |filter| &mut filter.target),
+    let parts: [(Option<&str>, Member); 3] = [
+        (record.platform.as_deref(), |filter| &mut filter.platform),
+        (record.environment.as_deref(), |filter| &mut filter.environment),
+        (Some(record.target.as_str()), |filter| &mut filter.target),
     ];
     for (part, member) in parts {
         let Some(part) = part else { continue };
         let narrower = filters.clone().into_iter().map(|mut filter| {
-            *member(&mut filter) = Some(part.clone());
+            *member(&mut filter) = Some(part.to_owned());
             filter
         });
         filters.extend(narrower.collect::<Vec<_>>());

@@ -61,7 +61,7 @@ pub struct TableOptions {
 
 impl Default for TableOptions {
     fn default() -> Self {
-        Self { billing: Billing::OnDemand, point_in_time_recovery: true, tolerant: false, patience: Duration::from_secs(180) }
+        Self { billing: Billing::OnDemand, point_in_time_recovery: true, tolerant: false, patience: Duration::from_mins(3) }
     }
 }
 

@@ -68,7 +68,8 @@ async fn a_page_costs_what_it_shows(server: Server) {
     change(&store, 1000, 120, "often").await;
     let many = costs().await;
     assert!(few.iter().all(|units| *units > 0.0), "the server counts: {few:?}");
-    assert_eq!(few, many, "five times as much is stored");
+    let same = few.iter().zip(&many).all(|(few, many)| (few - many).abs() < 0.01);
+    assert!(same, "five times as much is stored: {few:?}, {many:?}");
     // A filter of the service would read all of the others on the way to this one.
     let rare = units(&store, audit_page(&store, Some("nothing"), page())).await;
     assert!(rare <= 1.0, "{rare}");

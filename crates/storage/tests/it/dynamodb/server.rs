@@ -20,6 +20,7 @@ pub(crate) const MINISTACK: Server = Server { variable: "TOGGLEBOX_TEST_MINISTAC
 
 impl Server {
     /// Whether there is such a server. Where `CI` is set there must be one.
+    #[expect(clippy::print_stdout, reason = "whoever runs the tests is to know what was left out")]
     pub(crate) fn is_there(self) -> bool {
         let there = self.endpoint().is_some();
         if !there {
