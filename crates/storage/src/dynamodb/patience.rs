@@ -43,7 +43,7 @@ impl Patience {
 
 /// "Full jitter": anything between nothing and a bound that doubles. So those who collided once come apart.
 fn pause(trouble: Trouble, failures: u32, random: u64) -> Duration {
-    let first = if trouble == Trouble::Contended { CONTENDED } else { LATER };
+    let first = if trouble == Trouble::Later { LATER } else { CONTENDED };
     let bound = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST);
     let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(random % nanos)

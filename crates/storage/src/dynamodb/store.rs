@@ -21,7 +21,7 @@ use super::action::Action;
 use super::capacity::Meter;
 use super::error::{Crowded, Trouble, transaction_trouble, trouble};
 use super::item::{Item, Value};
-use super::key::{Key, PK, SK};
+use super::key::{self, Key, PK, SK};
 use super::patience::Patience;
 use super::table::{self, Index};
 use super::{Capacity, DynamoDbOptions};
@@ -334,6 +334,8 @@ impl DynamoDb {
         }
         let actions: Result<Vec<_>, _> = actions.into_iter().map(|action| action.build(&self.table)).collect();
         let actions = actions.map_err(|error| Err(Trouble::Rejected.error(operation, error)))?;
+        // The service keeps the tokens of an account together, whichever table they were for.
+        let token = key::token(&[self.table.as_bytes(), token.as_bytes()]);
         let request = self.client.transact_write_items().set_transact_items(Some(actions)).client_request_token(token);
         match request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
             Ok(output) => {

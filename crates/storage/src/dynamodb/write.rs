@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use togglebox_core::{AuditRecord, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, EntropyExt, OsEntropy, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -33,8 +33,8 @@ pub(super) struct Write<'a> {
     patience: Patience,
     /// Who asked to wait, and since when it has been waited.
     held: Option<(Uuid, Instant)>,
-    /// Counts the tokens that turned out to be taken.
-    tokens: u32,
+    /// Makes another token, once one has turned out to be taken.
+    salt: [u8; 16],
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -57,7 +57,7 @@ impl DynamoDb {
     ) -> StoreResult<Write<'a>> {
         let patience = self.patience();
         let turn = self.queue(operation, &container, &patience).await?;
-        Ok(Write { store: self, operation, tenant, container, audit, patience, held: None, tokens: 0, _turn: turn })
+        Ok(Write { store: self, operation, tenant, container, audit, patience, held: None, salt: [0; 16], _turn: turn })
     }
 }
 
@@ -109,7 +109,7 @@ impl Write<'_> {
             Ok(()) => Ok(true),
             Err(Ok((trouble, source))) => {
                 if trouble == Trouble::TokenTaken {
-                    self.tokens = self.tokens.saturating_add(1);
+                    self.salt = OsEntropy.bytes();
                 }
                 if self.patience.pause(trouble).await {
                     return Ok(false);
@@ -146,7 +146,7 @@ impl Write<'_> {
             self.container.pk.as_bytes(),
             self.container.sk.as_bytes(),
             &revision.get().to_be_bytes(),
-            &self.tokens.to_be_bytes(),
+            &self.salt,
         ])
     }
 }

@@ -13,6 +13,7 @@ const TENANT: TenantId = TenantId::DEFAULT;
 
 on_every_server! {
     a_page_costs_what_it_shows
+    a_write_costs_the_same_however_much_there_is
     a_list_walked_while_it_changes_shows_all_that_stood_throughout
     an_environment_larger_than_a_page_is_read_whole
 }
@@ -75,6 +76,24 @@ async fn a_page_costs_what_it_shows(server: Server) {
     assert!(rare <= 1.0, "{rare}");
     // Ten records of less than 4 KB, and an entry for each.
     assert!(many[0] <= 12.0 && many[1] <= 12.0 && many[2] <= 6.0 && many[3] <= 4.0, "{many:?}");
+}
+
+async fn a_write_costs_the_same_however_much_there_is(server: Server) {
+    let (store, _) = server.table().await;
+    with_flag(&store).await;
+    let mut costs = Vec::new();
+    for n in [100, 200] {
+        change(&store, n, 20, "any").await;
+        let stands = FlagStore::find(&store, TENANT, &place(1), &flag("f").key).await.unwrap().unwrap();
+        let before = store.capacity();
+        FlagStore::amend(&store, TENANT, &place(1), &flag("f"), stands.revision, &audit(n + 50)).await.unwrap();
+        let after = store.capacity();
+        costs.push((after.read - before.read, after.write - before.write));
+    }
+    // Environment, flag, audit record and the two lists that it stands in: five items of less than a kilobyte, twice each.
+    for (read, write) in costs {
+        assert!((0.5..=4.0).contains(&read) && (write - 10.0).abs() < 0.01, "{read} {write}");
+    }
 }
 
 async fn a_list_walked_while_it_changes_shows_all_that_stood_throughout(server: Server) {

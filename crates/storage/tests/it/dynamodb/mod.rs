@@ -9,6 +9,7 @@ mod size;
 mod sweep;
 mod table;
 mod toggles;
+mod tokens;
 
 /// Runs each of these tests on every server.
 macro_rules! on_every_server {

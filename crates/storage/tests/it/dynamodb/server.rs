@@ -68,6 +68,15 @@ impl Server {
         self.count_where(table, |_| true).await
     }
 
+    /// Removes every item of a small table.
+    pub(crate) async fn empty(self, table: &str) {
+        let client = self.client();
+        for mut item in client.scan().table_name(table).consistent_read(true).send().await.unwrap().items.unwrap() {
+            item.retain(|name, _| name == "PK" || name == "SK");
+            client.delete_item().table_name(table).set_key(Some(item)).send().await.unwrap();
+        }
+    }
+
     async fn count_where(self, table: &str, counts: impl Fn(&str) -> bool) -> usize {
         let (client, mut start, mut count) = (self.client(), None, 0);
         loop {
