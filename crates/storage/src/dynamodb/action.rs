@@ -15,6 +15,8 @@ pub(super) enum Action {
     Put { item: Item, when: Condition },
     /// Changes attributes of an item.
     Update { key: Key, set: Vec<(&'static str, Value)>, remove: Vec<&'static str>, when: Condition },
+    /// Adds to numbers of an item, which need not be there, and changes other attributes.
+    Add { key: Key, add: Vec<(String, Value)>, set: Vec<(&'static str, Value)>, when: Condition },
     /// Removes an item.
     Delete { key: Key, when: Condition },
     /// Changes nothing, but holds the rest to a condition.
@@ -26,6 +28,7 @@ pub(super) enum Action {
 pub(super) struct Condition {
     absent: bool,
     equal: Vec<(&'static str, Value)>,
+    below: Option<(&'static str, Value)>,
 }
 
 impl Condition {
@@ -36,12 +39,17 @@ impl Condition {
 
     /// There is no such item.
     pub(super) fn absent() -> Self {
-        Self { absent: true, equal: Vec::new() }
+        Self { absent: true, ..Self::default() }
     }
 
     /// The item is there, and an attribute has this value.
     pub(super) fn is(name: &'static str, value: impl Into<Value>) -> Self {
         Self::default().and(name, value)
+    }
+
+    /// An attribute is less than this, or is not there.
+    pub(super) fn below(name: &'static str, value: impl Into<Value>) -> Self {
+        Self { below: Some((name, value.into())), ..Self::default() }
     }
 
     /// And another attribute has that value.
@@ -59,6 +67,10 @@ impl Condition {
         for (name, value) in self.equal {
             parts.push(format!("{} = {}", words.name(name), words.value(value)));
         }
+        if let Some((name, value)) = self.below {
+            let name = words.name(name);
+            parts.push(format!("(attribute_not_exists({name}) OR {name} < {})", words.value(value)));
+        }
         (!parts.is_empty()).then(|| parts.join(" AND "))
     }
 }
@@ -75,7 +87,8 @@ type Values = HashMap<String, AttributeValue>;
 
 impl Words {
     fn name(&mut self, name: &str) -> String {
-        let placeholder = format!("#{name}");
+        // A placeholder is made of letters, digits and underscores.
+        let placeholder = format!("#{}", name.replace('-', "_"));
         self.names.insert(placeholder.clone(), name.to_owned());
         placeholder
     }
@@ -98,6 +111,11 @@ impl Action {
         match self {
             Self::Put { item, .. } => size_of(item),
             Self::Update { set, .. } => set.iter().map(|(name, value)| name.len() + super::item::value_size(&value.0)).sum(),
+            Self::Add { add, set, .. } => {
+                let values =
+                    set.iter().map(|(name, value)| (*name, value)).chain(add.iter().map(|(name, value)| (name.as_str(), value)));
+                values.map(|(name, value)| name.len() + super::item::value_size(&value.0)).sum()
+            }
             Self::Delete { .. } | Self::Check { .. } => 0,
         }
     }
@@ -118,6 +136,22 @@ impl Action {
                 let when = when.express(&mut words);
                 let (names, values) = words.finish();
                 let update = Update::builder().table_name(table).set_key(Some(key.item())).update_expression(change);
+                let update = update.set_condition_expression(when).set_expression_attribute_names(names);
+                action.update(update.set_expression_attribute_values(values).build()?)
+            }
+            Self::Add { key, add, set, when } => {
+                let mut clauses = Vec::new();
+                if !set.is_empty() {
+                    clauses.push(change(set, &[], &mut words));
+                }
+                if !add.is_empty() {
+                    let add: Vec<_> =
+                        add.into_iter().map(|(name, value)| format!("{} {}", words.name(&name), words.value(value))).collect();
+                    clauses.push(format!("ADD {}", add.join(", ")));
+                }
+                let when = when.express(&mut words);
+                let (names, values) = words.finish();
+                let update = Update::builder().table_name(table).set_key(Some(key.item())).update_expression(clauses.join(" "));
                 let update = update.set_condition_expression(when).set_expression_attribute_names(names);
                 action.update(update.set_expression_attribute_values(values).build()?)
             }
@@ -187,6 +221,18 @@ mod tests {
         let values = update.expression_attribute_values.unwrap();
         assert_eq!((&values[":v0"], &values[":v2"]), (&number("8"), &number("7")));
         assert_eq!(update.key, key().item());
+    }
+
+    #[test]
+    fn an_addition_may_also_move_an_attribute_forward() {
+        let (add, set) =
+            (vec![("fetches".to_owned(), 3_u64.into()), ("sum-1".to_owned(), 5_i64.into())], vec![("last_at", 9_i64.into())]);
+        let update = Action::Add { key: key(), add, set, when: Condition::below("last_at", 9_i64) };
+        let update = update.build("table").unwrap().update.unwrap();
+        assert_eq!(update.update_expression, "SET #last_at = :v0 ADD #fetches :v1, #sum_1 :v2");
+        assert_eq!(update.condition_expression.as_deref(), Some("(attribute_not_exists(#last_at) OR #last_at < :v3)"));
+        assert_eq!(update.expression_attribute_names.unwrap()["#sum_1"], "sum-1");
+        assert_eq!(update.expression_attribute_values.unwrap()[":v2"], number("5"));
     }
 
     #[test]

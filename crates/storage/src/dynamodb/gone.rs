@@ -20,6 +20,10 @@ pub(super) enum Gone {
     Environment { incarnation: Uuid },
     /// A record: its history.
     Record { environment: Uuid, kind: Kind, key: String, incarnation: Uuid },
+    /// A user: the API keys.
+    User { incarnation: Uuid },
+    /// A batch of statistics, by its id, that was written down: it may not be counted in full yet.
+    Batch { incarnation: Uuid },
 }
 
 impl Gone {
@@ -29,6 +33,8 @@ impl Gone {
         let draft = match self {
             Self::Platform { name, .. } => draft.with("what", "platform").with("name", name.as_str()),
             Self::Environment { .. } => draft.with("what", "environment"),
+            Self::User { .. } => draft.with("what", "user"),
+            Self::Batch { .. } => draft.with("what", "batch"),
             Self::Record { environment, kind, key, .. } => {
                 draft.with("what", kind.letter().to_string()).with("environment", *environment).with("key", key.as_str())
             }
@@ -44,9 +50,11 @@ impl Gone {
 
     const fn incarnation(&self) -> Uuid {
         match self {
-            Self::Platform { incarnation, .. } | Self::Environment { incarnation } | Self::Record { incarnation, .. } => {
-                *incarnation
-            }
+            Self::Platform { incarnation, .. }
+            | Self::Environment { incarnation }
+            | Self::Record { incarnation, .. }
+            | Self::User { incarnation }
+            | Self::Batch { incarnation } => *incarnation,
         }
     }
 
@@ -58,6 +66,8 @@ impl Gone {
         let gone = match what.as_str() {
             "platform" => Self::Platform { name: attributes.get("name")?, incarnation },
             "environment" => Self::Environment { incarnation },
+            "user" => Self::User { incarnation },
+            "batch" => Self::Batch { incarnation },
             letter => {
                 let kind = Kind::ALL.into_iter().find(|kind| kind.letter().to_string() == letter);
                 let kind = kind.ok_or_else(|| attributes.unreadable("what", format!("the word {letter:?} is not known")))?;
@@ -81,7 +91,8 @@ mod tests {
         let id = Uuid::from_u128(9);
         let record = Gone::Record { environment: Uuid::from_u128(3), kind: Kind::Flag, key: "dark".to_owned(), incarnation: id };
         let platform = Gone::Platform { name: "web".parse().unwrap(), incarnation: id };
-        for gone in [platform, Gone::Environment { incarnation: id }, record] {
+        let (user, batch) = (Gone::User { incarnation: id }, Gone::Batch { incarnation: id });
+        for gone in [platform, Gone::Environment { incarnation: id }, user, batch, record] {
             let tenant = TenantId::from_uuid(Uuid::from_u128(5));
             let Action::Put { item, .. } = gone.note("test", tenant, Timestamp::EPOCH).unwrap() else { panic!("a note is put") };
             assert_eq!(Gone::of(&item, "test").unwrap(), (tenant, gone));

@@ -4,6 +4,7 @@
 //! hashed, so that no two keys read the same.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use togglebox_core::{AuditFilter, AuditRecord, Revision, TenantId, Timestamp};
 use togglebox_toggles::{PlatformName, Scope};
@@ -19,7 +20,7 @@ pub(super) const SK: &str = "SK";
 const HEAD: &str = "META";
 
 /// The key of one item.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,
@@ -49,7 +50,7 @@ impl std::fmt::Display for Key {
 }
 
 /// What lives in an environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Parameter,
     Flag,
@@ -115,7 +116,9 @@ pub(super) fn history(tenant: TenantId, environment: Uuid, kind: Kind, key: &str
 
 /// Every partition that belongs to one incarnation of a record: what has to go when the record is gone.
 pub(super) fn partitions(tenant: TenantId, environment: Uuid, kind: Kind, key: &str, incarnation: Uuid) -> Vec<String> {
-    vec![history(tenant, environment, kind, key, incarnation)]
+    let mut partitions = super::statistics::partitions(tenant, incarnation);
+    partitions.push(history(tenant, environment, kind, key, incarnation));
+    partitions
 }
 
 /// The sort key of a version: as wide as the largest number, so that texts are in the order of numbers.
@@ -174,7 +177,8 @@ pub(super) fn gone(tenant: TenantId) -> String {
     format!("T#{tenant}#GONE")
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as text, two digits each.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

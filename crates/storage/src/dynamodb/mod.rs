@@ -46,6 +46,7 @@
 //! the call. An environment's item outlives its platform until it is swept away; a write that had found the platform there may still
 //! get into it, unseen by anybody: it then was made just before the platform was deleted.
 
+mod accounts;
 mod action;
 mod audit;
 mod capacity;
@@ -63,6 +64,7 @@ mod parameters;
 mod patience;
 mod place;
 mod record;
+mod statistics;
 mod store;
 mod sweep;
 mod table;

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, Select, WriteRequest};
-use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
+use togglebox_core::{EntropyExt as _, OsEntropy, StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::action::Action;
@@ -347,6 +347,26 @@ impl DynamoDb {
                 tracing::debug!(operation, ?trouble, code = error.code(), "A transaction failed");
                 if trouble.passes() { Err(Ok((trouble, error.into()))) } else { Err(Err(trouble.error(operation, error))) }
             }
+        }
+    }
+
+    /// Makes a transaction whose conditions hold only as long as it was not made. False when what was read may no longer stand, or
+    /// when it is not known whether it was made: then what stands has to be read again.
+    pub(super) async fn commit(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        actions: Vec<Action>,
+    ) -> StoreResult<bool> {
+        // So its token has nothing left to tell.
+        let token = key::token(&[OsEntropy.bytes::<16>().as_slice()]);
+        match self.transact(operation, token, actions).await {
+            Ok(()) => Ok(true),
+            Err(Ok((trouble, source))) => {
+                let again = patience.pause(trouble).await;
+                if again { Ok(false) } else { Err(StoreError::new(StoreErrorKind::Unavailable, operation).caused_by(source)) }
+            }
+            Err(Err(error)) => Err(error),
         }
     }
 

@@ -93,6 +93,9 @@ impl Sweep<'_> {
             Gone::Record { environment, kind, key, incarnation } => {
                 self.record(tenant, *environment, *kind, key, *incarnation).await?
             }
+            Gone::User { incarnation } => self.user(tenant, *incarnation).await?,
+            // Removes the note itself, too.
+            Gone::Batch { incarnation } => return self.batch(tenant, *incarnation).await,
         };
         if emptied { self.remove(vec![gone.key(tenant)]).await } else { Ok(()) }
     }
@@ -169,6 +172,21 @@ impl Sweep<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// The API keys of a user.
+    async fn user(&mut self, tenant: TenantId, owner: Uuid) -> StoreResult<bool> {
+        let limit = self.left().min(BATCH);
+        let (removed, emptied) = self.store.sweep_keys(OPERATION, &mut self.patience, tenant, owner, limit).await?;
+        self.removed += removed;
+        Ok(emptied)
+    }
+
+    /// Counts what is left of a batch of statistics whose sender stopped half-way.
+    async fn batch(&mut self, tenant: TenantId, id: Uuid) -> StoreResult<()> {
+        self.store.finish_batch(&mut self.patience, tenant, id).await?;
+        self.removed += 1;
+        Ok(())
     }
 
     async fn remove(&mut self, keys: Vec<Key>) -> StoreResult<()> {

@@ -1,5 +1,7 @@
 //! What no server for tests shows: answers written down, given by the SDK's replaying client.
 
+mod counting;
+mod crash;
 mod reading;
 mod writing;
 

@@ -1,11 +1,14 @@
 //! The DynamoDB adapter against the suites of the ports, and what only DynamoDB promises.
 
+mod accounts;
 mod corruption;
 mod costs;
 mod fixtures;
+mod keys;
 mod races;
 mod server;
 mod size;
+mod statistics;
 mod sweep;
 mod table;
 mod toggles;

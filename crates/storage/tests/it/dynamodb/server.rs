@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use togglebox_auth::testkit::AuthStores;
 use togglebox_core::{EntropyExt, OsEntropy};
-use togglebox_storage::Sqlite;
 use togglebox_storage::dynamodb::{DynamoDb, DynamoDbOptions, TableOptions, create_table};
 use togglebox_toggles::testkit::ToggleStores;
 
@@ -46,6 +46,19 @@ impl Server {
         let report = create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
         assert!(report.created);
         (DynamoDb::open(&options).await.unwrap(), options)
+    }
+
+    /// The ports of accounts over a new table.
+    pub(crate) async fn accounts(self) -> AuthStores {
+        let store = Arc::new(self.table().await.0);
+        AuthStores {
+            users: Arc::<DynamoDb>::clone(&store),
+            keys: Arc::<DynamoDb>::clone(&store),
+            sessions: Arc::<DynamoDb>::clone(&store),
+            resets: Arc::<DynamoDb>::clone(&store),
+            attempts: Arc::<DynamoDb>::clone(&store),
+            audit: store,
+        }
     }
 
     /// A client of the same server, for looking behind the store.
@@ -92,7 +105,7 @@ impl Server {
 
     /// The ports over a new table.
     pub(crate) async fn stores(self) -> ToggleStores {
-        toggle_stores(&self.table().await.0).await
+        toggle_stores(&self.table().await.0)
     }
 }
 
@@ -101,15 +114,15 @@ fn option_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The ports of `store`. Statistics are kept elsewhere.
-pub(crate) async fn toggle_stores(store: &DynamoDb) -> ToggleStores {
+/// The ports of `store`.
+pub(crate) fn toggle_stores(store: &DynamoDb) -> ToggleStores {
     ToggleStores {
         directory: Arc::new(store.clone()),
         environments: Arc::new(store.clone()),
         parameters: Arc::new(store.clone()),
         flags: Arc::new(store.clone()),
         experiments: Arc::new(store.clone()),
-        statistics: Arc::new(Sqlite::in_memory().await.unwrap()),
+        statistics: Arc::new(store.clone()),
         audit: Arc::new(store.clone()),
     }
 }

@@ -5,15 +5,11 @@ mod on_dynoxide {
 
     use crate::dynamodb::server::DYNOXIDE;
 
-    async fn fresh() -> ToggleStores {
-        DYNOXIDE.stores().await
+    async fn fresh() -> Option<ToggleStores> {
+        if DYNOXIDE.is_there() { Some(DYNOXIDE.stores().await) } else { None }
     }
 
-    fn available() -> bool {
-        DYNOXIDE.is_there()
-    }
-
-    togglebox_toggles::toggle_store_suite!(records of fresh, if available);
+    togglebox_toggles::toggle_store_suite!(maybe fresh);
 }
 
 mod on_ministack {
@@ -21,13 +17,9 @@ mod on_ministack {
 
     use crate::dynamodb::server::MINISTACK;
 
-    async fn fresh() -> ToggleStores {
-        MINISTACK.stores().await
+    async fn fresh() -> Option<ToggleStores> {
+        if MINISTACK.is_there() { Some(MINISTACK.stores().await) } else { None }
     }
 
-    fn available() -> bool {
-        MINISTACK.is_there()
-    }
-
-    togglebox_toggles::toggle_store_suite!(records of fresh, if available);
+    togglebox_toggles::toggle_store_suite!(maybe fresh);
 }
