@@ -21,6 +21,8 @@
 //! | entry of an audit list | `T#t#AUDIT`, `T#t#AUDIT#<PET>#<hash>` | `<time>#<rev>#<id>` | `id`, `at`, `rev` |
 //! | note of what was deleted | `T#t#GONE` | `<inc>` | `what`, `gone`, `gone_at`, and what leads to it |
 //!
+//! The items of users, keys, sessions and resets are in the module `accounts`, those of statistics in the module `statistics`.
+//!
 //! The index `gone` (`gone`, one of eight texts; `gone_at`, milliseconds) holds the notes alone, for [`DynamoDb::sweep`]. `expires_at`
 //! (seconds) is the attribute by which DynamoDB may remove items by itself; nothing relies on it. Times are milliseconds since 1970,
 //! ids texts, documents JSON texts beside the number of their `schema`. `docs/STORAGE.md` says what each operation costs, and why the

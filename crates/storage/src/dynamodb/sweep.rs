@@ -37,9 +37,11 @@ struct Sweep<'a> {
 }
 
 impl DynamoDb {
-    /// Removes about `limit` items of what was deleted before `before`, of all tenants: versions of records, records of environments,
-    /// environments of platforms. All of that is unreachable already; this gives back the room. It may be stopped at any time, run on
+    /// Removes about `limit` items of what was deleted before `before`, of all tenants: versions and figures of records, records of
+    /// environments, environments of platforms, API keys of users. All of that is unreachable already; this gives back the room. It may be stopped at any time, run on
     /// many nodes at once, and go on where it stopped.
+    ///
+    /// Brings those batches of statistics to their end whose sender stopped half-way: run it at least once a week.
     ///
     /// Keep `before` an hour or so in the past: what a slow node still counts for a record that it believes to be there is then swept
     /// away with the rest.
