@@ -6,6 +6,7 @@ mod cursor;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod transfer;
 
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, OpenError, Sqlite, SqliteOptions};
