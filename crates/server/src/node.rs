@@ -232,7 +232,8 @@ fn signing_secret(settings: &Settings, entropy: &dyn Entropy) -> anyhow::Result<
     Ok(kept.secret)
 }
 
-async fn open_store(settings: &Settings) -> anyhow::Result<Sqlite> {
+/// Opens the store, making it when it is not there.
+pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Sqlite> {
     let store = match &settings.database.path {
         Some(path) => Sqlite::open(&SqliteOptions::new(path).with_durability(settings.database.durability)).await,
         None => Sqlite::in_memory().await,

@@ -21,3 +21,4 @@ mod secrets;
 mod server;
 mod serving;
 mod shutdown;
+mod transfer;

@@ -3,10 +3,12 @@
 mod admin;
 mod check;
 mod demo;
+mod transfer;
 
 pub use admin::{create_admin, set_password};
 pub use check::check;
 pub use demo::demo;
+pub use transfer::{Import, exit_code, export, import};
 
 use crate::node::Node;
 

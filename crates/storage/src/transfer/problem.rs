@@ -11,7 +11,6 @@ pub struct Problem {
     /// Counted from 1.
     pub line: u64,
     /// What is wrong there.
-    #[source]
     pub fault: Fault,
 }
 
@@ -20,8 +19,8 @@ pub struct Problem {
 #[non_exhaustive]
 pub enum Fault {
     /// The medium failed.
-    #[error("the file cannot be read")]
-    Unreadable(#[source] io::Error),
+    #[error("the file cannot be read: {0}")]
+    Unreadable(io::Error),
     /// More than any record has.
     #[error("the line has more than {0} bytes")]
     TooLong(usize),

@@ -16,6 +16,8 @@ const MAX_LINE: usize = 32 << 20;
 pub struct Line {
     /// Counted from 1, which is the header.
     pub number: u64,
+    /// How many bytes long the line is.
+    pub bytes: usize,
     /// What stands there.
     pub record: Record,
 }
@@ -119,7 +121,7 @@ impl<R: BufRead> Reader<R> {
         self.after = Some(found);
         self.hash.update(&self.line);
         self.contents.add(&record).map_err(|error| Fault::Unreadable(error.into()))?;
-        Ok(Some(Line { number: self.number, record }))
+        Ok(Some(Line { number: self.number, bytes: self.line.len(), record }))
     }
 
     fn trailer(&mut self) -> Result<(), Fault> {

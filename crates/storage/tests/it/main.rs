@@ -8,3 +8,4 @@ mod database;
 mod file;
 mod model;
 mod toggles;
+mod transfer;

@@ -17,7 +17,7 @@ use crate::transfer::record::{
 use crate::transfer::{Dump, Kind, Record};
 
 /// The most rows that are asked for at once: some of them carry a sketch of kilobytes, or what was before and after a change.
-const PAGE: usize = 500;
+const PAGE: usize = 200;
 
 /// A dump under way: one session, so that all of it is of one moment.
 pub(super) struct Telling<E: Engine> {
