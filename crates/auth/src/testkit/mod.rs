@@ -64,11 +64,21 @@ impl AsRef<Self> for AuthStores {
 ///
 /// `$fresh` is the path of an `async fn()` whose result is, or lends ([`AsRef`]), the [`AuthStores`](crate::testkit::AuthStores) of an
 /// empty store. The calling crate needs tokio with `macros` and `rt-multi-thread`.
+///
+/// With the word `maybe` before it, `$fresh` answers an `Option`: `None`, after saying why, when the store's server is not at hand and
+/// need not be.
 #[macro_export]
 macro_rules! auth_store_suite {
     ($fresh:path) => {
-        $crate::auth_store_suite! { @each $fresh:
+        $crate::auth_store_suite! { @every [$fresh] }
+    };
+    (maybe $fresh:path) => {
+        $crate::auth_store_suite! { @every [maybe $fresh] }
+    };
+    (@every $stores:tt) => {
+        $crate::auth_store_suite! { @each $stores:
             a_created_user_reads_back
+            every_character_is_stored_and_can_be_looked_for
             an_address_is_taken_whatever_its_case
             of_many_who_take_one_address_exactly_one_gets_it
             every_write_to_users_raises_the_revision_by_one
@@ -119,7 +129,16 @@ macro_rules! auth_store_suite {
             tenants_share_no_names_and_no_revision
         }
     };
-    (@each $fresh:path: $($promise:ident)*) => {
+    (@each [maybe $fresh:path]: $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let ::core::option::Option::Some(stores) = $fresh().await else { return };
+                $crate::testkit::$promise(::core::convert::AsRef::<$crate::testkit::AuthStores>::as_ref(&stores)).await;
+            }
+        )*
+    };
+    (@each [$fresh:path]: $($promise:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {

@@ -27,6 +27,24 @@ pub async fn a_created_user_reads_back(stores: &AuthStores) {
     assert_eq!(stores.users.find(A, nameless.id).await.unwrap().unwrap().name, None);
 }
 
+/// Names may hold every character there is, U+0000 among them, and looking for it is no error.
+pub async fn every_character_is_stored_and_can_be_looked_for(stores: &AuthStores) {
+    let odd = "a\0b\u{1}0\u{1}1\u{10FFFF}";
+    let mut given = user(1, Role::Developer);
+    given.name = Some(odd.to_owned());
+    let written = stores.users.create(A, &given, &audit(1, odd, given.id)).await.unwrap().value;
+    assert_eq!(written.name.as_deref(), Some(odd));
+    assert_eq!(stores.users.find(A, given.id).await.unwrap(), Some(written));
+    assert_eq!(stores.records(A, given.id).await[0].action, odd);
+    let mut held = key(1, given.id);
+    held.name = odd.to_owned();
+    held.permissions = vec![odd.to_owned()];
+    stores.keys.create(A, &held, 10, &audit(2, "api_key.create", held.id)).await.unwrap();
+    assert_eq!(stores.keys.list(A, given.id).await.unwrap(), [held]);
+    assert_eq!(stores.users.find_by_email(A, odd).await.unwrap(), None);
+    stores.attempts.clear(A, odd).await.unwrap();
+}
+
 /// `AlreadyExists`, and nothing is written.
 pub async fn an_address_is_taken_whatever_its_case(stores: &AuthStores) {
     let first = stores.with_user(A, 1, Role::Viewer).await;

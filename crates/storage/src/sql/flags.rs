@@ -35,12 +35,13 @@ JOIN flags AS f ON f.tenant = e.tenant AND f.environment = e.id
 JOIN flag_versions AS v ON v.tenant = f.tenant AND v.environment = f.environment AND v.key = f.key
 WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND f.key = $4 AND v.patch = $5";
 
+// The environment is looked up apart: after a join, PostgreSQL would not trust the order of the index.
 pub(super) const VERSIONS: &str = "-- flags.versions
 SELECT v.key, v.patch, v.active, v.schema, v.document, v.created_by, f.created_at, v.updated_at, v.revision
-FROM environments AS e
-JOIN flags AS f ON f.tenant = e.tenant AND f.environment = e.id
-JOIN flag_versions AS v ON v.tenant = f.tenant AND v.environment = f.environment AND v.key = f.key
-WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND f.key = $4 AND v.patch < $5
+FROM flag_versions AS v
+JOIN flags AS f ON f.tenant = v.tenant AND f.environment = v.environment AND f.key = v.key
+WHERE v.tenant = $1 AND v.environment = (SELECT id FROM environments WHERE tenant = $1 AND platform = $2 AND name = $3)
+    AND v.key = $4 AND v.patch < $5
 ORDER BY v.patch DESC LIMIT $6";
 
 const CREATE: &str = "-- flags.create

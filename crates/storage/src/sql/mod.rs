@@ -41,7 +41,8 @@ pub(crate) use self::engine::{Access, Engine, Row, Session};
 pub(crate) use self::statement::{Argument, Statement};
 use self::write::Write;
 
-/// Every store port over one SQL database. A clone is another handle on the same connections.
+/// Every store port over one SQL database: see `Sqlite` and `Postgres`. A clone is another handle on the same
+/// connections.
 #[derive(Clone, Debug)]
 pub struct Database<E> {
     pub(crate) engine: E,

@@ -37,12 +37,13 @@ JOIN parameters AS p ON p.tenant = e.tenant AND p.environment = e.id
 JOIN parameter_versions AS v ON v.tenant = p.tenant AND v.environment = p.environment AND v.key = p.key
 WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND p.key = $4 AND v.version = $5";
 
+// The environment is looked up apart: after a join, PostgreSQL would not trust the order of the index.
 pub(super) const VERSIONS: &str = "-- parameters.versions
 SELECT v.key, v.version, v.schema, v.document, v.created_by, v.created_at, p.active_version
-FROM environments AS e
-JOIN parameters AS p ON p.tenant = e.tenant AND p.environment = e.id
-JOIN parameter_versions AS v ON v.tenant = p.tenant AND v.environment = p.environment AND v.key = p.key
-WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND p.key = $4 AND v.version < $5
+FROM parameter_versions AS v
+JOIN parameters AS p ON p.tenant = v.tenant AND p.environment = v.environment AND p.key = v.key
+WHERE v.tenant = $1 AND v.environment = (SELECT id FROM environments WHERE tenant = $1 AND platform = $2 AND name = $3)
+    AND v.key = $4 AND v.version < $5
 ORDER BY v.version DESC LIMIT $6";
 
 const COUNT: &str = "-- parameters.count

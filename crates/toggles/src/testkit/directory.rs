@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use togglebox_core::{Actor, Revision, StoreErrorKind};
+use togglebox_core::{Actor, AuditFilter, AuditRecord, PageRequest, Revision, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, audit, audit_at, environment, kind, one_winner, platform, race, scope};
@@ -51,6 +51,31 @@ pub async fn of_many_who_create_one_platform_exactly_one_does(stores: &ToggleSto
     assert_eq!(directory.platforms.values().collect::<Vec<_>>(), [&winner.value]);
     assert_eq!(directory.revision, Revision::new(1));
     assert_eq!(stores.records_of(A, "web").await, 1);
+}
+
+/// Texts of people and clients may hold every character there is, U+0000 among them: it is stored like the others, and looking for it is
+/// no error.
+pub async fn every_character_is_stored_and_can_be_looked_for(stores: &ToggleStores) {
+    let odd_texts = ["\0", "a\0b\u{1}0\u{1}1", "\u{1}", "\u{FFFE}\u{10FFFF}\u{7f}\u{85}", "\0\0", "'; --\\"];
+    for (n, odd) in odd_texts.into_iter().enumerate() {
+        let name = format!("p{n}");
+        let given = Platform { description: Some(odd.to_owned()), created_by: Some(Actor::user(odd, odd)), ..platform(&name) };
+        let record = AuditRecord { platform: Some(odd.to_owned()), ..audit(odd, odd) };
+        let written = stores.directory.create_platform(A, &given, &record).await.unwrap().value;
+        assert_eq!(written.description.as_deref(), Some(odd));
+        assert_eq!(stores.directory.directory(A).await.unwrap().platforms[&given.name], written);
+        let changed = Platform { description: Some(format!("{odd}!")), ..written };
+        let update = audit("platform.update", "changed");
+        stores.directory.replace_platform(A, &changed, changed.revision, &update).await.unwrap();
+        let directory = stores.directory.directory(A).await.unwrap();
+        assert_eq!(directory.platforms[&given.name].description, changed.description);
+        let mut filter = AuditFilter::default();
+        (filter.platform, filter.target) = (Some(odd.to_owned()), Some(odd.to_owned()));
+        let found = stores.audit.list(A, &filter, &PageRequest::first(10)).await.unwrap().items;
+        assert_eq!(found, [record]);
+        filter.environment = Some(odd.to_owned());
+        assert!(stores.audit.list(A, &filter, &PageRequest::first(10)).await.unwrap().items.is_empty());
+    }
 }
 
 /// Name, id, author and time of a platform and of an environment never change.

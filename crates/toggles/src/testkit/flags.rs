@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Number;
 use togglebox_core::{PageRequest, Revision, StoreErrorKind, TenantId};
+use tokio::task::JoinSet;
 
 use super::ToggleStores;
 use super::fixtures::{A, at, audit, flag, kind, one_winner, race, scope};
@@ -164,6 +165,43 @@ pub async fn of_many_flag_writes_at_one_revision_exactly_one_wins(stores: &Toggl
     let history = stores.flags.versions(A, &place, &first.key, &PageRequest::first(10)).await.unwrap().items;
     assert_eq!(history.iter().filter(|version| version.active).count(), 1);
     assert_eq!(stores.records_of(A, "race").await, 1);
+}
+
+/// Fifty edits at once, each on top of what its sender has just read: every one makes a version of its own, or is told that the flag has
+/// moved on; nothing is lost and nothing is made twice.
+pub async fn fifty_edits_of_one_flag_are_fifty_versions_or_conflicts(stores: &ToggleStores) {
+    const EDITS: usize = 50;
+    let place = stores.with_environment(A, "web", "production").await;
+    let key = stores.with_flag(A, &place, "f").await.key;
+    let mut edits = JoinSet::new();
+    for n in 0..EDITS {
+        let (store, place) = (Arc::clone(&stores.flags), place.clone());
+        edits.spawn(async move {
+            let given = flag("f", &n.to_string());
+            let expected = store.find(A, &place, &given.key).await.unwrap().unwrap().revision;
+            (expected, store.append(A, &place, &given, expected, &audit("flag.update", "race")).await)
+        });
+    }
+    let mut made = Vec::new();
+    for (expected, outcome) in edits.join_all().await {
+        match outcome {
+            Ok(written) => made.push((written.value.version.patch(), written.value.definition.name)),
+            Err(error) => match error.kind() {
+                StoreErrorKind::Conflict { current } => assert!(*current > expected, "{error}"),
+                _ => panic!("{error}"),
+            },
+        }
+    }
+    made.sort_unstable();
+    let patches: Vec<u64> = made.iter().map(|(patch, _)| *patch).collect();
+    assert_eq!(patches, (1..=made.len() as u64).collect::<Vec<_>>(), "no version is given twice or left out");
+    assert!(!made.is_empty());
+    let history = stores.flags.versions(A, &place, &key, &PageRequest::first(100)).await.unwrap().items;
+    let mut kept: Vec<_> = history.into_iter().map(|flag| (flag.version.patch(), flag.definition.name)).collect();
+    kept.retain(|(patch, _)| *patch > 0);
+    kept.sort_unstable();
+    assert_eq!(kept, made);
+    assert_eq!(stores.records_of(A, "race").await, made.len());
 }
 
 /// 1.0.10 comes before 1.0.9, and pages neither repeat nor leave out.

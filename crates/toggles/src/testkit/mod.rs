@@ -64,15 +64,25 @@ impl AsRef<Self> for ToggleStores {
 ///
 /// `$fresh` is the path of an `async fn()` whose result is, or lends ([`AsRef`]), the [`ToggleStores`](crate::testkit::ToggleStores) of
 /// an empty store. The calling crate needs tokio with `macros` and `rt-multi-thread`.
+///
+/// With the word `maybe` before it, `$fresh` answers an `Option`: `None`, after saying why, when the store's server is not at hand and
+/// need not be.
 #[macro_export]
 macro_rules! toggle_store_suite {
     ($fresh:path) => {
-        $crate::toggle_store_suite! { @each $fresh:
+        $crate::toggle_store_suite! { @every [$fresh] }
+    };
+    (maybe $fresh:path) => {
+        $crate::toggle_store_suite! { @every [maybe $fresh] }
+    };
+    (@every $stores:tt) => {
+        $crate::toggle_store_suite! { @each $stores:
             an_untouched_tenant_is_empty
             a_created_platform_reads_back
             a_platform_name_is_taken_once
             of_many_who_create_one_platform_exactly_one_does
             a_replacement_changes_the_description_only
+            every_character_is_stored_and_can_be_looked_for
             directory_writes_need_the_revision_that_stands
             directory_writes_need_their_target
             of_many_replacements_of_one_platform_exactly_one_wins
@@ -111,6 +121,7 @@ macro_rules! toggle_store_suite {
             amending_changes_the_active_version_in_place
             flag_writes_need_the_revision_that_stands
             of_many_flag_writes_at_one_revision_exactly_one_wins
+            fifty_edits_of_one_flag_are_fifty_versions_or_conflicts
             the_history_of_a_flag_is_in_the_order_of_its_numbers
             a_recreated_flag_has_no_history
             a_created_experiment_reads_back
@@ -131,6 +142,9 @@ macro_rules! toggle_store_suite {
             wild_sums_spoil_no_figure
             a_batch_counts_once_however_often_it_is_sent
             batches_of_many_nodes_at_once_all_count
+            a_thousand_increments_at_once_are_a_thousand
+            batches_and_deletions_at_once_leave_no_orphans
+            figures_of_the_longest_keys_are_kept
             deltas_of_what_does_not_exist_are_left_out
             figures_are_deleted_with_what_they_are_of
             a_recreated_environment_has_no_figures
@@ -164,11 +178,20 @@ macro_rules! toggle_store_suite {
             tenants_share_no_names_revisions_or_audit_ids
         }
     };
-    (@each $fresh:path: $($promise:ident)*) => {
+    (@each [$fresh:path]: $($promise:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
                 let stores = $fresh().await;
+                $crate::testkit::$promise(::core::convert::AsRef::<$crate::testkit::ToggleStores>::as_ref(&stores)).await;
+            }
+        )*
+    };
+    (@each [maybe $fresh:path]: $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let ::core::option::Option::Some(stores) = $fresh().await else { return };
                 $crate::testkit::$promise(::core::convert::AsRef::<$crate::testkit::ToggleStores>::as_ref(&stores)).await;
             }
         )*

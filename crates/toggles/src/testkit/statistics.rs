@@ -1,7 +1,9 @@
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use togglebox_core::{TenantId, Timestamp};
+use tokio::task::JoinSet;
 
 use super::ToggleStores;
 use super::fixtures::{A, CROWD, at, audit, batch, race, scope};
@@ -332,6 +334,117 @@ pub async fn batches_of_many_nodes_at_once_all_count(stores: &ToggleStores) {
     assert_eq!((figures.variations[0].exposures, figures.variations[0].users), (2 * crowd, crowd + 1));
     let sample = &figures.samples[0];
     assert_eq!((sample.converted_users, sample.values), (1, crowd));
+}
+
+/// A counter is never read to be written: of a thousand additions at once, none is lost.
+pub async fn a_thousand_increments_at_once_are_a_thousand(stores: &ToggleStores) {
+    const TIMES: u64 = 1000;
+    let place = stores.with_environment(A, "web", "production").await;
+    stores.with_one_of_each(A, &place).await;
+    let sent = (0..TIMES).map(|_| batch(&place, vec![served("f", "2026-01-01", Some("DE"), 1, 0)]));
+    let mut calls = JoinSet::new();
+    for sent in sent {
+        let store = Arc::clone(&stores.statistics);
+        // As a node does it: a batch whose outcome is unknown, perhaps because so many wait, is sent again.
+        calls.spawn(async move {
+            for _ in 0..100 {
+                if store.record(A, &sent).await.is_ok() {
+                    return;
+                }
+            }
+            panic!("a batch was refused a hundred times");
+        });
+    }
+    calls.join_all().await;
+    let flag = "f".parse().unwrap();
+    let figures = stores.statistics.flag(A, &place, &flag, at(1000)).await.unwrap().unwrap();
+    assert_eq!((figures.served_a, figures.served_b), (TIMES, 0));
+    let countries = stores.statistics.flag_by_country(A, &place, &flag).await.unwrap();
+    assert_eq!(countries, [CountryCount { country: "DE".to_owned(), served_a: TIMES, served_b: 0 }]);
+    let days = stores.statistics.flag_by_day(A, &place, &flag, "2026-01-01", "2026-01-01").await.unwrap();
+    assert_eq!(days, [DayCount { day: "2026-01-01".to_owned(), served_a: TIMES, served_b: 0 }]);
+}
+
+/// Batches that arrive while the things that they are about come and go, in any order, do not fail, and what was counted of something that
+/// is deleted goes with it.
+pub async fn batches_and_deletions_at_once_leave_no_orphans(stores: &ToggleStores) {
+    let place = stores.with_environment(A, "web", "production").await;
+    let keys = ["a", "b", "c", "d"];
+    for key in keys {
+        stores.with_flag(A, &place, key).await;
+    }
+    let mut tasks = JoinSet::new();
+    for sender in 0..4 {
+        let (stores, place) = (stores.clone(), place.clone());
+        tasks.spawn(async move {
+            for first in 0..10 {
+                // Each sender goes through the flags in an order of its own.
+                let mut order = keys;
+                order.rotate_left(first % keys.len());
+                if sender % 2 == 0 {
+                    order.reverse();
+                }
+                let of = |key| [served(key, "2026-01-01", Some("DE"), 1, 1), flag_users(key, Side::A, &[1, 2])];
+                stores.count(A, &place, order.into_iter().flat_map(of).collect()).await;
+            }
+        });
+    }
+    let (renewing, there) = (stores.clone(), place.clone());
+    tasks.spawn(async move {
+        for _ in 0..3 {
+            for key in keys {
+                renewing.renew_flag(A, &there, key).await;
+            }
+        }
+    });
+    tasks.join_all().await;
+    for key in keys {
+        stores.renew_flag(A, &place, key).await;
+        let key = key.parse().unwrap();
+        assert_eq!(stores.statistics.flag(A, &place, &key, at(1000)).await.unwrap(), None);
+        assert_eq!(stores.statistics.flag_by_country(A, &place, &key).await.unwrap(), []);
+    }
+}
+
+/// Keys, ids and countries of the greatest length that input allows, of characters that cannot be packed.
+pub async fn figures_of_the_longest_keys_are_kept(stores: &ToggleStores) {
+    let place = stores.with_environment(A, "web", "production").await;
+    let (key, variation) = (noise('a'..='z', 512), noise('a'..='y', 512));
+    stores.with_experiment(A, &place, &key).await;
+    stores.with_flag(A, &place, &key).await;
+    // Of three bytes each, and such as some stores write with more than one character.
+    for text in [noise('\u{4e00}'..='\u{9fff}', 512), noise('\0'..='\u{2}', 512)] {
+        let deltas = vec![
+            exposure(&key, &variation, "2026-01-01", &[1]),
+            conversion(&key, &variation, &text, "2026-01-01", &[(1, 1, 1.0)]),
+            served(&key, "2026-01-01", Some(&text), 1, 0),
+        ];
+        stores.count(A, &place, deltas).await;
+        let figures = stores.statistics.experiment(A, &place, &key.parse().unwrap()).await.unwrap().unwrap();
+        assert!(figures.samples.iter().any(|sample| sample.metric == text && sample.converted_users == 1), "{text:?}");
+        let countries = stores.statistics.flag_by_country(A, &place, &key.parse().unwrap()).await.unwrap();
+        assert!(countries.iter().any(|count| count.country == text && count.served_a == 1), "{text:?}");
+    }
+}
+
+/// Characters in no order, the same ones every time.
+fn noise(characters: RangeInclusive<char>, length: usize) -> String {
+    let characters: Vec<char> = characters.collect();
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        characters[usize::try_from(state >> 33).unwrap() % characters.len()]
+    };
+    (0..length).map(next).collect()
+}
+
+impl ToggleStores {
+    /// Deletes a flag and makes it anew.
+    async fn renew_flag(&self, tenant: TenantId, place: &Scope, key: &str) {
+        let stands = self.flags.find(tenant, place, &key.parse().unwrap()).await.unwrap().unwrap();
+        self.flags.delete(tenant, place, &stands.key, stands.revision, &audit("flag.delete", key)).await.unwrap();
+        self.with_flag(tenant, place, key).await;
+    }
 }
 
 /// Deltas of what does not exist are left out; the rest of the batch counts.

@@ -52,10 +52,10 @@ WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND c.key = $4
 ORDER BY c.country";
 
 pub(in super::super) const BY_DAY: &str = "-- statistics.flag_by_day
-SELECT d.key, d.day, d.served_a, d.served_b FROM environments AS e
-JOIN flag_days AS d ON d.tenant = e.tenant AND d.environment = e.id
-WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND d.key = $4 AND d.day BETWEEN $5 AND $6
-ORDER BY d.day";
+SELECT key, day, served_a, served_b FROM flag_days
+WHERE tenant = $1 AND environment = (SELECT id FROM environments WHERE tenant = $1 AND platform = $2 AND name = $3)
+    AND key = $4 AND day BETWEEN $5 AND $6
+ORDER BY day";
 
 const USERS: Sketches = Sketches {
     table: "flag_users",

@@ -1,0 +1,188 @@
+//! PostgreSQL under the stores.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use sqlx::error::DatabaseError;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres as Driver};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row as _, ValueRef};
+use togglebox_core::{StoreErrorKind, TenantId};
+use uuid::Uuid;
+
+use super::{error, text};
+use crate::sql::{self, Access, Argument, Statement};
+
+/// The connections to one database.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) pool: PgPool,
+    /// What every transaction begins with, after its `BEGIN`.
+    pub(super) settings: Arc<str>,
+}
+
+impl Engine {
+    /// The statements that a session begins with, in one message: the transaction, the role, the tenant, the locks.
+    ///
+    /// All settings are the transaction's own, so that a pool between here and the server may hand connections round.
+    fn preamble(&self, tenant: TenantId, access: Access) -> String {
+        let (begin, locks) = match access {
+            Access::Read => ("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", String::new()),
+            Access::Moment => ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", String::new()),
+            Access::Write => {
+                let writes = lock_of(tenant, "writes");
+                ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock({writes})"))
+            }
+            Access::Count => {
+                let (writes, counts) = (lock_of(tenant, "writes"), lock_of(tenant, "counts"));
+                let locks = format!(", pg_advisory_xact_lock_shared({writes}), pg_advisory_xact_lock({counts})");
+                ("BEGIN ISOLATION LEVEL READ COMMITTED", locks)
+            }
+        };
+        // A uuid has no character that could end the text.
+        format!("{begin}; {}; SELECT set_config('togglebox.tenant', '{tenant}', true){locks}", self.settings)
+    }
+}
+
+/// The number of a tenant's lock. Two tenants with the same number, which do not happen, would wait for each other needlessly.
+pub(super) fn lock_of(tenant: TenantId, what: &str) -> i64 {
+    let mut hash = Sha256::new();
+    hash.update("togglebox ");
+    hash.update(what);
+    hash.update(tenant.as_uuid().as_bytes());
+    let mut number = [0; 8];
+    number.copy_from_slice(&hash.finalize()[..8]);
+    i64::from_be_bytes(number)
+}
+
+impl sql::Engine for Engine {
+    type Session = Session;
+
+    const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
+INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
+SELECT $1, $2, $3, $4, decode(added.value, 'hex'), $5 FROM json_array_elements_text($6::json) AS added (value)
+ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
+
+    /// Writes hold a lock of their tenant, so that they come one after the other as they do in a file; what two of them could do to each
+    /// other between a look and a write needs no second thought. Counting shares that lock, and has one of its own: batches of several
+    /// nodes merge sketches, which is a look and a write, too. No two transactions wait for each other.
+    async fn begin(&self, tenant: TenantId, access: Access) -> sqlx::Result<Session> {
+        let preamble = self.preamble(tenant, access);
+        let mut tries = self.pool.options().get_max_connections();
+        loop {
+            let mut session = Session { connection: Some(self.pool.acquire().await?) };
+            match sqlx::raw_sql(AssertSqlSafe(preamble.as_str())).execute(session.connection()).await {
+                // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
+                Err(error) if error::is_lost(&error) && tries > 0 => session.discard(),
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(session),
+            }
+            tries -= 1;
+        }
+    }
+
+    fn kind(error: &dyn DatabaseError) -> StoreErrorKind {
+        error::kind(error)
+    }
+
+    fn made_way(error: &dyn DatabaseError) -> bool {
+        error::made_way(error)
+    }
+}
+
+/// A connection with a transaction.
+///
+/// Not the driver's own: that one forgets to roll back when it is dropped while it begins, and the lock that it then gets would be held
+/// until the connection ends.
+#[derive(Debug)]
+pub struct Session {
+    /// `None` once the transaction has ended.
+    connection: Option<PoolConnection<Driver>>,
+}
+
+impl Session {
+    fn connection(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("only what ends a session takes the connection")
+    }
+
+    /// Throws the connection away.
+    fn discard(mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        // Whatever was under way is read to its end first. Without a runtime the connection is closed, which ends the transaction, too.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return drop(connection.detach()) };
+        runtime.spawn(async move {
+            if let Err(error) = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await {
+                tracing::debug!(%error, "A transaction could not be rolled back; its connection is closed");
+                connection.close_on_drop();
+            }
+        });
+    }
+}
+
+fn query(statement: Statement) -> Query<'static, Driver, PgArguments> {
+    statement.arguments.into_iter().fold(sqlx::query(AssertSqlSafe(statement.sql)), |query, argument| match argument {
+        Argument::Int(value) => query.bind(value),
+        Argument::Float(value) => query.bind(value),
+        Argument::Text(value) => query.bind(value.map(text::stored)),
+        Argument::Blob(value) => query.bind(value),
+        Argument::Uuid(value) => query.bind(value),
+    })
+}
+
+impl sql::Session for Session {
+    type Row = PgRow;
+
+    async fn execute(&mut self, statement: Statement) -> sqlx::Result<u64> {
+        Ok(query(statement).execute(self.connection()).await?.rows_affected())
+    }
+
+    async fn optional(&mut self, statement: Statement) -> sqlx::Result<Option<PgRow>> {
+        query(statement).fetch_optional(self.connection()).await
+    }
+
+    async fn rows(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
+        query(statement).fetch_all(self.connection()).await
+    }
+
+    async fn commit(mut self) -> sqlx::Result<()> {
+        sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
+        // Back into the pool as it is.
+        self.connection.take();
+        Ok(())
+    }
+}
+
+impl sql::Row for PgRow {
+    fn is_null(&self, column: &str) -> sqlx::Result<bool> {
+        Ok(self.try_get_raw(column)?.is_null())
+    }
+
+    fn int(&self, column: &str) -> sqlx::Result<i64> {
+        self.try_get(column)
+    }
+
+    fn float(&self, column: &str) -> sqlx::Result<f64> {
+        self.try_get(column)
+    }
+
+    fn text(&self, column: &str) -> sqlx::Result<String> {
+        self.try_get(column).map(text::given)
+    }
+
+    fn blob(&self, column: &str) -> sqlx::Result<&[u8]> {
+        self.try_get(column)
+    }
+
+    fn uuid(&self, column: &str) -> sqlx::Result<Uuid> {
+        self.try_get(column)
+    }
+}

@@ -1,0 +1,50 @@
+//! PostgreSQL 15 or later: one database for many nodes.
+//!
+//! # The schema
+//!
+//! The tables are those of SQLite (see `crate::sqlite`), with constraints of the same names, and `audit_log.sequence` as an identity.
+//! Every key and every index begins with the tenant. Documents are `text`, not `jsonb`: they must read back byte for byte. Texts compare
+//! by their bytes (`COLLATE "C"`), and U+0000, which the server does not know, is stored as two other characters. The database must be
+//! of encoding UTF-8. The statements that make it are in `migrations/`; they run when a node starts, in one transaction and under an
+//! advisory lock, so that nodes may start together.
+//!
+//! # Tenants
+//!
+//! Besides the condition in every statement there is row-level security: every table has the policy
+//! `tenant = nullif(current_setting('togglebox.tenant', true), '')::uuid`, `FORCE`d, so that it binds the tables' owner, too. Statements
+//! run as a role without log-in that owns nothing ([`PostgresOptions::with_role`]). A transaction begins with one message that names
+//! role, time-out and tenant for itself alone, and takes its locks; what runs without a tenant sees nothing and can add nothing.
+//!
+//! The user of the address needs: `CREATE` on the schema (it owns the tables), and either `CREATEROLE` or a role that is there and
+//! granted to it. If neither is so, [`Postgres::open`] says what an administrator has to run.
+//!
+//! # Writes
+//!
+//! `READ COMMITTED`, one after the other within a tenant: each takes the tenant's advisory lock with its first message. Batches of
+//! statistics and last-used times share that lock, and take another one, so that they come one after the other, too. Tenants do not wait
+//! for each other. Reads of several statements are `REPEATABLE READ`; no read waits for a write. A deadlock or a failed serialisation,
+//! which can only come from statements that are not this program's, is tried again a few times. A connection that turns out dead when a
+//! transaction begins is replaced; one that dies later makes the call `Unavailable`, since nobody knows how far it came.
+//!
+//! # Behind a pooler
+//!
+//! `PgBouncer` with `pool_mode = session` works: both conformance suites pass behind version 1.18. With `pool_mode = transaction` it must
+//! carry prepared statements over (1.21 or later, `max_prepared_statements` above zero; earlier ones fail), and the user of the address
+//! must be this program's alone. Transactions are made for it, each with all that it needs, but this has not been tried. [`NotifyBus`]
+//! needs the server itself, or session pooling.
+
+mod bus;
+mod connection;
+mod engine;
+mod error;
+mod migrations;
+mod options;
+mod role;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use bus::NotifyBus;
+pub use connection::{OpenError, Postgres};
+pub use options::{InvalidUrl, PostgresOptions};

@@ -1,0 +1,156 @@
+//! Row-level security: what a statement that forgets its tenant, or takes another's, can do.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor, Row};
+use togglebox_core::TenantId;
+use togglebox_toggles::store::DirectoryStore;
+use uuid::Uuid;
+
+use super::server::{Database, Opened};
+
+const A: TenantId = TenantId::from_uuid(Uuid::from_u128(0xa));
+const B: TenantId = TenantId::from_uuid(Uuid::from_u128(0xb));
+const NOT_ALLOWED: &str = "42501";
+
+async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
+    let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Every table that there is, so that none can be forgotten; but for the list of the schema's steps, which is nobody's.
+async fn tables(connection: &mut PgConnection) -> Vec<String> {
+    let all =
+        "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1";
+    let tables = texts(connection, all).await;
+    tables.into_iter().filter(|table| table != "_sqlx_migrations").collect()
+}
+
+/// A row of a table, with something in each column.
+async fn row_of(connection: &mut PgConnection, table: &str, tenant: TenantId) -> String {
+    let columns = "SELECT quote_ident(column_name) || ' ' || data_type FROM information_schema.columns";
+    let columns = format!("{columns} WHERE table_name = '{table}' AND is_identity = 'NO' AND table_schema = 'public'");
+    let (names, values): (Vec<String>, Vec<String>) = texts(connection, &columns)
+        .await
+        .iter()
+        .map(|column| {
+            let (name, kind) = column.split_once(' ').unwrap();
+            let value = match (name, kind) {
+                ("tenant", _) => format!("'{tenant}'"),
+                (_, "uuid") => format!("'{}'", Uuid::from_u128(7)),
+                (_, "bigint" | "double precision") => "1".to_owned(),
+                (_, "text") => "'x'".to_owned(),
+                (_, "bytea") => "'\\x07'".to_owned(),
+                other => panic!("a column of a kind that this test does not know: {other:?}"),
+            };
+            (name.to_owned(), value)
+        })
+        .unzip();
+    format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
+}
+
+/// A row of tenant A and one of tenant B in every table.
+async fn filled(database: &Database) -> Vec<String> {
+    let mut connection = database.connect().await;
+    // Rows without the rows that they refer to.
+    connection.execute("SET session_replication_role = replica").await.unwrap();
+    let tables = tables(&mut connection).await;
+    assert!(tables.len() > 20, "{tables:?}");
+    for table in &tables {
+        for tenant in [A, B] {
+            let row = row_of(&mut connection, table, tenant).await;
+            connection.execute(AssertSqlSafe(row)).await.unwrap();
+        }
+    }
+    tables
+}
+
+async fn count(connection: &mut PgConnection, from: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {from}");
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
+}
+
+/// The rows that a statement changes, or the code of the error. Either way nothing remains of it.
+async fn tried(connection: &mut PgConnection, sql: String) -> Result<u64, String> {
+    connection.execute("SAVEPOINT trial").await.unwrap();
+    let outcome = connection.execute(AssertSqlSafe(sql)).await;
+    connection.execute("ROLLBACK TO SAVEPOINT trial").await.unwrap();
+    outcome.map(|result| result.rows_affected()).map_err(|error| error.as_database_error().unwrap().code().unwrap().into_owned())
+}
+
+#[tokio::test]
+async fn every_table_is_guarded_and_owned_by_someone_else() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let mut connection = database.connect().await;
+    let all = tables(&mut connection).await;
+    let guarded = "SELECT c.relname::text FROM pg_class AS c JOIN pg_policy AS p ON p.polrelid = c.oid
+        WHERE c.relrowsecurity AND c.relforcerowsecurity AND c.relowner <> 'togglebox_app'::regrole
+            AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+            AND pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid)
+            AND pg_get_expr(p.polqual, c.oid) LIKE '(tenant = %togglebox.tenant%'
+            AND (SELECT count(*) FROM pg_policy AS other WHERE other.polrelid = c.oid) = 1
+        ORDER BY 1";
+    assert_eq!(texts(&mut connection, guarded).await, all);
+    let bound = "SELECT rolname::text FROM pg_roles WHERE rolname = 'togglebox_app'
+        AND NOT (rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication)";
+    assert_eq!(texts(&mut connection, bound).await, ["togglebox_app"]);
+}
+
+#[tokio::test]
+async fn every_key_and_index_begins_with_the_tenant() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let mut connection = database.connect().await;
+    let others = "SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '_sqlx_migrations' AND a.attname <> 'tenant'";
+    assert!(texts(&mut connection, others).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_of_the_pool_without_a_tenant_sees_nothing_and_adds_nothing() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    // The connection has just served a tenant: nothing of that may be left.
+    store.revisions(A).await.unwrap();
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    for table in &tables {
+        assert_eq!(count(&mut connection, table).await, 0, "{table}");
+        for sql in [format!("UPDATE {table} SET tenant = tenant"), format!("DELETE FROM {table}")] {
+            assert_eq!(tried(&mut connection, sql.clone()).await, Ok(0), "{sql}");
+        }
+        let row = row_of(&mut connection, table, A).await;
+        assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+        let truncate = format!("TRUNCATE {table} CASCADE");
+        assert_eq!(tried(&mut connection, truncate).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+        let disable = format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY");
+        assert_eq!(tried(&mut connection, disable).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_reaches_its_own_rows_only() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("SELECT set_config('togglebox.tenant', '{A}', true)"))).await.unwrap();
+    for table in &tables {
+        assert_eq!(count(&mut connection, table).await, 1, "{table}");
+        assert_eq!(count(&mut connection, &format!("{table} WHERE tenant = '{B}'")).await, 0, "{table}");
+        for (condition, rows) in [(format!("WHERE tenant = '{B}'"), 0), (String::new(), 1)] {
+            let update = format!("UPDATE {table} SET tenant = tenant {condition}");
+            assert_eq!(tried(&mut connection, update).await, Ok(rows), "{table}");
+        }
+        let delete = format!("DELETE FROM {table} WHERE tenant = '{B}'");
+        assert_eq!(tried(&mut connection, delete).await, Ok(0), "{table}");
+        let give_away = format!("UPDATE {table} SET tenant = '{B}'");
+        assert_eq!(tried(&mut connection, give_away).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+        let row = row_of(&mut connection, table, B).await;
+        assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+    for table in &tables {
+        assert_eq!(count(&mut connection, table).await, 0, "{table}: the tenant ends with the transaction");
+    }
+}

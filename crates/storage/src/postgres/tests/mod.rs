@@ -1,0 +1,9 @@
+//! PostgreSQL against the suites of the ports, and what only PostgreSQL promises. `TOGGLEBOX_TEST_POSTGRES` names the server.
+
+mod bus;
+mod connections;
+mod isolation;
+mod opening;
+mod plans;
+mod server;
+mod suites;

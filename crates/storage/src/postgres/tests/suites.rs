@@ -1,0 +1,66 @@
+//! The promises of the ports.
+
+mod accounts {
+    use std::sync::Arc;
+
+    use togglebox_auth::testkit::AuthStores;
+
+    use super::super::server::Opened;
+
+    struct Lent {
+        stores: AuthStores,
+        _opened: Opened,
+    }
+
+    impl AsRef<AuthStores> for Lent {
+        fn as_ref(&self) -> &AuthStores {
+            &self.stores
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let opened = Opened::fresh().await?;
+        let store = || Arc::new(opened.store.clone());
+        let stores =
+            AuthStores { users: store(), keys: store(), sessions: store(), resets: store(), attempts: store(), audit: store() };
+        Some(Lent { stores, _opened: opened })
+    }
+
+    togglebox_auth::auth_store_suite!(maybe fresh);
+}
+
+mod toggles {
+    use std::sync::Arc;
+
+    use togglebox_toggles::testkit::ToggleStores;
+
+    use super::super::server::Opened;
+
+    struct Lent {
+        stores: ToggleStores,
+        _opened: Opened,
+    }
+
+    impl AsRef<ToggleStores> for Lent {
+        fn as_ref(&self) -> &ToggleStores {
+            &self.stores
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let opened = Opened::fresh().await?;
+        let store = || Arc::new(opened.store.clone());
+        let stores = ToggleStores {
+            directory: store(),
+            environments: store(),
+            parameters: store(),
+            flags: store(),
+            experiments: store(),
+            statistics: store(),
+            audit: store(),
+        };
+        Some(Lent { stores, _opened: opened })
+    }
+
+    togglebox_toggles::toggle_store_suite!(maybe fresh);
+}
