@@ -81,11 +81,12 @@ impl<E: Engine> Dump for Telling<E> {
     }
 }
 
-/// Every statement of a dump, for tests that look at their plans: they come out of an index in their order.
+/// Every statement of a dump, for tests that look at their plans: rows come out of an index in their order. The one row of the tenant
+/// itself has none.
 #[cfg(test)]
 pub(in super::super) fn statements() -> Vec<String> {
     macro_rules! pages {
         ($($name:ident),*) => { [$([page::<$name>(false), page::<$name>(true)]),*] };
     }
-    every_table!(pages).into_iter().flatten().collect()
+    every_table!(pages).into_iter().skip(1).flatten().collect()
 }

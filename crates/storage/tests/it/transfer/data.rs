@@ -20,7 +20,7 @@ const TEXTS: [&str; 8] = [
     "plain",
     "é 🦊 漢字",
     "\"quoted\" \\ back",
-    "line\nbreak\ttab\r",
+    "line\nbreak\ttab\r\0\u{1}",
     "\u{7f}\u{80}\u{2028}",
     "{\"json\":1}",
     "'; DROP TABLE x --",

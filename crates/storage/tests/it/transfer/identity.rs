@@ -13,16 +13,20 @@ use super::data::{Size, tenant};
 use super::{TENANT, dump, file, read};
 use crate::database::{Database, filled};
 
-const SMALL: Size = Size { platforms: 2, environments: 2, things: 3, versions: 4, users: 3, subjects: 3, audit: 40 };
+pub(super) const SMALL: Size = Size { platforms: 2, environments: 2, things: 3, versions: 4, users: 3, subjects: 3, audit: 40 };
 
-fn contents(records: &[Record]) -> Contents {
+/// A hundred thousand records and more.
+pub(super) const LARGE: Size =
+    Size { platforms: 5, environments: 4, things: 100, versions: 5, users: 2_000, subjects: 12, audit: 15_000 };
+
+pub(super) fn contents(records: &[Record]) -> Contents {
     records.iter().fold(Contents::new(), |mut contents, record| {
         contents.add(record).unwrap();
         contents
     })
 }
 
-async fn fill(store: &dyn Transfer, records: &[Record], batch: usize) {
+pub(super) async fn fill(store: &dyn Transfer, records: &[Record], batch: usize) {
     for batch in records.chunks(batch) {
         assert_eq!(store.restore(TENANT, batch).await.unwrap(), Restored { new: batch.len(), old: 0 });
     }
@@ -81,8 +85,6 @@ fn the_random_tenant_has_everything() {
 /// A page of 200 at the source and batches of 1000 at the target bound what is held, whatever the number of records.
 #[tokio::test]
 async fn a_hundred_thousand_records_move_from_file_to_file() {
-    const LARGE: Size =
-        Size { platforms: 5, environments: 4, things: 100, versions: 5, users: 2_000, subjects: 12, audit: 15_000 };
     let given = tenant(1, LARGE);
     assert!(given.len() > 100_000, "{}", given.len());
     let expected = contents(&given);

@@ -3,6 +3,8 @@
 mod data;
 mod file;
 mod identity;
+#[cfg(feature = "postgres")]
+mod postgres;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Cursor};
