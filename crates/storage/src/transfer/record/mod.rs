@@ -30,6 +30,7 @@ macro_rules! records {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
+        #[expect(clippy::large_enum_variant, reason = "no more than a batch of them is ever held")]
         pub enum Record {
             $($(#[$doc])* $name($name),)*
         }
