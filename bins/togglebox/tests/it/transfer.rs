@@ -209,6 +209,42 @@ async fn a_damaged_file_changes_nothing() {
     }
 }
 
+/// A file of a header and records, with the trailer that belongs to them.
+fn sealed(lines: &[String]) -> String {
+    let text = lines.join("\n") + "\n";
+    let digest = Sha256::digest(text.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    text + &json!({ "trailer": { "records": lines.len() - 1, "sha256": digest } }).to_string()
+}
+
+/// Each line is sound, and yet they are no tenant: the line is named that the store does not take, or the difference at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_do_not_fit_together_are_told() {
+    let (source, _) = filled().await;
+    let dump = source.folder().join("dump.jsonl");
+    ok(&export(&source, &dump).await);
+    let text = fs::read_to_string(&dump).unwrap();
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let (lines, _) = lines.split_at(lines.len() - 1);
+    let at = |kind: &str| lines.iter().position(|line| line.starts_with(&format!("{{\"{kind}\""))).unwrap();
+    let (mut orphans, mut twice, mut twins) = (lines.to_vec(), lines.to_vec(), lines.to_vec());
+    orphans.remove(at("environment"));
+    twice.insert(at("flagDay"), lines[at("flagDay")].clone());
+    let mut twin: Value = serde_json::from_str(&lines[at("user")]).unwrap();
+    twin["user"]["id"] = "00000000-0000-4000-8000-000000000000".into();
+    twins.insert(at("user"), twin.to_string());
+    for (lines, words) in [
+        (orphans, format!("line {}: the parameter cannot be written: what it belongs to is not in the file", at("parameter"))),
+        (twice, "the store does not hold what the file says (flagDay: 1 instead of 2)".to_owned()),
+        (twins, "the user cannot be written: something else in it that must be unique is taken".to_owned()),
+    ] {
+        fs::write(&dump, sealed(&lines)).unwrap();
+        let refused = import(&empty(), &dump).await;
+        assert_eq!(refused.status.code(), Some(1), "{words}: {}", said(&refused));
+        assert!(said(&refused).contains(&words), "{words}: {}", said(&refused));
+        assert!(said(&refused).to_lowercase().contains("begin again with an empty store"), "{}", said(&refused));
+    }
+}
+
 /// A file with so many more records that an import of it can be met on its way.
 fn larger(dump: &Path, more: usize) -> PathBuf {
     let text = fs::read_to_string(dump).unwrap();
@@ -223,10 +259,7 @@ fn larger(dump: &Path, more: usize) -> PathBuf {
         country.to_string()
     });
     lines.splice(at..at, added);
-    let mut text = lines.join("\n") + "\n";
-    let digest = Sha256::digest(text.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    let trailer = json!({ "trailer": { "records": lines.len() - 1, "sha256": digest } });
-    text += &trailer.to_string();
+    let text = sealed(&lines);
     let path = dump.with_file_name("large.jsonl");
     fs::write(&path, text).unwrap();
     path

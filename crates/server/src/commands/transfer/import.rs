@@ -181,7 +181,10 @@ fn refused(line: u64, record: &Record, error: togglebox_core::StoreError) -> any
         StoreErrorKind::AlreadyExists => "something else in it that must be unique is taken by a record before it",
         _ => "the store refuses it",
     };
-    anyhow!(error).context(format!("line {line}: the {} cannot be written: {why}", record.kind()))
+    anyhow!(error).context(format!(
+        "line {line}: the {} cannot be written: {why}. What stands before it was written: begin again with an empty store",
+        record.kind()
+    ))
 }
 
 /// Reads everything back and compares.
