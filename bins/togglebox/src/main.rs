@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use togglebox_server::commands::Import;
 use togglebox_server::{Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
@@ -38,6 +39,37 @@ enum Command {
     #[cfg(feature = "dynamodb")]
     #[command(subcommand)]
     Table(Table),
+    /// Write everything that the store holds to a file
+    Export {
+        /// The new file; packed if its name ends in .gz. - is standard output
+        #[arg(long, value_name = "FILE")]
+        to: String,
+        /// The store, when it is not the configured one: as `DATABASE_URL`
+        #[arg(long, value_name = "URL")]
+        from_url: Option<String>,
+    },
+    /// Fill an empty store from a file that `export` wrote; goes on where an earlier call stopped
+    Import {
+        /// The file; unpacked if its name ends in .gz. - is standard input
+        #[arg(long, value_name = "FILE")]
+        from: String,
+        /// Only look whether the file is whole and sound
+        #[arg(long)]
+        check: bool,
+        /// The store, when it is not the configured one: as `DATABASE_URL`
+        #[arg(long, value_name = "URL")]
+        to_url: Option<String>,
+    },
+}
+
+impl Command {
+    /// The store that is named in the place of the configured one.
+    fn url(&self) -> Option<&str> {
+        match self {
+            Self::Export { from_url: url, .. } | Self::Import { to_url: url, .. } => url.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(feature = "dynamodb")]
@@ -84,7 +116,11 @@ struct Account {
 fn main() -> ExitCode {
     install_crypto();
     let cli = Cli::parse();
-    let settings = match Settings::read(&environment()) {
+    let mut environment = environment();
+    if let Some(url) = cli.command.as_ref().and_then(Command::url) {
+        environment.set_database_url(url);
+    }
+    let settings = match Settings::read(&environment) {
         Ok(settings) => settings,
         Err(problems) => {
             complain(&problems.to_string());
@@ -95,7 +131,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("{error:#}\n"));
-            ExitCode::FAILURE
+            commands::exit_code(&error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
 }
@@ -104,12 +140,16 @@ fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
     if !matches!(command, Command::Check) {
         telemetry::start(settings)?;
     }
+    // Where the records go, nothing else may.
+    let say = if matches!(&command, Command::Export { to, .. } if to == "-") { say_aside } else { say };
     let system = togglebox_server::runtime();
     let said = system.block_on(async {
         match command {
             Command::Serve => serve(settings).await.map(|()| String::new()),
             Command::Demo => commands::demo(settings).await,
             Command::Check => Ok(commands::check(settings)),
+            Command::Export { to, .. } => commands::export(settings, &to).await,
+            Command::Import { from, check, .. } => commands::import(settings, Import { from: &from, check }).await,
             Command::Admin(Admin::Create { account, name }) => {
                 commands::create_admin(settings, &account.email, name.as_deref(), io::stdin().lock()).await
             }
@@ -146,6 +186,10 @@ fn say(text: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     writeln!(io::stdout(), "{text}").context("standard output is closed")
+}
+
+fn say_aside(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stderr(), "{}", text.trim_end()).context("standard error is closed")
 }
 
 fn complain(text: &str) {

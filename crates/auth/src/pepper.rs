@@ -51,6 +51,17 @@ impl Pepper {
         KeyHash(mac.map_or([0; 32], |mac| mac.chain_update(key).finalize().into_bytes().into()))
     }
 
+    /// A text that tells this secret from others without telling it: keys that were hashed with a secret of another fingerprint are not
+    /// recognised here.
+    pub fn fingerprint(&self) -> String {
+        // No key begins like this.
+        let hash = self.hash("fingerprint");
+        hash.0[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
+            let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+            text
+        })
+    }
+
     /// All that a key may be stored as: see [`hash`](Self::hash), and the plain SHA-256 of the original system. `None` when the text
     /// cannot be a key.
     pub(crate) fn candidates(&self, key: &str) -> Option<[KeyHash; 2]> {

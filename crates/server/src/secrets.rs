@@ -46,6 +46,16 @@ pub(crate) struct Kept {
     pub(crate) made: bool,
 }
 
+/// The secret kept for the database at `path`, if there is one.
+pub(crate) fn find(path: &Path) -> anyhow::Result<Option<SecretString>> {
+    let file = file_of(path);
+    match fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text.trim().to_owned().into())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
 /// The secret kept for the database at `path`; makes one when there is none. Two processes that start at once end up with the same.
 pub(crate) fn keep(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Kept> {
     loop {

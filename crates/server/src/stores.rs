@@ -11,6 +11,7 @@ use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, Sessi
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
+use togglebox_storage::transfer::Transfer;
 #[cfg(feature = "dynamodb")]
 use togglebox_storage::{DynamoDb, DynamoDbOptions};
 #[cfg(feature = "postgres")]
@@ -173,6 +174,33 @@ impl Stores {
     }
 }
 
+/// A store whose contents can be taken out and put in.
+pub(crate) trait Movable: Transfer + Engine {}
+
+impl<S: Transfer + Engine> Movable for S {}
+
+/// Opens what the settings name, to take its contents out or put them in.
+///
+/// # Errors
+/// The store cannot be opened, is not in this build, or cannot be moved.
+pub(crate) async fn open_movable(database: &DatabaseSettings) -> anyhow::Result<Box<dyn Movable>> {
+    match database {
+        DatabaseSettings::Sqlite(settings) => Ok(Box::new(sqlite(settings).await?)),
+        #[cfg(feature = "postgres")]
+        DatabaseSettings::Postgres(settings) => Ok(Box::new(postgres(settings, &postgres_options(settings)?).await?)),
+        #[cfg(not(feature = "postgres"))]
+        DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
+        DatabaseSettings::DynamoDb(_) => bail!("a table of DynamoDB can be neither exported nor imported yet"),
+    }
+}
+
+/// Closes a store after a command. What the command did is done, and told, whatever the store says at its end.
+pub(crate) async fn leave(store: &dyn Movable) {
+    if let Err(error) = store.close().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "The store did not close as it should");
+    }
+}
+
 /// What the settings ask for and this build does not have: a problem of the configuration, a sentence each.
 pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl Iterator<Item = String> {
     let database = match database {
@@ -237,6 +265,11 @@ fn postgres_options(settings: &PostgresSettings) -> anyhow::Result<PostgresOptio
     let options = PostgresOptions::new(settings.url.expose()).with_context(|| format!("DATABASE_URL is {}", settings.url))?;
     let options = options.with_max_connections(settings.connections).with_acquire_timeout(settings.acquire_timeout);
     Ok(options.with_statement_timeout(settings.statement_timeout))
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(settings: &PostgresSettings, options: &PostgresOptions) -> anyhow::Result<Postgres> {
+    Postgres::open(options).await.with_context(|| format!("cannot open the database {}", settings.url))
 }
 
 async fn sqlite(settings: &SqliteSettings) -> anyhow::Result<Sqlite> {

@@ -14,6 +14,7 @@ mod sql;
 pub mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transfer;
 
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{DynamoDb, DynamoDbOptions};

@@ -23,3 +23,4 @@ mod server;
 mod serving;
 mod shutdown;
 mod sqlite_file;
+mod transfer;

@@ -105,6 +105,12 @@ impl Launch {
         timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").expect("the command's output")
     }
 
+    /// Begins to run the binary with `arguments`. Killed when dropped; what it writes is not read.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());

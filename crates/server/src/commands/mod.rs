@@ -5,12 +5,14 @@ mod check;
 mod demo;
 #[cfg(feature = "dynamodb")]
 mod table;
+mod transfer;
 
 pub use admin::{create_admin, set_password};
 pub use check::check;
 pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
+pub use transfer::{Import, exit_code, export, import};
 
 use crate::node::Node;
 

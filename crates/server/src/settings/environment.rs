@@ -15,6 +15,15 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Names another database than the environment does.
+    pub fn set_database_url(&mut self, url: &str) {
+        for name in ["DATABASE_URL", "DB_TYPE"] {
+            self.texts.remove(name);
+            self.garbled.remove(name);
+        }
+        self.texts.insert("DATABASE_URL".to_owned(), url.to_owned());
+    }
+
     /// The value of `name`, unless it is absent, blank or no text. Without white space around it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())

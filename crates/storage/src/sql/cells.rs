@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use togglebox_auth::{Email, PasswordHash, Role};
 use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult, Timestamp};
-use togglebox_toggles::{EnvironmentName, ExperimentKey, ExperimentStatus, FlagKey, ParameterKey, PlatformName, VariationKey};
+use togglebox_toggles::{
+    EnvironmentName, ExperimentKey, ExperimentStatus, FlagKey, ParameterKey, PlatformName, Side, VariationKey,
+};
 use uuid::Uuid;
 
 use super::engine::Row;
@@ -172,6 +174,12 @@ impl Cell for Role {
 }
 
 impl Cell for ExperimentStatus {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        word(&row.text(column)?, &Self::WORDS)
+    }
+}
+
+impl Cell for Side {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         word(&row.text(column)?, &Self::WORDS)
     }

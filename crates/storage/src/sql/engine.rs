@@ -27,6 +27,9 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// A connection in use.
     type Session: Session;
 
+    /// Its name, for people.
+    const NAME: &'static str;
+
     /// Adds the subjects `$6`, a JSON list of hexadecimal texts, to `experiment_subjects`: those that are new.
     const ADD_SUBJECTS: &'static str;
 

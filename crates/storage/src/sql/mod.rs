@@ -28,6 +28,7 @@ mod statement;
 #[cfg(test)]
 pub(crate) mod statements;
 mod statistics;
+mod transfer;
 mod users;
 mod write;
 

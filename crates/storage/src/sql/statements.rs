@@ -4,7 +4,8 @@ use togglebox_auth::Role;
 use togglebox_core::AuditFilter;
 
 use super::{
-    api_keys, attempts, audit, directory, environments, experiments, flags, parameters, resets, sessions, statistics, users,
+    api_keys, attempts, audit, directory, environments, experiments, flags, parameters, resets, sessions, statistics, transfer,
+    users,
 };
 
 /// Statements that find what they want by an index.
@@ -67,5 +68,5 @@ pub(crate) fn ordered() -> Vec<String> {
         (filter.platform, filter.environment, filter.target) = (given(1), given(2), given(4));
         audit::list_statement(&filter, bits & 8 != 0)
     });
-    fixed.map(str::to_owned).into_iter().chain(users).chain(records).collect()
+    fixed.map(str::to_owned).into_iter().chain(users).chain(records).chain(transfer::statements()).collect()
 }

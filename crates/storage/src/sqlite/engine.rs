@@ -26,6 +26,8 @@ pub struct Engine {
 impl sql::Engine for Engine {
     type Session = Session;
 
+    const NAME: &'static str = "sqlite";
+
     // `WHERE true` keeps ON from being read as a join's.
     const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
 INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)

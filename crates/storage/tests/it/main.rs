@@ -5,6 +5,7 @@
     clippy::print_stderr,
     reason = "a broken promise is a panic here, and a test that is skipped says so"
 )]
+#![cfg_attr(feature = "postgres", expect(clippy::print_stdout, reason = "a test that is skipped says so"))]
 
 mod accounts;
 mod bus;
@@ -16,3 +17,4 @@ mod file;
 mod model;
 mod testing;
 mod toggles;
+mod transfer;

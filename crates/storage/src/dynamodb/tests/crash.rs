@@ -115,7 +115,6 @@ async fn figures(store: &DynamoDb, tenant: TenantId) -> Option<ExperimentStatist
     store.experiment(tenant, &scope(), &experiment().key).await.unwrap()
 }
 
-#[expect(clippy::float_cmp, reason = "these sums are exact")]
 fn is_full(figures: &ExperimentStatistics) -> bool {
     let (variation, day, sample) = (&figures.variations[0], &figures.metric_days[0], &figures.samples[0]);
     (variation.exposures, variation.users) == (SEEN.into(), SEEN.into())

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_toggles::store::{
-    ExperimentDay, ExperimentStatistics, MetricDay, MetricSample, Subject, SubjectSums, VariationTotals,
+    ExperimentDay, ExperimentStatistics, MAX_SUM, MetricDay, MetricSample, Subject, SubjectSums, VariationTotals,
 };
 use togglebox_toggles::{ExperimentKey, Scope, VariationKey};
 
@@ -13,10 +13,6 @@ use super::super::cells::Cells;
 use super::super::engine::Engine;
 use super::batch::{Batch, Place};
 use super::{about, latest, raise, sum_up};
-
-/// The largest sum that is kept per subject and metric, and per day. Squares of it, over as many subjects as there may ever be, are
-/// finite, so that no figure is ever "not a number".
-const MAX_SUM: f64 = 1e145;
 /// The smallest sum but zero. Its square is a number, too: where a product that vanishes is an error, it spoils no figure either.
 const MIN_SUM: f64 = 1e-145;
 

@@ -1,0 +1,47 @@
+//! Moves everything from one store to another by way of a file.
+
+mod export;
+mod files;
+mod import;
+mod journal;
+mod keys;
+mod progress;
+
+use std::fmt::Write as _;
+
+use togglebox_storage::transfer::{Contents, Problem};
+
+pub use self::export::export;
+pub use self::import::{Import, import};
+
+/// What a file that cannot be used ends with: `EX_DATAERR` of `sysexits.h`.
+const BAD_FILE: u8 = 65;
+/// What a place that is taken ends with: `EX_CANTCREAT` of `sysexits.h`.
+const TAKEN: u8 = 73;
+
+/// A place that is not free to be written to.
+#[derive(Debug, thiserror::Error)]
+enum Taken {
+    #[error("there is a file {0} already: nothing was written")]
+    File(String),
+    #[error("the store {0} is not empty: an import needs an empty one. Nothing was written")]
+    Store(String),
+}
+
+/// How a program ends after this error.
+pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
+    error.chain().find_map(|cause| {
+        if cause.is::<Problem>() {
+            return Some(BAD_FILE);
+        }
+        cause.is::<Taken>().then_some(TAKEN)
+    })
+}
+
+/// The records of each kind, a line each.
+fn listed(contents: &Contents) -> String {
+    contents.counts().iter().fold(String::new(), |mut text, (kind, count)| {
+        let _ = writeln!(text, "  {kind}: {count}");
+        text
+    })
+}
