@@ -170,10 +170,12 @@ impl Node {
 
     /// Asks the store what other processes changed: accounts and environments.
     pub(crate) async fn poll(&self) {
-        let revision = self.stores.users.revision(TenantId::DEFAULT).await;
-        let accounts = revision.map(|revision| self.authenticator.observe(TenantId::DEFAULT, revision));
-        // Asked even if the accounts could not be: reads say so when the store does not answer this.
-        let environments = self.api.memory().poll().await;
+        let accounts = async {
+            let revision = self.stores.users.revision(TenantId::DEFAULT).await;
+            revision.map(|revision| self.authenticator.observe(TenantId::DEFAULT, revision))
+        };
+        // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
+        let (accounts, environments) = tokio::join!(accounts, self.api.memory().poll());
         if let Err(error) = accounts.and(environments) {
             tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
         }

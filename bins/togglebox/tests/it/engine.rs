@@ -36,6 +36,16 @@ impl Store {
         }
     }
 
+    /// One that nodes of several machines can share: of the kind that this run is over, or of PostgreSQL's where that is a file or
+    /// `postgres` is asked for. `None` where the test is to be skipped.
+    pub(crate) fn shared(postgres: bool) -> Option<fn(&Path) -> Self> {
+        if !postgres && !matches!(variable("TOGGLEBOX_TEST_ENGINE").as_deref(), None | Some("sqlite")) {
+            return Some(Self::new);
+        }
+        variable_or_skip("TOGGLEBOX_TEST_POSTGRES")?;
+        Some(|_| Self::postgres())
+    }
+
     /// A database file, whatever the run is over.
     pub(crate) fn sqlite(folder: &Path) -> Self {
         let settings = vec![
@@ -46,16 +56,22 @@ impl Store {
         Self { settings, _database: None }
     }
 
+    /// A database of the Postgres server that all tests share.
     fn postgres() -> Self {
         let server = needed("TOGGLEBOX_TEST_POSTGRES");
         let psql = Path::new(&needed("TOGGLEBOX_TEST_POSTGRES_BIN")).join("psql");
         let database = Database { name: unique().replace('-', "_"), server, psql };
         database.tell(&format!("CREATE DATABASE {}", database.name));
-        let url = format!("{}/{}", database.server, database.name);
+        let store = Self::at(&format!("{}/{}", database.server, database.name));
+        Self { _database: Some(database), ..store }
+    }
+
+    /// The database at a Postgres URL, which somebody else keeps.
+    pub(crate) fn at(url: &str) -> Self {
         // Many tests run at once, and the server takes a hundred connections.
-        let settings =
-            vec![("DATABASE_URL", url), ("DATABASE_CONNECTION_LIMIT", "4".to_owned()), ("JWT_SECRET", SHARED_SECRET.to_owned())];
-        Self { settings, _database: Some(database) }
+        let (connections, secret) = ("4".to_owned(), SHARED_SECRET.to_owned());
+        let settings = vec![("DATABASE_URL", url.to_owned()), ("DATABASE_CONNECTION_LIMIT", connections), ("JWT_SECRET", secret)];
+        Self { settings, _database: None }
     }
 
     fn dynamodb(folder: &Path) -> Self {
@@ -102,6 +118,16 @@ fn succeeded(output: &Output) {
 fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("togglebox-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What the tests were told under this name. `None` means that the test is to be skipped, and says so; but not where `CI` is set.
+pub(crate) fn variable_or_skip(name: &str) -> Option<String> {
+    let value = variable(name);
+    if value.is_none() {
+        assert!(variable("CI").is_none(), "{name} is not set: run the tests with cargo xtask test");
+        eprintln!("skipped: {name} is not set; run the tests with cargo xtask test");
+    }
+    value
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told of servers through the environment")]

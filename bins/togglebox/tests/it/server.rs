@@ -22,7 +22,7 @@ use crate::engine::Store;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at a condition.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// How to start the binary: its settings, and the folder and the store that are its own. Clones share both.
 #[derive(Clone, Debug)]
@@ -44,7 +44,8 @@ impl Launch {
         Self::over(Store::sqlite)
     }
 
-    fn over(store: impl FnOnce(&Path) -> Store) -> Self {
+    /// Over the store that `store` gives, which may keep files in the folder.
+    pub(crate) fn over(store: impl FnOnce(&Path) -> Store) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder for the files"));
         let store = Arc::new(store(folder.path()));
         let settings = [("HOST", "127.0.0.1".to_owned()), ("PORT", "0".to_owned()), ("WORKERS", "2".to_owned())];

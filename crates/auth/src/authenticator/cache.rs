@@ -50,6 +50,8 @@ pub(super) struct Entry {
     void_from: Option<Timestamp>,
     /// When a use was last noted, in milliseconds since 1970.
     noted_ms: AtomicI64,
+    /// When the store last left a question about the caller without an answer, likewise.
+    failed_ms: AtomicI64,
 }
 
 impl Entry {
@@ -58,6 +60,18 @@ impl Entry {
         let last = self.noted_ms.load(Ordering::Relaxed);
         let due = last == i64::MIN || now.as_ms() >= Timestamp::from_ms(last).plus(interval).as_ms();
         due && self.noted_ms.compare_exchange(last, now.as_ms(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The store did not answer at `now`.
+    pub(super) fn failed(&self, now: Timestamp) {
+        self.failed_ms.store(now.as_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether the store did not answer less than `pause` before `now`.
+    pub(super) fn rests(&self, now: Timestamp, pause: Duration) -> bool {
+        let failed = self.failed_ms.load(Ordering::Relaxed);
+        // A clock that was set back ends the pause.
+        (failed..Timestamp::from_ms(failed).plus(pause).as_ms()).contains(&now.as_ms())
     }
 
     /// Until when the entry may be used at all, and whether it is fresh.
@@ -156,6 +170,7 @@ impl PrincipalCache {
             loaded_at: loading.at,
             void_from,
             noted_ms: AtomicI64::new(i64::MIN),
+            failed_ms: AtomicI64::new(i64::MIN),
         });
         if self.entries.len() >= self.policy.capacity {
             self.sweep(loading.at);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use togglebox_core::{
     Change, ChangeBus, ChangeListener, Clock, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp,
 };
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use self::cache::CachePolicy;
@@ -21,6 +22,12 @@ use crate::{KeyHash, KeyHolder, Pepper, Principal, SessionPolicy, SignedInUser, 
 
 /// A key's last use is noted once in this time on each node.
 const USE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long the store is waited for when the caller was known a while ago.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// For how long a store that did not answer is not asked about the same caller again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The most uses that one call to the store writes.
 const USES_PER_CALL: usize = 500;
@@ -191,7 +198,8 @@ impl Authenticator {
         Ok(Arc::new(Principal::SignedKey(key)))
     }
 
-    /// The remembered caller, or what `load` finds. While the store does not answer, a caller who was known a while ago still is.
+    /// The remembered caller, or what `load` finds. While the store does not answer, a caller who was known a while ago still is; and
+    /// waits for it now and then only, and not for long, so that reads from memory go on.
     async fn remembered(
         &self,
         tenant: TenantId,
@@ -201,14 +209,21 @@ impl Authenticator {
     ) -> Result<Arc<Entry>, Denied> {
         let stale = match self.cache.get(tenant, subject, now) {
             Remembered::Fresh(entry) => return Ok(entry),
+            Remembered::Stale(entry) if entry.rests(now, RETRY) => return Ok(entry),
             Remembered::Stale(entry) => Some(entry),
             Remembered::Nothing => None,
         };
         let loading = self.cache.begin(tenant, subject, now);
-        match (load.await, stale) {
+        let late = |elapsed| Err(Denied::Store(StoreError::new(StoreErrorKind::Unavailable, "caller.load").caused_by(elapsed)));
+        let loaded = match &stale {
+            Some(_) => timeout(WAIT, load).await.unwrap_or_else(late),
+            None => load.await,
+        };
+        match (loaded, stale) {
             (Ok((principal, void_from)), _) => Ok(self.cache.put(loading, principal, void_from)),
             (Err(Denied::Store(error)), Some(entry)) if *error.kind() == StoreErrorKind::Unavailable => {
                 tracing::warn!(%tenant, %error, "the store does not answer: a caller is let in as last known");
+                entry.failed(now);
                 Ok(entry)
             }
             (Err(denied), _) => Err(denied),

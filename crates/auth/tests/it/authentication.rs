@@ -8,6 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use togglebox_auth::{ApiKey, Denied, KeyHash, Permission, Permissions, Presented, Principal, Role};
 use togglebox_core::{Actor, AuditRecord, Clock, Revision, TenantId};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::{App, KEY_SECRET, Rules, T, key_form, role, signed};
@@ -139,6 +140,31 @@ async fn known_callers_outlive_a_store_that_does_not_answer_for_a_while() {
     assert!(app.by_key(&known).await.is_ok());
     app.clock.advance(Duration::from_mins(1));
     assert!(matches!(app.by_key(&known).await, Err(Denied::Store(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_up_a_known_caller_for_a_moment_now_and_then() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let caller = app.caller("ann").await;
+    let key = app.key(&caller, &["config:read"]).await.secret;
+    app.by_key(&key).await.unwrap();
+    app.store.set_hanging(true);
+    app.clock.advance(Duration::from_secs(30));
+    let (began, reads) = (Instant::now(), app.store.reads());
+    for _ in 0..100 {
+        app.by_key(&key).await.unwrap();
+    }
+    assert_eq!((began.elapsed(), app.store.reads()), (Duration::from_millis(500), reads + 1));
+    app.clock.advance(Duration::from_secs(5));
+    app.by_key(&key).await.unwrap();
+    assert_eq!((began.elapsed(), app.store.reads()), (Duration::from_secs(1), reads + 2));
+
+    app.store.set_hanging(false);
+    app.clock.advance(Duration::from_secs(5));
+    app.by_key(&key).await.unwrap();
+    app.by_key(&key).await.unwrap();
+    assert_eq!(app.store.reads(), reads + 3, "it is fresh again");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ pub(crate) struct MemoryStore {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
     down: AtomicBool,
     unforgiving: AtomicBool,
+    hanging: AtomicBool,
     reads: AtomicUsize,
     after_read: Mutex<Option<Hook>>,
     on_replace: Mutex<Option<Hook>>,
@@ -76,6 +77,11 @@ impl MemoryStore {
     }
 
     /// From now on every call fails, or works again.
+    /// Lets look-ups of API keys wait for ever, or no more.
+    pub(crate) fn set_hanging(&self, hanging: bool) {
+        self.hanging.store(hanging, Ordering::SeqCst);
+    }
+
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }
@@ -295,6 +301,10 @@ impl ApiKeyStore for MemoryStore {
     }
 
     async fn find_by_hash(&self, tenant: TenantId, hashes: &[KeyHash]) -> StoreResult<Option<(ApiKey, User)>> {
+        if self.hanging.load(Ordering::SeqCst) {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
         self.read(tenant, |t| {
             let key = t.keys.values().find(|key| hashes.contains(&key.hash));
             Ok(key.map(|key| (key.clone(), t.users[&key.user].clone())))

@@ -39,6 +39,9 @@ pub(crate) const WAIT: Duration = Duration::from_millis(250);
 /// How long a read waits when there is nothing to answer with yet.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(5);
 
+/// How long the store may take to tell its revisions. Readiness is asked by probes that have little time themselves.
+const ASK: Duration = Duration::from_secs(2);
+
 /// How many tenants are polled at once.
 const POLLS: usize = 8;
 
@@ -195,8 +198,11 @@ impl Memory {
         Ok(())
     }
 
-    /// Whether the store answers, within [`FIRST_WAIT`].
+    /// Whether the store answers, within [`ASK`]; at once where it left the last poll without an answer.
     pub(crate) async fn reach(&self, tenant: TenantId) -> bool {
+        if self.known(tenant).is_some_and(|memory| memory.unheard.load(Ordering::Relaxed)) {
+            return false;
+        }
         match self.ask(tenant).await {
             Ok(_) => true,
             Err(error) => {
@@ -208,7 +214,7 @@ impl Memory {
 
     async fn ask(&self, tenant: TenantId) -> StoreResult<Revisions> {
         let late = |late| StoreError::new(StoreErrorKind::Unavailable, "memory.ask").caused_by(late);
-        timeout(FIRST_WAIT, self.directories.revisions(tenant)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+        timeout(ASK, self.directories.revisions(tenant)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
     }
 
     /// Whether there is anything in memory to serve from.

@@ -1,5 +1,7 @@
 //! Opening and closing.
 
+use std::time::Duration;
+
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPoolOptions;
 use togglebox_core::StoreResult;
@@ -8,6 +10,9 @@ use tokio::runtime::Handle;
 use super::engine::Engine;
 use super::{PostgresOptions, migrations, role};
 use crate::sql::Database;
+
+/// How much longer than the server's own limit its answer is waited for.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Every store port over one PostgreSQL database. A clone is another handle on the same connections.
 ///
@@ -21,6 +26,9 @@ pub enum OpenError {
     /// It could not be reached, or refused a statement.
     #[error("the database could not be opened")]
     Database(#[source] sqlx::Error),
+    /// It took the connection, and then said nothing in the time that a connection may take.
+    #[error("the database does not answer")]
+    Silent,
     /// It keeps texts in another encoding than UTF-8, so that some could not be stored.
     #[error("the database has encoding {found}: create it with ENCODING 'UTF8'")]
     Encoding {
@@ -58,7 +66,7 @@ impl Postgres {
     /// Opens a database, and brings its schema up to date. The database must be there. Its user makes the tables and owns them; see
     /// [the module](crate::postgres) for the rights that it needs.
     ///
-    /// Connections belong to the runtime that this is called on.
+    /// Connections live on the tokio runtime that this is called on, whichever the calls come from.
     ///
     /// # Errors
     /// [`OpenError`]. Nothing was changed then, apart from a role that may have been made.
@@ -79,9 +87,11 @@ impl Postgres {
             .connect_with(options.connect().clone())
             .await
             .map_err(OpenError::Database)?;
-        let timeout = options.statement_timeout().as_millis();
-        let settings = format!("SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}", timeout.min(i32::MAX as u128));
-        Ok(Self { engine: Engine { pool, settings: settings.into(), home: Handle::current() } })
+        let limit = options.statement_timeout();
+        let settings =
+            format!("SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}", limit.as_millis().min(i32::MAX as u128));
+        let (patience, home) = (limit.saturating_add(MARGIN), Handle::current());
+        Ok(Self { engine: Engine { pool, settings: settings.into(), patience, home } })
     }
 
     /// Closes every connection, of all clones, once the calls under way are done. Calls that come later answer `Unavailable`.

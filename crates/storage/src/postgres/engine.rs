@@ -1,6 +1,8 @@
 //! PostgreSQL under the stores.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
@@ -10,6 +12,9 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef};
 use togglebox_core::{StoreErrorKind, TenantId};
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{error, text};
@@ -21,17 +26,28 @@ pub struct Engine {
     pub(super) pool: PgPool,
     /// What every transaction begins with, after its `BEGIN`.
     pub(super) settings: Arc<str>,
-    /// Where connections live: what one opens on a runtime ends with it, and a web server's workers have runtimes that end before the
-    /// program does.
+    /// How long an answer of the server's is waited for: longer than the server takes when it is there.
+    pub(super) patience: Duration,
+    /// Where connections are made and cleared up.
     pub(super) home: Handle,
 }
 
 impl Engine {
+    /// A connection. It belongs to the runtime that it is made on, and is lost with that one: callers come from threads with runtimes of
+    /// their own, which end before the last figures are written.
     async fn connection(&self) -> sqlx::Result<PoolConnection<Driver>> {
+        if let Some(connection) = self.pool.try_acquire() {
+            return Ok(connection);
+        }
         let pool = self.pool.clone();
-        let acquired = self.home.spawn(async move { pool.acquire().await }).await;
-        // The runtime ends: so does the pool.
-        acquired.unwrap_or(Err(sqlx::Error::PoolClosed))
+        // A set, because it stops what nobody waits for any more.
+        let mut acquiring = JoinSet::new();
+        acquiring.spawn_on(async move { pool.acquire().await }, &self.home);
+        match acquiring.join_next().await {
+            Some(Ok(acquired)) => acquired,
+            // The runtime has ended, and everything with it.
+            Some(Err(_)) | None => Err(sqlx::Error::PoolClosed),
+        }
     }
 
     /// The statements that a session begins with, in one message: the transaction, the role, the tenant, the locks.
@@ -70,8 +86,6 @@ pub(super) fn lock_of(tenant: TenantId, what: &str) -> i64 {
 impl sql::Engine for Engine {
     type Session = Session;
 
-    const NAME: &'static str = "postgres";
-
     const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
 INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
 SELECT $1, $2, $3, $4, decode(added.value, 'hex'), $5 FROM json_array_elements_text($6::json) AS added (value)
@@ -84,12 +98,15 @@ ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
         let preamble = self.preamble(tenant, access);
         let mut tries = self.pool.options().get_max_connections();
         loop {
-            let mut session = Session { connection: Some(self.connection().await?), home: self.home.clone() };
-            match sqlx::raw_sql(AssertSqlSafe(preamble.as_str())).execute(session.connection()).await {
-                // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
-                Err(error) if error::is_lost(&error) && tries > 0 => session.discard(),
-                Err(error) => return Err(error),
+            let connection = Some(self.connection().await?);
+            let mut session = Session { connection, patience: self.patience, silent: false, home: self.home.clone() };
+            let begin = sqlx::raw_sql(AssertSqlSafe(preamble.as_str())).execute(session.connection());
+            let begun = timeout(self.patience, begin).await;
+            match session.told(begun) {
                 Ok(_) => return Ok(session),
+                // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
+                Err(error) if error::is_lost(&error) && !session.silent && tries > 0 => session.discard(),
+                Err(error) => return Err(error),
             }
             tries -= 1;
         }
@@ -112,12 +129,24 @@ ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
 pub struct Session {
     /// `None` once the transaction has ended.
     connection: Option<PoolConnection<Driver>>,
+    patience: Duration,
+    /// Whether the server has left a statement without an answer.
+    silent: bool,
     home: Handle,
 }
 
 impl Session {
     fn connection(&mut self) -> &mut PgConnection {
         self.connection.as_mut().expect("only what ends a session takes the connection")
+    }
+
+    /// What the server has answered. Its own time limit does not help where it hangs, or where the network swallows what it says: then
+    /// the connection is given up, so that the next call gets another one.
+    fn told<T>(&mut self, answer: Result<sqlx::Result<T>, Elapsed>) -> sqlx::Result<T> {
+        answer.unwrap_or_else(|_| {
+            self.silent = true;
+            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer")))
+        })
     }
 
     /// Throws the connection away.
@@ -131,10 +160,17 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        // Whatever was under way is read to its end first. When the runtime is over the connection is closed, which ends the transaction, too.
+        // Without a runtime the connection is closed, which ends the transaction, too.
+        let Ok(_) = Handle::try_current() else { return drop(connection.detach()) };
+        let (patience, silent) = (self.patience, self.silent);
+        // Whatever was under way is read to its end first.
         self.home.spawn(async move {
-            if let Err(error) = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await {
-                tracing::debug!(%error, "A transaction could not be rolled back; its connection is closed");
+            if silent {
+                return connection.close_on_drop();
+            }
+            let rolled_back = timeout(patience, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
+            if !matches!(rolled_back, Ok(Ok(_))) {
+                tracing::debug!("A transaction could not be rolled back; its connection is closed");
                 connection.close_on_drop();
             }
         });
@@ -155,19 +191,23 @@ impl sql::Session for Session {
     type Row = PgRow;
 
     async fn execute(&mut self, statement: Statement) -> sqlx::Result<u64> {
-        Ok(query(statement).execute(self.connection()).await?.rows_affected())
+        let done = timeout(self.patience, query(statement).execute(self.connection())).await;
+        Ok(self.told(done)?.rows_affected())
     }
 
     async fn optional(&mut self, statement: Statement) -> sqlx::Result<Option<PgRow>> {
-        query(statement).fetch_optional(self.connection()).await
+        let row = timeout(self.patience, query(statement).fetch_optional(self.connection())).await;
+        self.told(row)
     }
 
     async fn rows(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
-        query(statement).fetch_all(self.connection()).await
+        let rows = timeout(self.patience, query(statement).fetch_all(self.connection())).await;
+        self.told(rows)
     }
 
     async fn commit(mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
+        let committed = timeout(self.patience, sqlx::raw_sql("COMMIT").execute(self.connection())).await;
+        self.told(committed)?;
         // Back into the pool as it is.
         self.connection.take();
         Ok(())

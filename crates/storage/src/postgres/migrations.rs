@@ -3,6 +3,7 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, SqlSafeStr};
+use tokio::time::timeout;
 
 use super::{OpenError, PostgresOptions, role};
 
@@ -24,7 +25,8 @@ fn migrations() -> Vec<Migration> {
 pub(super) async fn run(options: &PostgresOptions) -> Result<(), OpenError> {
     let migrations = migrations();
     let known = migrations.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let mut connection = PgConnection::connect_with(options.connect()).await.map_err(OpenError::Database)?;
+    let connection = timeout(options.acquire_timeout(), PgConnection::connect_with(options.connect())).await;
+    let mut connection = connection.map_err(|_| OpenError::Silent)?.map_err(OpenError::Database)?;
     let mut tx = connection.begin().await.map_err(OpenError::Database)?;
     // A pool in between may hand out a connection that has taken on the role.
     sqlx::raw_sql("SET LOCAL ROLE NONE; SET LOCAL statement_timeout = 0").execute(&mut *tx).await.map_err(OpenError::Database)?;

@@ -24,7 +24,8 @@
 //! statistics and last-used times share that lock, and take another one, so that they come one after the other, too. Tenants do not wait
 //! for each other. Reads of several statements are `REPEATABLE READ`; no read waits for a write. A deadlock or a failed serialisation,
 //! which can only come from statements that are not this program's, is tried again a few times. A connection that turns out dead when a
-//! transaction begins is replaced; one that dies later makes the call `Unavailable`, since nobody knows how far it came.
+//! transaction begins is replaced; one that dies later makes the call `Unavailable`, since nobody knows how far it came. So does a server
+//! that hangs, a second after its time for a statement is over; the connection is given up.
 //!
 //! # Behind a pooler
 //!

@@ -69,7 +69,7 @@ impl PostgresOptions {
     }
 
     /// How long the server works on one statement, or lets it wait for others, before it gives up and the call answers `Unavailable`.
-    /// At least a millisecond.
+    /// At least a millisecond. A server that has not answered a second later is taken for gone: its connection is given up.
     #[must_use]
     pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.max(Duration::from_millis(1));
