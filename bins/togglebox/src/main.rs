@@ -34,6 +34,27 @@ enum Command {
     Admin(Admin),
     /// Check the configuration
     Check,
+    /// Manage the table of DynamoDB
+    #[cfg(feature = "dynamodb")]
+    #[command(subcommand)]
+    Table(Table),
+}
+
+#[cfg(feature = "dynamodb")]
+#[derive(Debug, Subcommand)]
+enum Table {
+    /// Make the table that the settings name; check and complete it where it is there
+    Create {
+        /// Pay by the hour for so many units of reading a second, instead of by request
+        #[arg(long, requires = "write_units", value_parser = clap::value_parser!(u32).range(1..))]
+        read_units: Option<u32>,
+        /// Pay by the hour for so many units of writing a second, instead of by request
+        #[arg(long, requires = "read_units", value_parser = clap::value_parser!(u32).range(1..))]
+        write_units: Option<u32>,
+        /// Do without the recovery to any second of the last 35 days
+        #[arg(long)]
+        no_recovery: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +112,11 @@ fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
             Command::Check => Ok(commands::check(settings)),
             Command::Admin(Admin::Create { account, name }) => {
                 commands::create_admin(settings, &account.email, name.as_deref(), io::stdin().lock()).await
+            }
+            #[cfg(feature = "dynamodb")]
+            Command::Table(Table::Create { read_units, write_units, no_recovery }) => {
+                let request = commands::TableRequest { provisioned: read_units.zip(write_units), recovery: !no_recovery };
+                commands::create_table(settings, &request).await
             }
             Command::Admin(Admin::SetPassword(account)) => {
                 commands::set_password(settings, &account.email, io::stdin().lock()).await

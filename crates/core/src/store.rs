@@ -28,6 +28,11 @@ pub enum StoreErrorKind {
         /// The limit.
         limit: usize,
     },
+    /// What is to be stored is larger than a record of this store may be. Nothing was written.
+    TooLarge {
+        /// The most bytes of a record.
+        limit: usize,
+    },
     /// A rule that the call asked the store to keep would be broken (its name is given). Nothing was written.
     Refused(&'static str),
     /// The cursor was not made by this list.
@@ -86,6 +91,9 @@ impl fmt::Display for StoreError {
             }
             StoreErrorKind::LimitReached { limit } => {
                 return write!(f, "{}: the limit of {limit} is reached", self.operation);
+            }
+            StoreErrorKind::TooLarge { limit } => {
+                return write!(f, "{}: it is larger than the {limit} bytes that a record may have", self.operation);
             }
             StoreErrorKind::Refused(rule) => return write!(f, "{}: refused by rule {rule}", self.operation),
             StoreErrorKind::InvalidCursor => "the cursor is not valid for this list",

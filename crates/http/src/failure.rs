@@ -14,6 +14,9 @@ pub(crate) fn store(error: StoreError) -> ApiError {
     match error.kind() {
         StoreErrorKind::InvalidCursor => page_token(),
         StoreErrorKind::Conflict { current } => conflict(current.get()),
+        StoreErrorKind::TooLarge { limit } => {
+            ApiError::new(Code::PayloadTooLarge, format!("It is too large to be stored: the store takes {limit} bytes at most"))
+        }
         StoreErrorKind::Unavailable => {
             tracing::warn!(error = &error as &(dyn StdError + 'static), "The store is unavailable");
             ApiError::unavailable()
@@ -129,5 +132,23 @@ pub(crate) fn accounts(error: AccountError) -> ApiError {
             tracing::error!(error = &other as &(dyn StdError + 'static), "An operation on accounts failed");
             ApiError::internal()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_to_be_stored_is_a_413_that_says_so() {
+        let error = store(StoreError::new(StoreErrorKind::TooLarge { limit: 405_504 }, "flags.create"));
+        let body: serde_json::Value = serde_json::from_slice(&error.body("now", "r-1")).unwrap();
+        assert_eq!(body["code"], "PAYLOAD_TOO_LARGE");
+        assert_eq!(body["error"], "It is too large to be stored: the store takes 405504 bytes at most");
+        assert_eq!(Code::PayloadTooLarge.status().as_u16(), 413);
+        // Also by way of the services.
+        let error = StoreError::new(StoreErrorKind::TooLarge { limit: 1 }, "flags.append");
+        let body: serde_json::Value = serde_json::from_slice(&manage(error.into()).body("now", "r-1")).unwrap();
+        assert_eq!(body["code"], "PAYLOAD_TOO_LARGE");
     }
 }

@@ -222,12 +222,21 @@ impl Node {
         }
     }
 
+    /// Lets the store do the housekeeping that it left for later.
+    pub(crate) async fn tidy(&self) {
+        if let Err(error) = self.stores.tidy(self.clock.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be tidied; the next time goes on");
+        }
+    }
+
     /// How often [`Self::poll`] is to be called.
     pub(crate) const POLL: Duration = Duration::from_secs(2);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.
     pub(crate) const FLUSH_USES: Duration = Duration::from_secs(30);
+    /// How often [`Self::tidy`] is to be called.
+    pub(crate) const TIDY: Duration = Duration::from_mins(10);
     /// How often [`Self::prune_audit`] is to be called.
     pub(crate) const PRUNE_AUDIT: Duration = Duration::from_hours(1);
 }

@@ -120,6 +120,7 @@ impl Chores {
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),
             every(Node::PRUNE_AUDIT, node, &stop, |node| async move { node.prune_audit().await }),
+            every(Node::TIDY, node, &stop, |node| async move { node.tidy().await }),
         ];
         Self { stopping, tasks }
     }

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "dynamodb")]
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, SessionStore, UserStore};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use togglebox_core::OsEntropy;
-use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult};
+use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
+#[cfg(feature = "dynamodb")]
+use togglebox_storage::{DynamoDb, DynamoDbOptions};
 #[cfg(feature = "postgres")]
 use togglebox_storage::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "redis")]
@@ -16,6 +20,8 @@ use togglebox_storage::{RedisBus, RedisBusOptions};
 use togglebox_storage::{Sqlite, SqliteOptions};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
+#[cfg(feature = "dynamodb")]
+use crate::settings::DynamoDbSettings;
 #[cfg(feature = "postgres")]
 use crate::settings::PostgresSettings;
 use crate::settings::{BusSettings, DatabaseSettings, SqliteSettings};
@@ -28,6 +34,37 @@ pub(crate) trait Engine: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// `Unavailable` when something could not be finished; nothing that was acknowledged is lost.
     async fn close(&self) -> StoreResult<()>;
+
+    /// Housekeeping that the store leaves for later: removes what can no longer be reached, in bounded parts. To be called now and then,
+    /// by any node.
+    ///
+    /// # Errors
+    /// `Unavailable`: the next call goes on.
+    async fn tidy(&self, _now: Timestamp) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+#[async_trait]
+impl Engine for DynamoDb {
+    async fn close(&self) -> StoreResult<()> {
+        Ok(())
+    }
+
+    /// What was deleted an hour ago: a call that began before is long over.
+    async fn tidy(&self, now: Timestamp) -> StoreResult<()> {
+        const AGE: Duration = Duration::from_hours(1);
+        const BATCH: usize = 200;
+        const BATCHES: usize = 50;
+        for _ in 0..BATCHES {
+            let swept = self.sweep(now.minus(AGE), BATCH).await?;
+            if !swept.more {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -82,6 +119,13 @@ impl Stores {
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
+            #[cfg(feature = "dynamodb")]
+            DatabaseSettings::DynamoDb(settings) => {
+                let store = DynamoDb::open(&dynamodb_options(settings)).await;
+                let store = store.with_context(|| format!("cannot open the {database}"))?;
+                Ok(Self::over(store, self::bus(bus, Database::Other)?))
+            }
+            #[cfg(not(feature = "dynamodb"))]
             DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
         }
     }
@@ -112,6 +156,14 @@ impl Stores {
         }
     }
 
+    /// As [`Engine::tidy`].
+    ///
+    /// # Errors
+    /// As [`Engine::tidy`].
+    pub(crate) async fn tidy(&self, now: Timestamp) -> StoreResult<()> {
+        self.engine.tidy(now).await
+    }
+
     /// Ends every connection.
     ///
     /// # Errors
@@ -126,7 +178,7 @@ pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl It
     let database = match database {
         DatabaseSettings::Sqlite(_) => None,
         DatabaseSettings::Postgres(_) => (!cfg!(feature = "postgres")).then_some("postgresql"),
-        DatabaseSettings::DynamoDb(_) => Some("dynamodb"),
+        DatabaseSettings::DynamoDb(_) => (!cfg!(feature = "dynamodb")).then_some("dynamodb"),
     };
     let bus = match bus {
         // That of Postgres comes with the database, which is told already.
@@ -166,6 +218,18 @@ enum Database<'a> {
     Other,
     #[cfg(feature = "postgres")]
     Postgres(&'a PostgresOptions),
+}
+
+#[cfg(feature = "dynamodb")]
+pub(crate) fn dynamodb_options(settings: &DynamoDbSettings) -> DynamoDbOptions {
+    let mut options = DynamoDbOptions::new(&settings.table);
+    if let Some(region) = &settings.region {
+        options = options.with_region(region);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        options = options.with_endpoint(endpoint);
+    }
+    options
 }
 
 #[cfg(feature = "postgres")]

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod cursor;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
@@ -13,6 +15,8 @@ pub mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::{DynamoDb, DynamoDbOptions};
 #[cfg(feature = "postgres")]
 pub use postgres::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "redis")]

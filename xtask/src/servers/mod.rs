@@ -25,11 +25,13 @@ mod postgres;
 mod redis;
 mod smtp;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -150,12 +152,19 @@ fn until_ready(start: &Start, mut starting: Starting) -> Result<Server> {
 
 /// Whether a server's log says that its port was taken between our choice and its start.
 fn lost_its_port(error: &anyhow::Error) -> bool {
-    format!("{error:#}").to_lowercase().contains("address already in use")
+    format!("{error:#}").to_lowercase().contains("already in use")
 }
 
-/// A loopback port that nobody listens on now.
+/// A loopback port that nobody listens on now, and that this run has not given to anybody.
 pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    // The system may give a port again that was let go a moment ago, and its server has not taken yet.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 #[cfg(test)]

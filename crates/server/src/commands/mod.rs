@@ -3,10 +3,14 @@
 mod admin;
 mod check;
 mod demo;
+#[cfg(feature = "dynamodb")]
+mod table;
 
 pub use admin::{create_admin, set_password};
 pub use check::check;
 pub use demo::demo;
+#[cfg(feature = "dynamodb")]
+pub use table::{TableRequest, create as create_table};
 
 use crate::node::Node;
 

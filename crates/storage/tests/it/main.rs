@@ -10,6 +10,8 @@ mod accounts;
 mod bus;
 mod corruption;
 mod database;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod file;
 mod model;
 mod testing;

@@ -23,6 +23,6 @@ pub use experiment::ExperimentStore;
 pub use flag::FlagStore;
 pub use parameter::ParameterStore;
 pub use statistics::{
-    CountryCount, DayCount, Delta, ExperimentDay, ExperimentStatistics, FlagStatistics, MetricDay, MetricSample,
+    CountryCount, DayCount, Delta, ExperimentDay, ExperimentStatistics, FlagStatistics, MAX_SUM, MetricDay, MetricSample,
     ParameterStatistics, ScopedDelta, StatisticsBatch, StatisticsStore, Subject, SubjectSums, VariationTotals,
 };

@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 use crate::{ExperimentKey, FlagKey, ParameterKey, Scope, Side, VariationKey};
 
+/// The largest sum, and its negative the smallest, that a store keeps per subject and metric, and per day. Squares of it, over as many
+/// subjects as there may ever be, are finite, so that no figure is ever "not a number".
+pub const MAX_SUM: f64 = 1e145;
+
 /// A user or client, reduced to 16 bytes: the first half of the SHA-256 of its id. Counted, never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(pub [u8; 16]);

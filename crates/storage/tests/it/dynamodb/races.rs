@@ -1,0 +1,142 @@
+//! Writers of several processes at the same things: handles that share nothing but the table.
+
+use togglebox_core::{StoreErrorKind, TenantId};
+use togglebox_storage::DynamoDb;
+use togglebox_toggles::Parameter;
+use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore, ParameterStore};
+use tokio::task::JoinSet;
+
+use super::fixtures::{audit, environment, flag, parameter, place, platform};
+use super::on_every_server;
+use super::server::Server;
+
+const TENANT: TenantId = TenantId::DEFAULT;
+const NODES: u128 = 4;
+
+on_every_server! {
+    edits_from_many_nodes_each_get_a_version
+    a_key_is_created_by_one_of_many_nodes
+    the_directory_is_whole_after_writes_from_many_nodes
+    a_limit_holds_across_nodes
+    states_are_whole_while_many_nodes_write
+}
+
+/// Handles of different processes on one table with one environment.
+async fn nodes(server: Server) -> Vec<DynamoDb> {
+    let (first, options) = server.table().await;
+    first.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    first.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
+    let mut nodes = vec![first];
+    for _ in 1..NODES {
+        nodes.push(DynamoDb::open(&options).await.unwrap());
+    }
+    nodes
+}
+
+async fn edits_from_many_nodes_each_get_a_version(server: Server) {
+    let nodes = nodes(server).await;
+    let made = FlagStore::create(&nodes[0], TENANT, &place(1), &flag("f"), &audit(3)).await.unwrap();
+    let mut edits = JoinSet::new();
+    for n in 0..20 {
+        let store = nodes[n % nodes.len()].clone();
+        let record = audit(100 + n as u128);
+        edits.spawn(async move {
+            loop {
+                let stands = FlagStore::find(&store, TENANT, &place(1), &flag("f").key).await.unwrap().unwrap();
+                match FlagStore::append(&store, TENANT, &place(1), &stands, stands.revision, &record).await {
+                    Ok(written) => return written.value.version.patch(),
+                    Err(error) => assert!(error.is_conflict(), "{error}"),
+                }
+            }
+        });
+    }
+    let mut versions = edits.join_all().await;
+    versions.sort_unstable();
+    assert_eq!(versions, (1..=20).collect::<Vec<_>>());
+    let state = nodes[0].load(TENANT, &place(1)).await.unwrap().unwrap();
+    assert_eq!(state.revision.get(), made.revision.get() + 20);
+}
+
+async fn a_key_is_created_by_one_of_many_nodes(server: Server) {
+    let nodes = nodes(server).await;
+    let mut creations = JoinSet::new();
+    for (n, store) in (0..).zip(nodes.iter().cycle().take(12).cloned()) {
+        creations.spawn(async move { FlagStore::create(&store, TENANT, &place(1), &flag("f"), &audit(100 + n)).await });
+    }
+    let outcomes = creations.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert_eq!(*error.kind(), StoreErrorKind::AlreadyExists);
+    }
+}
+
+async fn the_directory_is_whole_after_writes_from_many_nodes(server: Server) {
+    let nodes = nodes(server).await;
+    let mut writes = JoinSet::new();
+    for (n, store) in (2..).zip(nodes.iter().cycle().take(10).cloned()) {
+        writes.spawn(async move {
+            let made = store.create_platform(TENANT, &platform(n), &audit(100 + n)).await.unwrap();
+            store.create_environment(TENANT, &environment(&place(n)), &audit(200 + n)).await.unwrap();
+            // A list that a write got into would be told from its digest.
+            let seen = store.directory(TENANT).await.unwrap();
+            assert!(seen.environments.contains_key(&place(n)));
+            if n % 2 == 0 {
+                store.delete_platform(TENANT, &made.value.name, made.revision, &audit(300 + n)).await.unwrap();
+            }
+        });
+    }
+    writes.join_all().await;
+    let directory = nodes[0].directory(TENANT).await.unwrap();
+    assert_eq!((directory.platforms.len(), directory.environments.len()), (6, 6));
+    assert_eq!(directory.revision.get(), 2 + 10 + 10 + 5);
+}
+
+async fn a_limit_holds_across_nodes(server: Server) {
+    let nodes = nodes(server).await;
+    let mut creations = JoinSet::new();
+    for (n, store) in (0..).zip(nodes.iter().cycle().take(12).cloned()) {
+        creations.spawn(async move {
+            let given = parameter(&format!("p{n}"));
+            ParameterStore::create(&store, TENANT, &place(1), &given, 5, &audit(100 + n)).await
+        });
+    }
+    let outcomes: Vec<Result<Parameter, StoreErrorKind>> = creations
+        .join_all()
+        .await
+        .into_iter()
+        .map(|outcome| outcome.map(|written| written.value).map_err(|error| error.kind().clone()))
+        .collect();
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 5);
+    let refused = outcomes.iter().filter(|outcome| **outcome == Err(StoreErrorKind::LimitReached { limit: 5 }));
+    assert_eq!(refused.count(), 7);
+}
+
+async fn states_are_whole_while_many_nodes_write(server: Server) {
+    let nodes = nodes(server).await;
+    let mut writers = JoinSet::new();
+    for (n, store) in (0..).zip(nodes.iter().cloned()) {
+        writers.spawn(async move {
+            let key = format!("p{n}");
+            let made = ParameterStore::create(&store, TENANT, &place(1), &parameter(&key), 100, &audit(1000 * (n + 1))).await;
+            let mut revision = made.unwrap().revision;
+            for round in 1..8 {
+                let record = audit(1000 * (n + 1) + round);
+                let next = ParameterStore::append(&store, TENANT, &place(1), &parameter(&key), revision, &record).await;
+                revision = next.unwrap().revision;
+            }
+        });
+    }
+    let (mut last, all) = (0, 8 * u64::try_from(NODES).unwrap());
+    while last < all {
+        while let Some(ended) = writers.try_join_next() {
+            ended.unwrap();
+        }
+        let state = nodes[1].load(TENANT, &place(1)).await.unwrap().unwrap();
+        assert!(state.revision.get() >= last);
+        let newest = state.parameters.iter().map(|parameter| parameter.revision.get()).max().unwrap_or(0);
+        assert_eq!(newest, state.revision.get());
+        let writes: u64 = state.parameters.iter().map(|parameter| parameter.latest_version).sum();
+        assert_eq!(writes, state.revision.get(), "every write up to the revision, and none after it");
+        last = state.revision.get();
+    }
+}

@@ -1,0 +1,128 @@
+//! A table per test, on a server that speaks DynamoDB's protocol.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use togglebox_auth::testkit::AuthStores;
+use togglebox_core::{EntropyExt, OsEntropy};
+use togglebox_storage::dynamodb::{DynamoDb, DynamoDbOptions, TableOptions, create_table};
+use togglebox_toggles::testkit::ToggleStores;
+
+/// A server that tests may find in the environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    variable: &'static str,
+}
+
+pub(crate) const DYNOXIDE: Server = Server { variable: "TOGGLEBOX_TEST_DYNAMODB" };
+pub(crate) const MINISTACK: Server = Server { variable: "TOGGLEBOX_TEST_MINISTACK" };
+
+impl Server {
+    /// Whether there is such a server. Where `CI` is set there must be one.
+    #[expect(clippy::print_stdout, reason = "whoever runs the tests is to know what was left out")]
+    pub(crate) fn is_there(self) -> bool {
+        let there = self.endpoint().is_some();
+        if !there {
+            assert!(option_env("CI").is_none(), "{} is not set: start the tests with `cargo xtask test`", self.variable);
+            println!("skipped: {} is not set", self.variable);
+        }
+        there
+    }
+
+    fn endpoint(self) -> Option<String> {
+        option_env(self.variable)
+    }
+
+    /// How a table of its own is reached; nobody has made it yet.
+    pub(crate) fn options(self) -> DynamoDbOptions {
+        let endpoint = self.endpoint().unwrap();
+        DynamoDbOptions::new(format!("test-{}", OsEntropy.hex::<8>())).with_endpoint(endpoint).with_credentials("test", "test")
+    }
+
+    /// A handle on a new table, and how to get another.
+    pub(crate) async fn table(self) -> (DynamoDb, DynamoDbOptions) {
+        let options = self.options();
+        let report = create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
+        assert!(report.created);
+        (DynamoDb::open(&options).await.unwrap(), options)
+    }
+
+    /// The ports of accounts over a new table.
+    pub(crate) async fn accounts(self) -> AuthStores {
+        let store = Arc::new(self.table().await.0);
+        AuthStores {
+            users: Arc::<DynamoDb>::clone(&store),
+            keys: Arc::<DynamoDb>::clone(&store),
+            sessions: Arc::<DynamoDb>::clone(&store),
+            resets: Arc::<DynamoDb>::clone(&store),
+            attempts: Arc::<DynamoDb>::clone(&store),
+            audit: store,
+        }
+    }
+
+    /// A client of the same server, for looking behind the store.
+    pub(crate) fn client(self) -> Client {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(self.endpoint().unwrap())
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"));
+        Client::from_conf(config.build())
+    }
+
+    /// How many items a table holds, those of the audit log left out.
+    pub(crate) async fn count(self, table: &str) -> usize {
+        self.count_where(table, |pk| !pk.contains("#AUDIT")).await
+    }
+
+    /// How many items a table holds.
+    pub(crate) async fn count_all(self, table: &str) -> usize {
+        self.count_where(table, |_| true).await
+    }
+
+    /// Removes every item of a small table.
+    pub(crate) async fn empty(self, table: &str) {
+        let client = self.client();
+        for mut item in client.scan().table_name(table).consistent_read(true).send().await.unwrap().items.unwrap() {
+            item.retain(|name, _| name == "PK" || name == "SK");
+            client.delete_item().table_name(table).set_key(Some(item)).send().await.unwrap();
+        }
+    }
+
+    async fn count_where(self, table: &str, counts: impl Fn(&str) -> bool) -> usize {
+        let (client, mut start, mut count) = (self.client(), None, 0);
+        loop {
+            let scan = client.scan().table_name(table).consistent_read(true).set_exclusive_start_key(start);
+            let page = scan.send().await.unwrap();
+            count += page.items().iter().filter(|item| counts(item["PK"].as_s().unwrap())).count();
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return count;
+            }
+        }
+    }
+
+    /// The ports over a new table.
+    pub(crate) async fn stores(self) -> ToggleStores {
+        toggle_stores(&self.table().await.0)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "where the servers are is told to tests by the environment")]
+fn option_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The ports of `store`.
+pub(crate) fn toggle_stores(store: &DynamoDb) -> ToggleStores {
+    ToggleStores {
+        directory: Arc::new(store.clone()),
+        environments: Arc::new(store.clone()),
+        parameters: Arc::new(store.clone()),
+        flags: Arc::new(store.clone()),
+        experiments: Arc::new(store.clone()),
+        statistics: Arc::new(store.clone()),
+        audit: Arc::new(store.clone()),
+    }
+}
