@@ -8,7 +8,7 @@ default:
     @just --list
 
 # Everything that a change must pass before it is handed in
-verify: fmt-check lint layers deny doc test
+verify: fmt-check lint layers deploy-check deny doc test
 
 # Formats the code
 fmt:
@@ -45,6 +45,10 @@ doc:
 # The order of the crates
 layers:
     cargo xtask layers
+
+# The table's description as infrastructure
+deploy-check *ARGS:
+    cargo xtask deploy-check "$@"
 
 # Licences, sources and bans of the dependencies; installs cargo-deny the first time
 deny:

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::project::Project;
-use crate::{checks, schemathesis, test};
+use crate::{checks, deploy, schemathesis, test};
 
 /// Downloading every dependency.
 const FETCH: Duration = Duration::from_mins(10);
@@ -17,6 +17,7 @@ const STAGES: &[Stage] = &[
     ("dependencies", |project| project.run_cargo(&["fetch", "--locked"], FETCH)),
     ("format", |project| checks::fmt(project, true)),
     ("layers", checks::layers),
+    ("infrastructure", |project| deploy::check(project, false)),
     ("lints", checks::lint),
     ("documentation", checks::doc),
     ("tests", |project| test::run(project, &[])),

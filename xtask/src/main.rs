@@ -8,6 +8,7 @@ mod bench;
 mod checks;
 mod ci;
 mod deny;
+mod deploy;
 mod interrupt;
 mod layers;
 mod linked;
@@ -71,6 +72,12 @@ enum Chore {
         #[arg(long, default_value_t = 20_260_101)]
         seed: u64,
     },
+    /// Checks the table's description as infrastructure (docs/deploy): sound, and everywhere the same
+    DeployCheck {
+        /// Have the installed Terraform validate the module and run its tests too (it needs the AWS provider)
+        #[arg(long)]
+        terraform: bool,
+    },
     /// Runs the benchmarks (release profile)
     Bench {
         /// Only these bench targets, by name; all when empty
@@ -117,6 +124,7 @@ fn run(chore: Chore) -> Result<()> {
             test::run_beside_servers(&project, program, args)
         }
         Chore::Schemathesis { max_examples, seed } => schemathesis::run(&project, &schemathesis::Effort { max_examples, seed }),
+        Chore::DeployCheck { terraform } => deploy::check(&project, terraform),
         Chore::Bench { targets } => bench::run(&project, &targets),
         Chore::Deny { install, advisories } => deny::run(&project, install, advisories),
         Chore::Ci => ci::run(&project),
