@@ -63,4 +63,5 @@ mod toggles {
     }
 
     togglebox_toggles::toggle_store_suite!(maybe fresh);
+    togglebox_toggles::toggle_paging_suite!(maybe fresh);
 }
