@@ -27,6 +27,7 @@ mod accounts {
     }
 
     togglebox_auth::auth_store_suite!(maybe fresh);
+    togglebox_auth::auth_paging_suite!(maybe fresh);
 }
 
 mod toggles {
