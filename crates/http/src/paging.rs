@@ -84,8 +84,9 @@ fn encode_hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Small letters only, as [`encode_hex`] writes them: so a token has one spelling, and one that was altered is not taken.
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
@@ -363,6 +364,27 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_altered_token_is_refused(last in ".{1,20}", list in ".{0,20}", tenant: u128) {
+            let (tokens, tenant) = (PageTokens::new([7; 32]), TenantId::from_uuid(uuid::Uuid::from_u128(tenant)));
+            let token = tokens.issue(tenant, &list, &last);
+            prop_assert_eq!(tokens.open(tenant, &list, &token).unwrap(), last);
+            let shorter = (0..token.len()).map(|length| token[..length].to_owned());
+            let flipped = (0..8 * token.len()).filter_map(|bit| {
+                let mut bytes = token.clone().into_bytes();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                String::from_utf8(bytes).ok()
+            });
+            for altered in shorter.chain(flipped) {
+                let refused = tokens.open(tenant, &list, &altered).map_err(|error| error.code());
+                prop_assert_eq!(refused, Err(Code::InvalidPageToken), "{}", altered);
+            }
+            let longer = format!("{list}:");
+            let elsewhere = TenantId::from_uuid(uuid::Uuid::from_u128(!tenant.as_uuid().as_u128()));
+            prop_assert!(tokens.open(elsewhere, &list, &token).is_err());
+            prop_assert!(tokens.open(tenant, &longer, &token).is_err());
+        }
+
         #[test]
         fn pages_by_token_cover_the_list_once(count in 0usize..60, limit in 1usize..20) {
             let tokens = PageTokens::new([7; 32]);

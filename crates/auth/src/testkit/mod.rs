@@ -13,6 +13,7 @@ mod faults;
 mod faulty;
 mod isolation;
 mod keys;
+mod paging;
 mod resets;
 mod sessions;
 mod users;
@@ -34,6 +35,7 @@ pub use self::faults::*;
 pub use self::faulty::{API_KEYS, ATTEMPTS, PASSWORD_RESETS, SESSIONS, USERS};
 pub use self::isolation::*;
 pub use self::keys::*;
+pub use self::paging::*;
 pub use self::resets::*;
 pub use self::sessions::*;
 pub use self::users::*;
@@ -158,6 +160,23 @@ macro_rules! auth_store_suite {
                 $crate::testkit::$promise(::core::convert::AsRef::<$crate::testkit::AuthStores>::as_ref(&stores)).await;
             }
         )*
+    };
+}
+
+/// Makes a `#[tokio::test]` of every promise about long lists: `$fresh` as for [`auth_store_suite!`](crate::auth_store_suite), for which
+/// they take too long.
+#[macro_export]
+macro_rules! auth_paging_suite {
+    ($fresh:path) => {
+        $crate::auth_paging_suite! { @every [$fresh] }
+    };
+    (maybe $fresh:path) => {
+        $crate::auth_paging_suite! { @every [maybe $fresh] }
+    };
+    (@every $stores:tt) => {
+        $crate::auth_store_suite! { @each $stores:
+            a_long_list_of_users_is_walked_by_number
+        }
     };
 }
 
@@ -305,6 +324,7 @@ mod tests {
             include_str!("faults.rs"),
             include_str!("isolation.rs"),
             include_str!("keys.rs"),
+            include_str!("paging.rs"),
             include_str!("resets.rs"),
             include_str!("sessions.rs"),
             include_str!("users.rs"),
@@ -312,7 +332,7 @@ mod tests {
         for line in sources.iter().flat_map(|source| source.lines()) {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
             let name = rest.split('(').next().unwrap();
-            assert!(suite.contains(&format!("            {name}\n")), "{name} is not in auth_store_suite!");
+            assert!(suite.contains(&format!("            {name}\n")), "{name} is in no suite");
         }
     }
 

@@ -126,6 +126,28 @@ async fn a_token_fits_its_own_list_and_filters_only() {
     }
 }
 
+#[actix_web::test]
+async fn a_token_cut_off_anywhere_or_altered_in_one_bit_is_refused() {
+    let rig = Rig::new().await;
+    rig.furnish().await;
+    for list in lists() {
+        let token = first_token(&rig, &list).await;
+        // Nothing at all is the first page.
+        for length in 1..token.len() {
+            refused(&rig, &format!("{list}&nextToken={}", &token[..length])).await;
+        }
+        for (at, byte) in token.bytes().enumerate() {
+            for altered in (0..8).map(|bit| byte ^ (1 << bit)) {
+                // As a client has to write it; what is no text is refused as that.
+                let (before, after) = (&token[..at], &token[at + 1..]);
+                let answer = rig.get(&format!("{list}&nextToken={before}%{altered:02x}{after}")).await;
+                assert_eq!(answer.status, 400, "{list}: {altered:02x} for {byte:02x} at {at}");
+                assert!(altered > 0x7f || answer.json()["code"] == "INVALID_PAGE_TOKEN", "{list}");
+            }
+        }
+    }
+}
+
 async fn refused(rig: &Rig, path: &str) {
     let answer = rig.get(path).await;
     assert_eq!(answer.status, 400, "{path}");

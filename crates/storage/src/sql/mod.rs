@@ -21,6 +21,8 @@ mod error;
 mod experiments;
 mod flags;
 mod page;
+#[cfg(test)]
+pub(crate) mod pages;
 mod parameters;
 mod resets;
 mod sessions;

@@ -74,7 +74,7 @@ impl Session {
     }
 }
 
-fn query(statement: Statement) -> Query<'static, Driver, SqliteArguments> {
+pub(super) fn query(statement: Statement) -> Query<'static, Driver, SqliteArguments> {
     statement.arguments.into_iter().fold(sqlx::query(AssertSqlSafe(statement.sql)), |query, argument| match argument {
         Argument::Int(value) => query.bind(value),
         Argument::Float(value) => query.bind(value),

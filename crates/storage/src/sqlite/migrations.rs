@@ -11,7 +11,10 @@ fn migrations() -> Vec<Migration> {
     let step = |version, description: &'static str, sql: &'static str| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    vec![step(1, "start", include_str!("migrations/0001_start.sql"))]
+    vec![
+        step(1, "start", include_str!("migrations/0001_start.sql")),
+        step(2, "audit lists", include_str!("migrations/0002_audit_lists.sql")),
+    ]
 }
 
 /// Brings the schema up to date, or refuses a schema that a newer program has made.

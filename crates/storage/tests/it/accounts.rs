@@ -12,6 +12,20 @@ mod in_a_file {
     togglebox_auth::auth_store_suite!(fresh);
 }
 
+mod long_lists {
+    use togglebox_auth::testkit::AuthStores;
+    use togglebox_storage::Durability;
+
+    use crate::database::{Lent, auth_stores};
+
+    /// Makes long lists without waiting for the disk.
+    async fn fresh() -> Lent<AuthStores> {
+        Lent::fresh_with(|options| options.with_durability(Durability::ProcessEnd), auth_stores).await
+    }
+
+    togglebox_auth::auth_paging_suite!(fresh);
+}
+
 mod in_memory {
     use togglebox_auth::testkit::AuthStores;
     use togglebox_storage::Sqlite;

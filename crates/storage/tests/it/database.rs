@@ -24,8 +24,13 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn fresh() -> Self {
+        Self::fresh_with(|options| options).await
+    }
+
+    /// Opened in another way than is usual.
+    pub(crate) async fn fresh_with(options: impl FnOnce(SqliteOptions) -> SqliteOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Sqlite::open(&SqliteOptions::new(path(&folder))).await.unwrap();
+        let store = Sqlite::open(&options(SqliteOptions::new(path(&folder)))).await.unwrap();
         Self { store, folder }
     }
 
@@ -53,7 +58,15 @@ pub(crate) struct Lent<T> {
 impl<T> Lent<T> {
     /// Stores over a file of their own.
     pub(crate) async fn fresh(stores: impl FnOnce(&Sqlite) -> T) -> Self {
-        let database = Database::fresh().await;
+        Self::fresh_with(|options| options, stores).await
+    }
+
+    /// Over one that is opened in another way than is usual.
+    pub(crate) async fn fresh_with(
+        options: impl FnOnce(SqliteOptions) -> SqliteOptions,
+        stores: impl FnOnce(&Sqlite) -> T,
+    ) -> Self {
+        let database = Database::fresh_with(options).await;
         Self { stores: stores(&database.store), _database: database }
     }
 }

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests: a broken promise is a panic")]
 
 mod audit;
+mod cursors;
 mod directory;
 mod environments;
 mod experiments;
@@ -17,6 +18,8 @@ mod faulty;
 mod fixtures;
 mod flags;
 mod isolation;
+mod lists;
+mod paging;
 mod parameters;
 mod repetition;
 mod statistics;
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use togglebox_core::AuditLog;
 
 pub use self::audit::*;
+pub use self::cursors::*;
 pub use self::directory::*;
 pub use self::environments::*;
 pub use self::experiments::*;
@@ -33,6 +37,7 @@ pub use self::faults::*;
 pub use self::faulty::{DIRECTORY, ENVIRONMENTS, EXPERIMENTS, FLAGS, PARAMETERS, STATISTICS};
 pub use self::flags::*;
 pub use self::isolation::*;
+pub use self::paging::*;
 pub use self::parameters::*;
 pub use self::repetition::*;
 pub use self::statistics::*;
@@ -179,6 +184,9 @@ macro_rules! toggle_store_suite {
             another_tenants_statistics_are_out_of_reach
             another_tenants_audit_records_are_out_of_reach
             another_tenants_cursors_are_refused
+            an_altered_cursor_is_refused
+            a_cursor_is_refused_by_every_other_list
+            a_history_that_is_deleted_ends_where_a_walk_stands
             tenants_share_no_names_revisions_or_audit_ids
             directory_calls_bear_faults
             parameter_calls_bear_faults
@@ -207,6 +215,23 @@ macro_rules! toggle_store_suite {
     };
 }
 
+/// Makes a `#[tokio::test]` of every promise about long lists: `$fresh` as for [`toggle_store_suite!`](crate::toggle_store_suite), for
+/// which they take too long.
+#[macro_export]
+macro_rules! toggle_paging_suite {
+    ($fresh:path) => {
+        $crate::toggle_paging_suite! { @every [$fresh] }
+    };
+    (maybe $fresh:path) => {
+        $crate::toggle_paging_suite! { @every [maybe $fresh] }
+    };
+    (@every $stores:tt) => {
+        $crate::toggle_store_suite! { @each $stores:
+            long_lists_are_walked_whole_while_others_write
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     /// A promise that the macro leaves out would be checked by nobody.
@@ -215,12 +240,14 @@ mod tests {
         let suite = include_str!("mod.rs");
         let sources = [
             include_str!("audit.rs"),
+            include_str!("cursors.rs"),
             include_str!("directory.rs"),
             include_str!("environments.rs"),
             include_str!("experiments.rs"),
             include_str!("faults.rs"),
             include_str!("flags.rs"),
             include_str!("isolation.rs"),
+            include_str!("paging/mod.rs"),
             include_str!("parameters.rs"),
             include_str!("repetition.rs"),
             include_str!("statistics.rs"),
@@ -228,7 +255,7 @@ mod tests {
         for line in sources.iter().flat_map(|source| source.lines()) {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
             let name = rest.split('(').next().unwrap();
-            assert!(suite.contains(&format!("            {name}\n")), "{name} is not in toggle_store_suite!");
+            assert!(suite.contains(&format!("            {name}\n")), "{name} is in no suite");
         }
     }
 

@@ -4,6 +4,7 @@ mod bus;
 mod connections;
 mod isolation;
 mod opening;
+mod pages;
 mod plans;
 mod server;
 mod suites;

@@ -27,6 +27,7 @@ mod accounts {
     }
 
     togglebox_auth::auth_store_suite!(maybe fresh);
+    togglebox_auth::auth_paging_suite!(maybe fresh);
 }
 
 mod toggles {
@@ -63,4 +64,5 @@ mod toggles {
     }
 
     togglebox_toggles::toggle_store_suite!(maybe fresh);
+    togglebox_toggles::toggle_paging_suite!(maybe fresh);
 }

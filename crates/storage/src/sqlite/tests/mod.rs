@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod full_disk;
+mod pages;
 mod plans;
 mod schema;
 
