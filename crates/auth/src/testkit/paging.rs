@@ -29,7 +29,10 @@ pub async fn a_long_list_of_users_is_walked_by_number(stores: &AuthStores) {
             let mut seen = Vec::new();
             while seen.len() < all.len() {
                 let part = stores.users.list(A, role, seen.len() as u64, limit).await.unwrap();
-                assert_eq!((part.total, part.users.len()), (all.len() as u64, (all.len() - seen.len()).min(limit as usize)));
+                assert_eq!(
+                    (part.total, part.users.len()),
+                    (all.len() as u64, (all.len() - seen.len()).min(usize::try_from(limit).unwrap()))
+                );
                 seen.extend(part.users.iter().map(|user| user.id));
             }
             assert_eq!(seen, all);
