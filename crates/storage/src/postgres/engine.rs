@@ -86,6 +86,8 @@ pub(super) fn lock_of(tenant: TenantId, what: &str) -> i64 {
 impl sql::Engine for Engine {
     type Session = Session;
 
+    const NAME: &'static str = "postgres";
+
     const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
 INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
 SELECT $1, $2, $3, $4, decode(added.value, 'hex'), $5 FROM json_array_elements_text($6::json) AS added (value)
