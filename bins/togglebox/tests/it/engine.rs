@@ -70,8 +70,7 @@ impl Store {
     pub(crate) fn at(url: &str) -> Self {
         // Many tests run at once, and the server takes a hundred connections.
         let (connections, secret) = ("4".to_owned(), SHARED_SECRET.to_owned());
-        let settings =
-            vec![("DATABASE_URL", url.to_owned()), ("DATABASE_CONNECTION_LIMIT", connections), ("JWT_SECRET", secret)];
+        let settings = vec![("DATABASE_URL", url.to_owned()), ("DATABASE_CONNECTION_LIMIT", connections), ("JWT_SECRET", secret)];
         Self { settings, _database: None }
     }
 

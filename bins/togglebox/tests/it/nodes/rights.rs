@@ -18,7 +18,8 @@ async fn what_is_withdrawn_on_one_node_ends_on_the_other(pair: &Pair) {
     let (key, key_id, _) = make_key(admin, &["config:read"]).await;
     let (orphan, ..) = make_key(&deleted, &["config:read"]).await;
     let flags = format!("{PUBLIC}/flags");
-    let ends = [(&demoted, users, 403), (&deleted, &flags, 401), (&leaving, &flags, 401), (&key, &flags, 401), (&orphan, &flags, 401)];
+    let ends =
+        [(&demoted, users, 403), (&deleted, &flags, 401), (&leaving, &flags, 401), (&key, &flags, 401), (&orphan, &flags, 401)];
     // The other node comes to know them all.
     let known = ends.map(|(client, path, status)| (client.at(&pair.other), path, status));
     for (client, path, _) in &known {

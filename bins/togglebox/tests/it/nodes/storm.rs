@@ -29,7 +29,7 @@ fn any_write(writer: u64, n: u64) -> (Method, String, Value) {
     match number(writer, n, "kind", 14) {
         0 | 1 => (Method::POST, format!("{INTERNAL}/flags"), flag(&key)),
         2 | 3 => (Method::PUT, format!("{INTERNAL}/flags/{key}"), json!({ "name": text })),
-        4 => (Method::PATCH, format!("{INTERNAL}/flags/{key}/toggle"), json!({ "enabled": n % 2 == 0 })),
+        4 => (Method::PATCH, format!("{INTERNAL}/flags/{key}/toggle"), json!({ "enabled": n.is_multiple_of(2) })),
         5 => (Method::DELETE, format!("{INTERNAL}/flags/{key}"), json!({})),
         6 | 7 => (Method::POST, format!("{INTERNAL}/configs"), config(&key, &text)),
         8 | 9 => (Method::PATCH, format!("{INTERNAL}/configs/{key}"), json!({ "defaultValue": text })),
