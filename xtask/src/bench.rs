@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::process::Launch;
 use crate::project::Project;
+use crate::test;
 
 /// Building the release profile cold takes ten minutes of it.
 const LIMIT: Duration = Duration::from_hours(1);
+
+/// The bench targets that talk to the servers of the tests.
+const BESIDE_SERVERS: [&str; 1] = ["nodes"];
 
 /// Runs the bench targets named in `wanted`, or all of them.
 pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
@@ -17,11 +22,26 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
         bail!("no bench target {unknown}; there are: {}", known.join(", "));
     }
     ensure!(!targets.is_empty(), "the workspace has no bench target");
-    let mut args = vec!["bench"];
-    for (package, target) in targets.iter().filter(|(_, target)| wanted.is_empty() || wanted.contains(target)) {
-        args.extend(["--package", package, "--bench", target]);
+    let chosen = targets.iter().filter(|(_, target)| wanted.is_empty() || wanted.contains(target));
+    let (beside, alone): (Vec<_>, Vec<_>) = chosen.partition(|(_, target)| BESIDE_SERVERS.contains(&target.as_str()));
+    // Those first that nothing else runs beside.
+    if !alone.is_empty() {
+        project.run_cargo(&arguments(&alone), LIMIT)?;
     }
-    project.run_cargo(&args, LIMIT)
+    if beside.is_empty() {
+        return Ok(());
+    }
+    let args = arguments(&beside);
+    test::with_servers(project, |servers| {
+        let mut command = project.cargo(&args);
+        command.envs(servers.variables());
+        Launch::new(format!("cargo {}", args.join(" ")), command).run(LIMIT)
+    })
+}
+
+fn arguments<'a>(targets: &[&'a (String, String)]) -> Vec<&'a str> {
+    let named = targets.iter().flat_map(|(package, target)| ["--package", package, "--bench", target]);
+    ["bench"].into_iter().chain(named).collect()
 }
 
 /// `(package, target)` of every `benches/*.rs`.

@@ -61,7 +61,8 @@ pub(crate) fn run_beside_servers(project: &Project, program: &str, args: &[Strin
     })
 }
 
-fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
+/// Does `work` with the servers up.
+pub(crate) fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
     // Servers that run under an account of their own have their folders inside, so that it may be passed through.
     let passable = Permissions::from_mode(0o711);
     let scratch = tempfile::Builder::new().prefix("togglebox-test-").permissions(passable).tempdir();

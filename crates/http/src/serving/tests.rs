@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::model::{Model, TENANT, scope, told};
-use super::{FIRST_WAIT, Memory, RETRY, WAIT};
+use super::{ASK, Memory, RETRY, WAIT};
 
 const SWIFT: Duration = Duration::from_millis(20);
 
@@ -192,5 +192,7 @@ async fn a_poll_does_not_wait_for_all_that_it_found() {
     model.hang(true);
     let began = Instant::now();
     assert!(node.poll().await.is_err());
-    assert_eq!(began.elapsed(), FIRST_WAIT);
+    assert_eq!(began.elapsed(), ASK);
+    assert!(!node.reach(TENANT).await);
+    assert_eq!(began.elapsed(), ASK, "the poll has just asked");
 }

@@ -146,6 +146,36 @@ async fn connections_that_died_unused_are_replaced() {
     assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), 1);
 }
 
+/// A worker of the HTTP server is such a caller; the last figures are written when all of them have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_outlive_the_runtime_of_the_caller_who_needed_them_first() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let caller = store.clone();
+    let calls = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut reads = JoinSet::new();
+            for _ in 0..20 {
+                let store = caller.clone();
+                reads.spawn(async move { store.directory(TENANT).await.unwrap() });
+            }
+            reads.join_all().await;
+            // They are given back in the background.
+            while caller.engine.pool.num_idle() < caller.engine.pool.size() as usize {
+                tokio::task::yield_now().await;
+            }
+        });
+    };
+    tokio::task::spawn_blocking(calls).await.unwrap();
+    let mut connections = 0;
+    while let Some(mut connection) = store.engine.pool.try_acquire() {
+        connection.execute("SELECT 1").await.unwrap();
+        drop(connection.leak());
+        connections += 1;
+    }
+    assert!(connections > 1, "{connections}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_stays_is_unavailable_until_it_is_free() {
     let Some(Opened { database, .. }) = Opened::fresh().await else { return };
