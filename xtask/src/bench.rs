@@ -5,9 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use crate::project::Project;
+use crate::test;
 
 /// Building the release profile cold takes ten minutes of it.
 const LIMIT: Duration = Duration::from_hours(1);
+
+/// The bench targets that measure servers: those that the tests have, too.
+const BESIDE_SERVERS: &[&str] = &["engines"];
 
 /// Runs the bench targets named in `wanted`, or all of them.
 pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
@@ -17,11 +21,21 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
         bail!("no bench target {unknown}; there are: {}", known.join(", "));
     }
     ensure!(!targets.is_empty(), "the workspace has no bench target");
-    let mut args = vec!["bench"];
-    for (package, target) in targets.iter().filter(|(_, target)| wanted.is_empty() || wanted.contains(target)) {
-        args.extend(["--package", package, "--bench", target]);
+    let chosen = targets.iter().filter(|(_, target)| wanted.is_empty() || wanted.contains(target));
+    let (beside_servers, alone): (Vec<_>, Vec<_>) = chosen.partition(|(_, target)| BESIDE_SERVERS.contains(&target.as_str()));
+    if !alone.is_empty() {
+        project.run_cargo(&arguments(&alone), LIMIT)?;
     }
-    project.run_cargo(&args, LIMIT)
+    if !beside_servers.is_empty() {
+        test::run_cargo_beside_servers(project, &arguments(&beside_servers))?;
+    }
+    Ok(())
+}
+
+/// Asks cargo for these and no others.
+fn arguments<'a>(targets: &[&'a (String, String)]) -> Vec<&'a str> {
+    let of_target = |(package, target): &'a (String, String)| ["--package", package.as_str(), "--bench", target.as_str()];
+    std::iter::once("bench").chain(targets.iter().copied().flat_map(of_target)).collect()
 }
 
 /// `(package, target)` of every `benches/*.rs`.
