@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::process::Launch;
 use crate::project::Project;
 use crate::test;
 
 /// Building the release profile cold takes ten minutes of it.
 const LIMIT: Duration = Duration::from_hours(1);
 
-/// The bench targets that talk to the servers of the tests.
-const BESIDE_SERVERS: [&str; 1] = ["nodes"];
+/// The bench targets that measure servers: those that the tests have, too.
+const BESIDE_SERVERS: &[&str] = &["engines", "nodes"];
 
 /// Runs the bench targets named in `wanted`, or all of them.
 pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
@@ -23,25 +22,20 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
     }
     ensure!(!targets.is_empty(), "the workspace has no bench target");
     let chosen = targets.iter().filter(|(_, target)| wanted.is_empty() || wanted.contains(target));
-    let (beside, alone): (Vec<_>, Vec<_>) = chosen.partition(|(_, target)| BESIDE_SERVERS.contains(&target.as_str()));
-    // Those first that nothing else runs beside.
+    let (beside_servers, alone): (Vec<_>, Vec<_>) = chosen.partition(|(_, target)| BESIDE_SERVERS.contains(&target.as_str()));
     if !alone.is_empty() {
         project.run_cargo(&arguments(&alone), LIMIT)?;
     }
-    if beside.is_empty() {
-        return Ok(());
+    if !beside_servers.is_empty() {
+        test::run_cargo_beside_servers(project, &arguments(&beside_servers))?;
     }
-    let args = arguments(&beside);
-    test::with_servers(project, |servers| {
-        let mut command = project.cargo(&args);
-        command.envs(servers.variables());
-        Launch::new(format!("cargo {}", args.join(" ")), command).run(LIMIT)
-    })
+    Ok(())
 }
 
+/// Asks cargo for these and no others.
 fn arguments<'a>(targets: &[&'a (String, String)]) -> Vec<&'a str> {
-    let named = targets.iter().flat_map(|(package, target)| ["--package", package, "--bench", target]);
-    ["bench"].into_iter().chain(named).collect()
+    let of_target = |(package, target): &'a (String, String)| ["--package", package.as_str(), "--bench", target.as_str()];
+    std::iter::once("bench").chain(targets.iter().copied().flat_map(of_target)).collect()
 }
 
 /// `(package, target)` of every `benches/*.rs`.

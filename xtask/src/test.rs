@@ -61,8 +61,12 @@ pub(crate) fn run_beside_servers(project: &Project, program: &str, args: &[Strin
     })
 }
 
-/// Does `work` with the servers up.
-pub(crate) fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
+/// Runs cargo on the workspace, with the servers up.
+pub(crate) fn run_cargo_beside_servers(project: &Project, args: &[&str]) -> Result<()> {
+    with_servers(project, |servers| cargo(project, servers, &[], args))
+}
+
+fn with_servers(project: &Project, work: impl FnOnce(&Servers) -> Result<()>) -> Result<()> {
     // Servers that run under an account of their own have their folders inside, so that it may be passed through.
     let passable = Permissions::from_mode(0o711);
     let scratch = tempfile::Builder::new().prefix("togglebox-test-").permissions(passable).tempdir();

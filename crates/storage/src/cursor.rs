@@ -86,6 +86,26 @@ mod tests {
         }
 
         #[test]
+        fn an_altered_cursor_is_refused_wherever_it_was_altered(position: [i64; 2], tenant: u128, part in proptest::option::of(".*")) {
+            let (tenant, parts) = (TenantId::from_uuid(uuid::Uuid::from_u128(tenant)), [part.as_deref(), None]);
+            let list = List::new("audit.list", tenant, &parts);
+            let cursor = list.cursor(position);
+            let cut = (0..cursor.as_str().len()).map(|length| cursor.as_str()[..length].to_owned());
+            let flipped = (0..8 * cursor.as_str().len()).filter_map(|bit| {
+                let mut bytes = cursor.as_str().to_owned().into_bytes();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                String::from_utf8(bytes).ok()
+            });
+            for altered in cut.chain(flipped) {
+                let error = list.position::<2>(&Cursor::new(altered)).unwrap_err();
+                prop_assert_eq!(error.kind(), &StoreErrorKind::InvalidCursor);
+            }
+            let elsewhere = TenantId::from_uuid(uuid::Uuid::from_u128(!tenant.as_uuid().as_u128()));
+            prop_assert!(List::new("audit.list", elsewhere, &parts).position::<2>(&cursor).is_err());
+            prop_assert!(List::new("audit.list", tenant, &[None, part.as_deref(), None]).position::<2>(&cursor).is_err());
+        }
+
+        #[test]
         fn another_text_is_refused(text in "\\PC*") {
             prop_assert!(list(&[]).position::<1>(&Cursor::new(text)).is_err());
         }

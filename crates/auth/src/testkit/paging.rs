@@ -25,14 +25,11 @@ pub async fn a_long_list_of_users_is_walked_by_number(stores: &AuthStores) {
     };
     for role in [None, Some(Role::Viewer)] {
         let all = ids(role);
-        for limit in [1000, 83] {
+        for limit in [1000_usize, 83] {
             let mut seen = Vec::new();
             while seen.len() < all.len() {
-                let part = stores.users.list(A, role, seen.len() as u64, limit).await.unwrap();
-                assert_eq!(
-                    (part.total, part.users.len()),
-                    (all.len() as u64, (all.len() - seen.len()).min(usize::try_from(limit).unwrap()))
-                );
+                let part = stores.users.list(A, role, seen.len() as u64, limit as u64).await.unwrap();
+                assert_eq!((part.total, part.users.len()), (all.len() as u64, (all.len() - seen.len()).min(limit)));
                 seen.extend(part.users.iter().map(|user| user.id));
             }
             assert_eq!(seen, all);

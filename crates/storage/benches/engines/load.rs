@@ -1,0 +1,53 @@
+//! Clients that call as fast as they are answered.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+/// How long each call took, shortest first.
+pub(crate) struct Figures {
+    calls: Vec<Duration>,
+    over: Duration,
+}
+
+impl Figures {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
+        self.calls[(self.calls.len() - 1) * percent / 100]
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    pub(crate) fn per_second(&self) -> f64 {
+        self.calls.len() as f64 / self.over.as_secs_f64()
+    }
+}
+
+/// Lets `clients` at it, each with calls of its own, for `time`; a call that has begun is waited for.
+pub(crate) async fn of<C, F>(clients: usize, time: Duration, calls: impl Fn(usize) -> C) -> Figures
+where
+    C: FnMut() -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut working = JoinSet::new();
+    let (warm, end) = (Instant::now() + time / 5, Instant::now() + time / 5 + time);
+    for client in 0..clients {
+        let mut call = calls(client);
+        working.spawn(async move {
+            let mut took = Vec::new();
+            loop {
+                let begun = Instant::now();
+                if begun >= end {
+                    return took;
+                }
+                call().await;
+                if begun >= warm {
+                    took.push(begun.elapsed());
+                }
+            }
+        });
+    }
+    let mut calls = working.join_all().await.concat();
+    calls.sort_unstable();
+    assert!(!calls.is_empty(), "not a single call came to its end in {time:?}");
+    Figures { calls, over: warm.elapsed() }
+}
