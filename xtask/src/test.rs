@@ -38,12 +38,29 @@ const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
 
 /// Runs the tests of the binary again over the engines that the first run was not over.
 fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
-    // What is about the command line and about files is not about the engine.
+    // What is about the command line, about files and about engines that the test chooses itself is not about this one.
     let args = if runner[0] == "nextest" {
-        let chosen = "package(togglebox) and kind(test) and not test(/^(command_line|sqlite_file)::/)";
+        let chosen = "package(togglebox) and kind(test) and not test(/^(command_line|nodes|outage|sqlite_file|transfer)::/)";
         [runner, &["--filterset", chosen]].concat()
     } else {
-        vec!["test", "-p", "togglebox", "--test", "it", "--", "--skip", "command_line::", "--skip", "sqlite_file::"]
+        vec![
+            "test",
+            "-p",
+            "togglebox",
+            "--test",
+            "it",
+            "--",
+            "--skip",
+            "command_line::",
+            "--skip",
+            "nodes::",
+            "--skip",
+            "outage::",
+            "--skip",
+            "sqlite_file::",
+            "--skip",
+            "transfer::",
+        ]
     };
     for engine in ["postgres", "dynamodb"] {
         eprintln!("The tests of the binary, over {engine}");

@@ -21,7 +21,7 @@ fn said(output: &Output) -> String {
 
 /// A store with some of everything, which nobody serves any more.
 async fn filled() -> (Launch, String) {
-    let (server, admin) = start_with_admin(Launch::new().set("JWT_SECRET", SECRET)).await;
+    let (server, admin) = start_with_admin(Launch::over_sqlite().set("JWT_SECRET", SECRET)).await;
     make_environment(&admin).await;
     admin.post(&format!("{INTERNAL}/configs"), config("title", "first")).await.expect(201);
     admin.patch(&format!("{INTERNAL}/configs/title"), json!({ "defaultValue": "zwei ü 🦊" })).await.expect(200);
@@ -52,7 +52,7 @@ async fn filled() -> (Launch, String) {
 
 /// An empty store under the same secret.
 fn empty() -> Launch {
-    Launch::new().set("JWT_SECRET", SECRET)
+    Launch::over_sqlite().set("JWT_SECRET", SECRET)
 }
 
 async fn export(launch: &Launch, to: &Path) -> Output {
@@ -149,7 +149,7 @@ async fn export_import_export_is_the_identity_also_through_pipes() {
     let piped = source.run(&["export", "--to", "-"], "").await;
     assert!(piped.status.success(), "{}", String::from_utf8_lossy(&piped.stderr));
     let piped = String::from_utf8(piped.stdout).unwrap();
-    let target = Launch::new();
+    let target = Launch::over_sqlite();
     let told = ok(&target.run(&["import", "--from", "-"], &piped).await);
     assert!(told.contains("API keys are not recognised yet"), "another secret, none even: {told}");
     ok(&export(&target, &second).await);
