@@ -3,6 +3,7 @@
 mod accounts;
 mod corruption;
 mod costs;
+mod deploy;
 mod fixtures;
 mod keys;
 mod races;
