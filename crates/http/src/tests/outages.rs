@@ -102,6 +102,8 @@ async fn a_node_without_its_store_says_why_it_is_not_ready() {
     assert_eq!((&body["success"], &body["checks"]["database"]), (&json!(true), &json!("disconnected")));
     assert!(body["message"].as_str().unwrap().contains("writes are refused"), "{body}");
     rig.outage.end();
+    // The next poll hears the store again.
+    rig.api.memory().poll().await.unwrap();
     let body = rig.get("/ready").await.expect(200).json();
     assert_eq!((&body["message"], &body["checks"]["database"]), (&json!("Service is ready"), &json!("connected")));
 }
