@@ -70,7 +70,7 @@ impl Figures {
     }
 
     pub(super) fn country(&self, country: &str) -> Key {
-        self.key(format!("{COUNTRIES}{country}"))
+        self.key(format!("{COUNTRIES}{}", part(country)))
     }
 
     /// Distinct clients of a parameter, or users of a side of a flag.
