@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use togglebox_auth::testkit::AuthStores;
 use togglebox_core::{EntropyExt, OsEntropy};
 use togglebox_storage::dynamodb::{DynamoDb, DynamoDbOptions, TableOptions, create_table};
@@ -50,7 +51,7 @@ impl Server {
 
     /// The ports of accounts over a new table.
     pub(crate) async fn accounts(self) -> AuthStores {
-        let store = Arc::new(self.table().await.0);
+        let store = Arc::new(self.table_that_keeps_all().await);
         AuthStores {
             users: Arc::<DynamoDb>::clone(&store),
             keys: Arc::<DynamoDb>::clone(&store),
@@ -59,6 +60,16 @@ impl Server {
             attempts: Arc::<DynamoDb>::clone(&store),
             audit: store,
         }
+    }
+
+    /// A handle on a new table that nothing expires from: the suites' times are of a day that is long over, and a server that removes
+    /// what has expired would make them depend on the real clock.
+    async fn table_that_keeps_all(self) -> DynamoDb {
+        let (store, options) = self.table().await;
+        let off = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires_at").build().unwrap();
+        let request = self.client().update_time_to_live().table_name(options.table()).time_to_live_specification(off);
+        request.send().await.unwrap();
+        store
     }
 
     /// A client of the same server, for looking behind the store.
@@ -105,7 +116,7 @@ impl Server {
 
     /// The ports over a new table.
     pub(crate) async fn stores(self) -> ToggleStores {
-        toggle_stores(&self.table().await.0)
+        toggle_stores(&self.table_that_keeps_all().await)
     }
 }
 
