@@ -114,9 +114,7 @@ impl Stores {
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
                 let bus = self::bus(bus, Database::Postgres(&options))?;
-                let store =
-                    Postgres::open(&options).await.with_context(|| format!("cannot open the database {}", settings.url))?;
-                Ok(Self::over(store, bus))
+                Ok(Self::over(postgres(settings, &options).await?, bus))
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
