@@ -167,15 +167,8 @@ impl<E: Engine> ParameterStore for Database<E> {
     ) -> StoreResult<Written<()>> {
         self.attempt(|| async {
             let mut write = self.write("parameters.delete", tenant, audit).await?;
-            if let Some(revision) = write.earlier() {
-                return Ok(Written { value: (), revision });
-            }
             let stands = find(&mut write, scope, key).await?;
-            write.expect(stands, expected)?;
-            let (environment, revision) = write.bump_environment(scope).await?;
-            let delete = write.statement(DELETE).bind(environment).bind(key.as_str());
-            write.execute(delete).await?;
-            write.commit((), revision).await
+            write.delete_record(scope, stands, expected, DELETE, key.as_str()).await
         })
         .await
     }

@@ -107,6 +107,26 @@ impl<'a, E: Engine> Write<'a, E> {
         Ok((cells.get("id")?, cells.get("revision")?))
     }
 
+    /// Deletes a record of an environment by a statement that takes the environment's id and the record's key; what hangs on it goes
+    /// with it. `stands` is the record as it was found.
+    pub(super) async fn delete_record<T: Revised>(
+        mut self,
+        scope: &Scope,
+        stands: Option<T>,
+        expected: Revision,
+        sql: &'static str,
+        key: &str,
+    ) -> StoreResult<Written<()>> {
+        if let Some(revision) = self.earlier {
+            return Ok(Written { value: (), revision });
+        }
+        self.expect(stands, expected)?;
+        let (environment, revision) = self.bump_environment(scope).await?;
+        let delete = self.statement(sql).bind(environment).bind(key);
+        self.execute(delete).await?;
+        self.commit((), revision).await
+    }
+
     /// Appends the audit record and makes everything lasting.
     pub(super) async fn commit<T>(mut self, value: T, revision: Revision) -> StoreResult<Written<T>> {
         audit::append(&mut self.call, self.audit, revision).await?;
