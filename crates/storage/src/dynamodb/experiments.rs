@@ -32,9 +32,8 @@ impl ExperimentStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, experiment.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| experiment_of(&item, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| experiment_of(item, operation))? {
+                return Ok(written);
             }
             let place = target.vacant(&write)?;
             let next = place.contents.with_record(audit.at, None);
@@ -58,9 +57,8 @@ impl ExperimentStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, experiment.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| experiment_of(&item, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| experiment_of(item, operation))? {
+                return Ok(written);
             }
             let (place, item) = target.both(&write)?;
             let stands = experiment_of(&item, operation)?;

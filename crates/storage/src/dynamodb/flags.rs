@@ -30,9 +30,8 @@ impl FlagStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, flag.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| flag_of(&item, true, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| flag_of(item, true, operation))? {
+                return Ok(written);
             }
             let place = target.vacant(&write)?;
             let next = place.contents.with_record(audit.at, None);
@@ -58,9 +57,8 @@ impl FlagStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, flag.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| flag_of(&item, true, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| flag_of(item, true, operation))? {
+                return Ok(written);
             }
             let (place, item) = target.both(&write)?;
             let stands = flag_of(&item, true, operation)?;
@@ -102,9 +100,8 @@ impl FlagStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, flag.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| flag_of(&item, true, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| flag_of(item, true, operation))? {
+                return Ok(written);
             }
             let (place, item) = target.both(&write)?;
             let stands = flag_of(&item, true, operation)?;

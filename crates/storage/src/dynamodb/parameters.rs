@@ -37,9 +37,8 @@ impl ParameterStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, version.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| parameter_of(&item, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| parameter_of(item, operation))? {
+                return Ok(written);
             }
             let place = target.vacant(&write)?;
             if place.contents.parameters >= limit as u64 {
@@ -72,9 +71,8 @@ impl ParameterStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, version.key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| parameter_of(&item, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| parameter_of(item, operation))? {
+                return Ok(written);
             }
             let (place, item) = target.both(&write)?;
             let stands = parameter_of(&item, operation)?;
@@ -108,9 +106,8 @@ impl ParameterStore for DynamoDb {
         let operation = write.operation();
         loop {
             let target = write.target(tenant, scope, KIND, key.as_str()).await?;
-            if let Some(revision) = target.earlier {
-                let stands = target.item.map(|item| parameter_of(&item, operation)).transpose()?;
-                return write.repeated(stands, revision);
+            if let Some(written) = target.repeated(&write, |item| parameter_of(item, operation))? {
+                return Ok(written);
             }
             let (place, item) = target.both(&write)?;
             let stands = parameter_of(&item, operation)?;

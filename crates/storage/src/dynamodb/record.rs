@@ -122,6 +122,17 @@ impl Write<'_> {
 }
 
 impl Target {
+    /// The answer to a write that was made before: what still stands of the record. `None` when the write is new.
+    pub(super) fn repeated<T>(
+        &self,
+        write: &Write<'_>,
+        read: impl FnOnce(&Item) -> StoreResult<T>,
+    ) -> StoreResult<Option<Written<T>>> {
+        let Some(revision) = self.earlier else { return Ok(None) };
+        let stands = self.item.as_ref().map(read).transpose()?;
+        write.repeated(stands, revision).map(Some)
+    }
+
     /// The environment and the record, or that one of them is not there.
     pub(super) fn both(self, write: &Write<'_>) -> StoreResult<(Place, Item)> {
         self.place.zip(self.item).ok_or_else(|| write.error(StoreErrorKind::NotFound))
