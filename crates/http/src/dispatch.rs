@@ -66,8 +66,8 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     Either::Right(Box::pin(answer.instrument(span)))
 }
 
-/// The answer to a read, if it is in memory and for everybody. Nothing here allocates, takes a share in something that another core
-/// uses, or logs.
+/// The answer to a read, if it is in memory and for everybody. Nothing on the way to the handler takes a share in something that another
+/// core uses, or logs.
 fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> Option<Outcome> {
     let (index, raw) = api.router.find(routed_as(request.method()), request.uri().path())?;
     let route = &api.routes[index];
