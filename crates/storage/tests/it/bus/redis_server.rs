@@ -1,26 +1,16 @@
 //! Redis servers: the one that all tests share, and those that a test stops and kills.
 
-use std::env;
-use std::ffi::OsString;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
-/// What the tests were told under this name; `None` means that the test is to be skipped.
-fn variable(name: &str) -> Option<OsString> {
-    let value = env::var_os(name);
-    if value.is_none() {
-        assert!(env::var_os("CI").is_none(), "{name} is not set: run the tests with `cargo xtask test`");
-        eprintln!("skipped: {name} is not set; run the tests with `cargo xtask test`");
-    }
-    value
-}
+use crate::told::variable;
 
 /// The address of the shared server.
 pub(super) fn shared() -> Option<String> {
-    variable("TOGGLEBOX_TEST_REDIS").map(|address| address.into_string().unwrap())
+    variable("TOGGLEBOX_TEST_REDIS")
 }
 
 /// A prefix that no other test uses, of this run or another.
@@ -32,7 +22,7 @@ pub(super) fn prefix() -> String {
 /// A server of the test's own, on a port that stays the same.
 #[derive(Debug)]
 pub(super) struct Server {
-    program: OsString,
+    program: String,
     port: u16,
     password: Option<&'static str>,
     folder: TempDir,

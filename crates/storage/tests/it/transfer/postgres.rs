@@ -1,7 +1,5 @@
 //! Between SQLite and PostgreSQL. `TOGGLEBOX_TEST_POSTGRES` names the server.
 
-use std::env;
-
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use togglebox_core::{EntropyExt as _, OsEntropy, StoreErrorKind};
@@ -11,6 +9,7 @@ use togglebox_storage::{Postgres, PostgresOptions, Sqlite};
 use super::data::tenant;
 use super::identity::{LARGE, SMALL, contents, fill};
 use super::{TENANT, copy, dump, file};
+use crate::told::variable;
 
 /// A store in a database of its own, dropped at the end of the test.
 struct Database {
@@ -22,11 +21,7 @@ struct Database {
 impl Database {
     /// `None` without a server. A run in CI has to have it.
     async fn fresh() -> Option<Self> {
-        let Some(server) = env::var_os("TOGGLEBOX_TEST_POSTGRES").map(|value| value.into_string().expect("text")) else {
-            assert!(env::var_os("CI").is_none(), "no PostgreSQL: run the tests with `cargo xtask test`");
-            println!("no PostgreSQL: skipped; `cargo xtask test` brings one");
-            return None;
-        };
+        let server = variable("TOGGLEBOX_TEST_POSTGRES")?;
         let name = format!("togglebox_move_{}", OsEntropy.hex::<8>());
         run(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
         let options = PostgresOptions::new(&format!("{server}/{name}")).unwrap();
