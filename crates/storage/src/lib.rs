@@ -4,6 +4,8 @@
 mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod notice;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

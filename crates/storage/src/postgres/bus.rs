@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use sqlx::Executor;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
 use togglebox_core::{Change, ChangeBus, ChangeListener, Entropy, EntropyExt, LocalBus, StoreError, StoreErrorKind, StoreResult};
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::PostgresOptions;
+use crate::notice::{Complaints, Notice};
 
 const CHANNEL: &str = "togglebox_changes";
 /// The server's limit is 8,000 bytes with the closing zero: <https://www.postgresql.org/docs/15/sql-notify.html>
@@ -40,13 +40,6 @@ pub struct NotifyBus {
     origin: Uuid,
     listening: watch::Receiver<bool>,
     task: AbortHandle,
-}
-
-/// A notice as it travels.
-#[derive(Debug, Serialize, Deserialize)]
-struct Notice {
-    origin: Uuid,
-    change: Change,
 }
 
 impl NotifyBus {
@@ -90,8 +83,7 @@ impl ChangeBus for NotifyBus {
         const OPERATION: &str = "bus.publish";
         let unavailable = || StoreError::new(StoreErrorKind::Unavailable, OPERATION);
         self.local.publish(change.clone()).await?;
-        let notice = Notice { origin: self.origin, change };
-        let payload = serde_json::to_string(&notice).map_err(|error| unavailable().caused_by(error))?;
+        let payload = Notice::new(self.origin, change).to_payload().map_err(|error| unavailable().caused_by(error))?;
         if payload.len() > MAX_PAYLOAD {
             return Err(unavailable().caused_by("the notice is too long for the server"));
         }
@@ -110,13 +102,13 @@ impl ChangeBus for NotifyBus {
 
 /// Listens for as long as the bus lives.
 async fn listen(pool: PgPool, local: Arc<LocalBus>, origin: Uuid, tell: watch::Sender<bool>) {
-    let mut pause = PAUSE.0;
+    let (mut pause, mut complaints) = (PAUSE.0, Complaints::about("PostgreSQL"));
     loop {
         match connected(&pool).await {
             Ok(mut listener) => {
                 pause = PAUSE.0;
                 tell.send_replace(true);
-                let error = deliver(&mut listener, &local, origin).await;
+                let error = deliver(&mut listener, &local, origin, &mut complaints).await;
                 tell.send_replace(false);
                 tracing::warn!(%error, "Changes of other nodes are not heard at once: the listening connection is lost");
             }
@@ -136,14 +128,20 @@ async fn connected(pool: &PgPool) -> sqlx::Result<PgListener> {
 }
 
 /// Delivers what is heard, until the connection is lost.
-async fn deliver(listener: &mut PgListener, local: &LocalBus, origin: Uuid) -> sqlx::Error {
+async fn deliver(listener: &mut PgListener, local: &LocalBus, origin: Uuid, complaints: &mut Complaints) -> sqlx::Error {
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(notification))) => {
-                if let Some(change) = read(notification.payload(), origin)
-                    && let Err(error) = local.publish(change).await
-                {
-                    tracing::error!(%error, "A listener could not be told of a change");
+                let payload = notification.payload();
+                match Notice::of_payload(payload.as_bytes()) {
+                    Ok(notice) if notice.origin == origin => {}
+                    Ok(notice) => {
+                        if let Err(error) = local.publish(notice.change).await {
+                            tracing::error!(%error, "A listener could not be told of a change");
+                        }
+                    }
+                    // A newer version may tell of kinds that this one does not know.
+                    Err(why) => complaints.tell(&why, payload.len()),
                 }
             }
             Ok(Ok(None)) => return sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into()),
@@ -153,19 +151,6 @@ async fn deliver(listener: &mut PgListener, local: &LocalBus, origin: Uuid) -> s
                 Ok(Err(error)) => return error,
                 Err(_) => return sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
             },
-        }
-    }
-}
-
-/// The change that another node told of.
-fn read(payload: &str, origin: Uuid) -> Option<Change> {
-    match serde_json::from_str::<Notice>(payload) {
-        Ok(notice) if notice.origin == origin => None,
-        Ok(notice) => Some(notice.change),
-        Err(error) => {
-            // A newer version may tell of kinds that this one does not know.
-            tracing::warn!(%error, "Left out a notice that cannot be read");
-            None
         }
     }
 }

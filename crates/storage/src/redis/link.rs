@@ -19,9 +19,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::notice::{Complaints, Notice};
 use super::options::RedisBusOptions;
 use super::{CHECK_TIMEOUT, HEARTBEAT};
+use crate::notice::{Complaints, Notice};
 
 /// How long it may take to connect, to sign in and to subscribe.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -154,7 +154,7 @@ impl Connections {
 
 /// Connects, listens, and connects again, for ever.
 pub(super) async fn keep(link: Arc<Link>, local: Arc<LocalBus>, entropy: Arc<dyn Entropy>) {
-    let (mut pause, mut complaints, mut was_told) = (FIRST_PAUSE, Complaints::default(), false);
+    let (mut pause, mut complaints, mut was_told) = (FIRST_PAUSE, Complaints::about("Redis"), false);
     loop {
         let lost = match link.connect().await {
             Ok(connections) => {

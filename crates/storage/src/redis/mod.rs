@@ -21,7 +21,6 @@
 //! shares a Redis a prefix of its own. The user needs `+publish +subscribe +unsubscribe +ping` and the channel (`&prefix:*`).
 
 mod link;
-mod notice;
 mod options;
 
 use std::fmt;
@@ -36,8 +35,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::link::{Link, State};
-use self::notice::Notice;
 pub use self::options::{RedisBusOptions, RedisUrlError};
+use crate::notice::Notice;
 
 /// How long a write waits for Redis to take its notice, unless [told otherwise](RedisBusOptions::with_publish_timeout).
 pub const PUBLISH_TIMEOUT: Duration = Duration::from_millis(250);

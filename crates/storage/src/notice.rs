@@ -1,4 +1,4 @@
-//! What travels between the nodes.
+//! What travels between the nodes, whatever carries it.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// A change, and the bus that it was published on.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Notice {
-    pub(super) origin: Uuid,
-    pub(super) change: Change,
+pub(crate) struct Notice {
+    pub(crate) origin: Uuid,
+    pub(crate) change: Change,
 }
 
 /// A payload that is not a notice. Its words are a stranger's, and stay out of the log.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     #[error("it is longer than any notice")]
     TooLong,
     #[error("it is not JSON of a notice: {0:?}")]
@@ -30,15 +30,15 @@ pub(super) enum Unreadable {
 }
 
 impl Notice {
-    pub(super) const fn new(origin: Uuid, change: Change) -> Self {
+    pub(crate) const fn new(origin: Uuid, change: Change) -> Self {
         Self { origin, change }
     }
 
-    pub(super) fn to_payload(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
+    pub(crate) fn to_payload(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
     }
 
-    pub(super) fn of_payload(payload: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn of_payload(payload: &[u8]) -> Result<Self, Unreadable> {
         if payload.len() > LONGEST_BYTES {
             return Err(Unreadable::TooLong);
         }
@@ -47,13 +47,19 @@ impl Notice {
 }
 
 /// Tells of payloads that cannot be read, without letting whoever sends them fill the log.
-#[derive(Debug, Default)]
-pub(super) struct Complaints {
+#[derive(Debug)]
+pub(crate) struct Complaints {
+    carrier: &'static str,
     told_at: Option<Instant>,
     untold: u64,
 }
 
 impl Complaints {
+    /// None yet about what comes over `carrier`.
+    pub(crate) const fn about(carrier: &'static str) -> Self {
+        Self { carrier, told_at: None, untold: 0 }
+    }
+
     /// How many payloads to tell of now; `None` when it was told a moment ago.
     fn add(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
@@ -64,13 +70,14 @@ impl Complaints {
         Some(std::mem::take(&mut self.untold))
     }
 
-    pub(super) fn tell(&mut self, why: &Unreadable, bytes: usize) {
+    pub(crate) fn tell(&mut self, why: &Unreadable, bytes: usize) {
         if let Some(skipped) = self.add(Instant::now()) {
             tracing::warn!(
                 error = why as &dyn std::error::Error,
                 payload.bytes = bytes,
                 payloads.skipped = skipped,
-                "Skipped what came over Redis: it is not a change notice that this version knows"
+                "Skipped what came over {}: it is not a change notice that this version knows",
+                self.carrier
             );
         }
     }
@@ -96,7 +103,7 @@ mod tests {
             "{{\"origin\":\"00000000-0000-0000-0000-000000000007\",\"change\":{{\"kind\":\"environment\",\"tenant\":\"{tenant}\",\
              \"platform\":\"web\",\"environment\":\"production\",\"revision\":7}}}}"
         );
-        assert_eq!(String::from_utf8(payload).unwrap(), expected);
+        assert_eq!(payload, expected);
         let newer = expected.replacen('{', "{\"more\":[1],", 1);
         assert!(Notice::of_payload(newer.as_bytes()).is_ok(), "a member that a newer version adds is no harm");
     }
@@ -123,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_once_in_a_while_with_its_size() {
-        let (mut complaints, start) = (Complaints::default(), Instant::now());
+        let (mut complaints, start) = (Complaints::about("Redis"), Instant::now());
         assert_eq!(complaints.add(start), Some(1));
         for _ in 0..1000 {
             assert_eq!(complaints.add(start + QUIET / 2), None);
@@ -136,7 +143,7 @@ mod tests {
         #[test]
         fn a_notice_reads_back(platform in any::<String>(), environment in any::<String>(), revision: u64) {
             let notice = notice(platform, environment, revision);
-            prop_assert_eq!(Notice::of_payload(&notice.to_payload().unwrap()).unwrap(), notice);
+            prop_assert_eq!(Notice::of_payload(notice.to_payload().unwrap().as_bytes()).unwrap(), notice);
         }
 
         #[test]
