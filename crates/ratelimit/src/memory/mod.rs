@@ -1,0 +1,227 @@
+//! Limits within one process.
+
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use smallvec::SmallVec;
+use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
+
+use self::table::Table;
+use crate::batch::{Batch, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply};
+use crate::clock::{Stopwatch, SystemStopwatch};
+use crate::gcra::{self, Tat};
+use crate::key::Digest;
+use crate::store::{Health, LimitStore, MOST_UNITS};
+
+/// Parts of the table, each under a lock of its own. A power of two.
+const PARTS: usize = 64;
+
+/// How many limits a store holds unless told otherwise: some 60 MB.
+const CAPACITY: usize = 1_000_000;
+
+/// Limits in the memory of this process: exact for one process, unknown to others, and gone with it.
+///
+/// It holds no more limits than its capacity. Full buckets, which say nothing, go first; then, of a sample, the one that is nearest to
+/// being full, which forgives the least. So a flood of new keys pushes itself out, and not those who have used up theirs.
+#[derive(Debug)]
+pub struct MemoryStore {
+    parts: Box<[Mutex<Table>]>,
+    capacity: usize,
+    stopwatch: Arc<dyn Stopwatch>,
+}
+
+/// The locks that a batch needs, in the order of the parts: two batches never wait for each other.
+struct Held<'t>(SmallVec<[(usize, MutexGuard<'t, Table>); MOST_LIMITS]>);
+
+impl MemoryStore {
+    /// A store of a million limits, by the machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(CAPACITY, Arc::new(SystemStopwatch::start()))
+    }
+
+    /// A store of so many limits (at least 64), by this clock.
+    #[must_use]
+    pub fn with(capacity: usize, stopwatch: Arc<dyn Stopwatch>) -> Self {
+        let each = (capacity / PARTS).max(1);
+        Self { parts: (0..PARTS).map(|_| Mutex::new(Table::new(each))).collect(), capacity: each * PARTS, stopwatch }
+    }
+
+    /// How many limits are held, full ones that nobody has looked at since included.
+    pub fn len(&self) -> usize {
+        (0..PARTS).map(|part| self.lock(part).len()).sum()
+    }
+
+    /// Whether no limit is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most limits that are held.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many limits were forgotten for want of room though they were not full.
+    pub fn evictions(&self) -> u64 {
+        (0..PARTS).map(|part| self.lock(part).evictions()).sum()
+    }
+
+    /// Sets the state of limits, as another store found them by its own clock: what stands there is at least as strict afterwards.
+    pub(crate) fn follow(&self, batch: &Batch, reply: &Reply) {
+        let now = self.stopwatch.now_us();
+        let mut held = self.hold(batch);
+        for (limit, before) in batch.limits().iter().zip(&reply.before) {
+            let there = if reply.charged {
+                gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost())
+            } else {
+                *before
+            };
+            // As far ahead of our clock as it is of the store's.
+            let ahead = there.us().saturating_sub(reply.now_us);
+            let here = Tat::new(now.saturating_add(ahead), if there.us() < reply.now_us { 0 } else { there.part() });
+            held.table(limit.slot()).put(limit.slot(), here, now);
+        }
+    }
+
+    fn lock(&self, part: usize) -> MutexGuard<'_, Table> {
+        // A panic while a lock is held leaves a table of which every state is whole.
+        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, batch: &Batch) -> Held<'_> {
+        let mut parts: SmallVec<[usize; MOST_LIMITS]> = batch.limits().iter().map(|limit| part_of(&limit.slot())).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        Held(parts.into_iter().map(|part| (part, self.lock(part))).collect())
+    }
+
+    fn look(&self, held: &mut Held<'_>, batch: &Batch) -> Reply {
+        let now_us = self.stopwatch.now_us();
+        let stand = |limit: &Limit| {
+            let table = held.table(limit.slot());
+            let there = table.get(&limit.slot());
+            let stands = gcra::rebase(limit.quota(), there, now_us);
+            if there.is_some_and(|there| gcra::is_beyond(limit.quota(), there, now_us)) {
+                table.put(limit.slot(), stands, now_us);
+            }
+            stands
+        };
+        let before: PerLimit<Tat> = batch.limits().iter().map(stand).collect();
+        let passed = batch
+            .limits()
+            .iter()
+            .zip(&before)
+            .all(|(limit, before)| gcra::consume(limit.quota(), Some(*before), now_us, limit.cost()).is_some());
+        Reply { now_us, passed, charged: false, before }
+    }
+
+    /// Charges what was looked at.
+    fn settle(held: &mut Held<'_>, batch: &Batch, reply: &mut Reply) {
+        for (limit, before) in batch.limits().iter().zip(&reply.before) {
+            let after = gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost());
+            held.table(limit.slot()).put(limit.slot(), after, reply.now_us);
+        }
+        reply.charged = true;
+    }
+
+    /// Refuses where a limit that may not push another one out finds no room.
+    fn check_room(held: &mut Held<'_>, batch: &Batch, now_us: u64, operation: &'static str) -> StoreResult<()> {
+        let wants_room = |limit: &&Limit| limit.no_room() == NoRoom::Refuse;
+        for limit in batch.limits().iter().filter(wants_room) {
+            let table = held.table(limit.slot());
+            if table.get(&limit.slot()).is_none() && !table.has_room(1, now_us) {
+                let kind = StoreErrorKind::LimitReached { limit: table.capacity() };
+                return Err(StoreError::new(kind, operation));
+            }
+        }
+        Ok(())
+    }
+
+    fn consume_here(&self, batch: &Batch) -> StoreResult<Reply> {
+        let mut held = self.hold(batch);
+        let mut reply = self.look(&mut held, batch);
+        if reply.passed {
+            Self::check_room(&mut held, batch, reply.now_us, "limits.consume")?;
+            Self::settle(&mut held, batch, &mut reply);
+        }
+        Ok(reply)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'t> Held<'t> {
+    fn table(&mut self, slot: Digest) -> &mut Table {
+        let part = part_of(&slot);
+        let place = self.0.iter().position(|(held, _)| *held == part);
+        &mut self.0[place.expect("the part of every slot of the batch is held")].1
+    }
+}
+
+fn part_of(slot: &Digest) -> usize {
+    usize::from(slot.as_bytes()[0]) % PARTS
+}
+
+#[async_trait]
+impl LimitStore for MemoryStore {
+    async fn consume(&self, batch: &Batch) -> StoreResult<Reply> {
+        self.consume_here(batch)
+    }
+
+    async fn peek(&self, batch: &Batch) -> StoreResult<Reply> {
+        Ok(self.look(&mut self.hold(batch), batch))
+    }
+
+    async fn charge(&self, batch: &Batch) -> StoreResult<Reply> {
+        let mut held = self.hold(batch);
+        let mut reply = self.look(&mut held, batch);
+        Self::settle(&mut held, batch, &mut reply);
+        Ok(reply)
+    }
+
+    async fn grant(&self, batch: &Batch, asked: u32) -> StoreResult<Grant> {
+        let mut held = self.hold(batch);
+        let mut reply = self.look(&mut held, batch);
+        let asked = asked.min(MOST_UNITS);
+        let units = batch.limits().iter().zip(&reply.before).fold(asked, |units, (limit, before)| {
+            gcra::grantable(limit.quota(), Some(*before), reply.now_us, limit.cost(), units)
+        });
+        reply.passed = units > 0;
+        if reply.passed {
+            Self::check_room(&mut held, batch, reply.now_us, "limits.grant")?;
+            Self::settle(&mut held, &batch.times(units), &mut reply);
+        }
+        Ok(Grant { units, reply })
+    }
+
+    async fn refund(&self, receipt: &Receipt) -> StoreResult<()> {
+        let batch = receipt.batch();
+        let mut held = self.hold(batch);
+        let now = self.stopwatch.now_us();
+        for limit in batch.limits() {
+            let table = held.table(limit.slot());
+            let before = table.get(&limit.slot());
+            if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
+                table.put(limit.slot(), after, now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn health(&self) -> StoreResult<Health> {
+        Ok(Health { clock_ahead_us: Some(0), ..Health::default() })
+    }
+
+    fn consume_now(&self, batch: &Batch) -> Option<StoreResult<Reply>> {
+        Some(self.consume_here(batch))
+    }
+}
