@@ -76,11 +76,8 @@ impl MemoryStore {
         let now = self.stopwatch.now_us();
         let mut held = self.hold(batch);
         for (limit, before) in batch.limits().iter().zip(&reply.before) {
-            let there = if reply.charged {
-                gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost())
-            } else {
-                *before
-            };
+            let there =
+                if reply.charged { gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost()) } else { *before };
             // As far ahead of our clock as it is of the store's.
             let ahead = there.us().saturating_sub(reply.now_us);
             let here = Tat::new(now.saturating_add(ahead), if there.us() < reply.now_us { 0 } else { there.part() });
@@ -151,6 +148,19 @@ impl MemoryStore {
         }
         Ok(reply)
     }
+
+    fn refund_here(&self, receipt: &Receipt) {
+        let batch = receipt.batch();
+        let mut held = self.hold(batch);
+        let now = self.stopwatch.now_us();
+        for limit in batch.limits() {
+            let table = held.table(limit.slot());
+            let before = table.get(&limit.slot());
+            if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
+                table.put(limit.slot(), after, now);
+            }
+        }
+    }
 }
 
 impl Default for MemoryStore {
@@ -159,7 +169,7 @@ impl Default for MemoryStore {
     }
 }
 
-impl<'t> Held<'t> {
+impl Held<'_> {
     fn table(&mut self, slot: Digest) -> &mut Table {
         let part = part_of(&slot);
         let place = self.0.iter().position(|(held, _)| *held == part);
@@ -204,16 +214,7 @@ impl LimitStore for MemoryStore {
     }
 
     async fn refund(&self, receipt: &Receipt) -> StoreResult<()> {
-        let batch = receipt.batch();
-        let mut held = self.hold(batch);
-        let now = self.stopwatch.now_us();
-        for limit in batch.limits() {
-            let table = held.table(limit.slot());
-            let before = table.get(&limit.slot());
-            if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
-                table.put(limit.slot(), after, now);
-            }
-        }
+        self.refund_here(receipt);
         Ok(())
     }
 
@@ -223,5 +224,10 @@ impl LimitStore for MemoryStore {
 
     fn consume_now(&self, batch: &Batch) -> Option<StoreResult<Reply>> {
         Some(self.consume_here(batch))
+    }
+
+    fn refund_now(&self, receipt: &Receipt) -> Option<StoreResult<()>> {
+        self.refund_here(receipt);
+        Some(Ok(()))
     }
 }

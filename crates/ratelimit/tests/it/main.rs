@@ -1,4 +1,5 @@
-//! The algorithm against its references, and the memory store against the promises of the port.
+//! The algorithm against its references, the memory store against the promises of the port, the limiter over stores that fail.
 
 mod gcra;
+mod limiter;
 mod memory;
