@@ -150,6 +150,11 @@ impl<'a> Subject<'a> {
         self.key
     }
 
+    /// The address that it came from, if known.
+    pub const fn client_address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     /// The class of the route.
     pub const fn route(&self) -> &'a str {
         self.route

@@ -101,6 +101,62 @@ const ALL: &[Setting] = &[
         "`256`",
         "How many MiB bodies of more than 64 KiB may take together while they arrive and are read, 20 to 1048576. What does not fit waits a second, then gets a 503.",
     ),
+    plain(
+        "RATE_LIMITS",
+        "`auth`",
+        "Which limits there are without further settings: `auth` (signing in, registering, password resets), `original` (also 100 requests a minute for each network address, and 200 evaluations), or `off`. See [RATE_LIMITING.md](RATE_LIMITING.md).",
+    ),
+    plain(
+        "RATE_LIMIT_STORE",
+        "`memory`",
+        "Where limits are kept: `memory` (each node for itself), `redis://HOST:PORT`, `rediss://…`, `redis-cluster://HOST:PORT,HOST:PORT`, `rediss-cluster://…`, or `dynamodb` (the table of `DYNAMODB_TABLE`). A password in it is never shown or logged.",
+    ),
+    plain(
+        "RATE_LIMIT_LOGIN",
+        "`5/1m`",
+        "Sign-ins from a network address: `off`, or a rate such as `100/1m` (times in `ms s m h d`), and after it `burst=N` (as many as the rate, if absent) and `mode=enforce`, `warn` or `shadow`. The other limits are written alike.",
+    ),
+    plain("RATE_LIMIT_REGISTER", "`3/1m`", "Registrations from a network address."),
+    plain("RATE_LIMIT_PASSWORD_RESET", "`3/1h`", "Requests for a password reset from a network address, and for a mailbox."),
+    plain(
+        "RATE_LIMIT_GENERAL",
+        "none; `100/1m` with `RATE_LIMITS=original`",
+        "Requests without a valid credential from a network address, evaluations apart.",
+    ),
+    plain(
+        "RATE_LIMIT_EVALUATION",
+        "none; `200/1m` with `RATE_LIMITS=original`",
+        "Evaluations and assignments without a valid credential from a network address.",
+    ),
+    plain("RATE_LIMIT_KEY", "none", "Requests with an API key, for each key."),
+    plain(
+        "RATE_LIMIT_EXCEPTIONS",
+        "",
+        "Other limits for some, separated by commas: `key:ID=1000/1m burst=50` (of `RATE_LIMIT_KEY`), `address:IP=off` (of `RATE_LIMIT_GENERAL` and `RATE_LIMIT_EVALUATION`).",
+    ),
+    plain(
+        "RATE_LIMIT_HEADERS",
+        "`draft`",
+        "How answers tell of limits: `draft` (`RateLimit-Policy` and `RateLimit` of the IETF), `legacy` (`X-RateLimit-…`), or `none`.",
+    ),
+    plain(
+        "RATE_LIMIT_NODES",
+        "`1`",
+        "How many nodes share the store of limits, 1 to 10000: while it is gone, each limits to its part.",
+    ),
+    plain("RATE_LIMIT_DEADLINE_MS", "`20`", "How many milliseconds the store of limits may take, 1 to 10000."),
+    plain("RATE_LIMIT_IPV6_PREFIX", "`64`", "Which part of an IPv6 address is one client, in bits: `48`, `56` or `64`."),
+    plain(
+        "RATE_LIMIT_MAX_REQUESTS",
+        "",
+        "Kept for configurations of the original: with `RATE_LIMIT_WINDOW_MS`, another way to write `RATE_LIMIT_GENERAL`.",
+    ),
+    plain("RATE_LIMIT_WINDOW_MS", "`60000`", "Kept for configurations of the original: the time to `RATE_LIMIT_MAX_REQUESTS`."),
+    plain(
+        "TRUSTED_PROXIES",
+        "`0`",
+        "How many proxies of yours stand in front, 0 to 16: so many entries at the end of `X-Forwarded-For` are believed. 0: the client is whoever connects.",
+    ),
     plain("CORS_ORIGIN", "`*`", "Which web pages may call: `*`, or origins separated by commas."),
     plain("CACHE_MAX_AGE", "`0`", "How long shared caches may reuse a read without asking, in seconds."),
     plain(

@@ -11,6 +11,7 @@ use togglebox_core::input::is_email;
 use togglebox_http::{ApiConfig, BodyMemory, Origins};
 
 use super::environment::Environment;
+use super::limits::{LimitSettings, limits};
 use super::names::EDGES;
 use super::read::{Problems, Texts, boolean, duration, number, word};
 use super::storage::{BusSettings, DatabaseSettings, bus, database};
@@ -72,6 +73,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// How nodes tell each other of changes.
     pub bus: BusSettings,
+    /// How often requests may come.
+    pub limits: LimitSettings,
     /// How long audit records are kept; `None`: for ever.
     pub audit_retention: Option<Duration>,
     /// How the API behaves.
@@ -117,6 +120,7 @@ impl Settings {
                 Duration::from_secs(30),
                 duration(Duration::from_secs(1), Duration::from_mins(10)),
             ),
+            limits: limits(&mut texts),
             audit_retention: audit_retention(&mut texts),
             api: api(&mut texts, edge),
             registration: texts.read("ENABLE_REGISTRATION", true, boolean),
