@@ -16,6 +16,7 @@ mod engine;
 mod evaluation;
 mod hostile;
 mod nodes;
+mod original;
 mod outage;
 mod races;
 mod replay;

@@ -55,7 +55,11 @@ const ALL: &[Setting] = &[
     ),
     plain("DYNAMODB_ENDPOINT", "Amazon's", "URL of another server that speaks DynamoDB's protocol."),
     plain("DYNAMODB_TABLE", "`togglebox`", "Name of the one DynamoDB table that everything is in, after `TABLE_PREFIX`."),
-    plain("TABLE_PREFIX", "", "Goes before `DYNAMODB_TABLE`: `prod-` makes the table `prod-togglebox`."),
+    plain(
+        "TABLE_PREFIX",
+        "",
+        "Goes before `DYNAMODB_TABLE`: `prod-` makes the table `prod-togglebox`. Also what the names of the original's tables begin with, for `export --from-original`.",
+    ),
     plain(
         "REDIS_URL",
         "",

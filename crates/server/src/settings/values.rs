@@ -14,7 +14,7 @@ use super::environment::Environment;
 use super::limits::{LimitSettings, limits};
 use super::names::EDGES;
 use super::read::{Problems, Texts, boolean, duration, number, word};
-use super::storage::{BusSettings, DatabaseSettings, bus, database};
+use super::storage::{BusSettings, DatabaseSettings, DynamoDbSettings, bus, database};
 use crate::stores;
 
 /// How tokens and keys are made.
@@ -71,6 +71,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Where everything is kept.
     pub database: DatabaseSettings,
+    /// How DynamoDB is reached, whatever the database is: the tables of the original may be there.
+    pub dynamodb: DynamoDbSettings,
     /// How nodes tell each other of changes.
     pub bus: BusSettings,
     /// How often requests may come.
@@ -106,7 +108,7 @@ impl Settings {
         let mut texts = Texts::gather(environment);
         let edge = EDGES.iter().find(|(name, _)| environment.get(name).is_some() || environment.is_garbled(name));
         let edge = edge.map(|(_, platform)| *platform);
-        let database = database(&mut texts);
+        let (database, dynamodb) = database(&mut texts);
         let bus = bus(&mut texts, &database);
         for problem in stores::missing(&database, &bus) {
             texts.problems.add(problem);
@@ -132,6 +134,7 @@ impl Settings {
             edge,
             ignored: std::mem::take(&mut texts.ignored),
             database,
+            dynamodb,
             bus,
         };
         texts.problems.finish(settings)
