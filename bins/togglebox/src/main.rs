@@ -172,7 +172,7 @@ fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
         match command {
             Command::Serve => serve(settings).await.map(|()| String::new()),
             Command::Demo => commands::demo(settings).await,
-            Command::Check => Ok(commands::check(settings)),
+            Command::Check => Ok(commands::check(settings).await),
             #[cfg(feature = "dynamodb")]
             Command::Export { to, original, .. } if original.from_original => {
                 let OldTables { table_prefix, tables, leave_behind, check, .. } = original;

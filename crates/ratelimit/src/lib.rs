@@ -1,5 +1,5 @@
-//! temp
-#![allow(missing_docs)]
+#![doc = include_str!("../README.md")]
+
 pub mod address;
 mod batch;
 mod clock;
@@ -18,6 +18,8 @@ mod store;
 mod subject;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, Standing};
 pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch};

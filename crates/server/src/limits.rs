@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use togglebox_core::Entropy;
@@ -9,7 +10,7 @@ use togglebox_http::ApiLimits;
 use togglebox_ratelimit::address::Ipv6Prefix;
 use togglebox_ratelimit::headers::Told;
 use togglebox_ratelimit::{
-    Fact, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy, PolicyError, PolicyName,
+    Fact, Health, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy, PolicyError, PolicyName,
     Subject,
 };
 
@@ -52,6 +53,17 @@ pub(crate) async fn store(settings: &LimitSettings) -> anyhow::Result<Arc<dyn Li
         LimitStoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
         LimitStoreSettings::Redis(_) | LimitStoreSettings::DynamoDb(_) => anyhow::bail!("not yet"),
     }
+}
+
+/// How the store of limits is.
+///
+/// # Errors
+/// It cannot be used, or does not answer within a few seconds.
+pub(crate) async fn health(settings: &LimitSettings) -> anyhow::Result<Health> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let store = store(settings).await?;
+    let health = tokio::time::timeout(PATIENCE, store.health()).await.context("it does not answer")?;
+    Ok(health?)
 }
 
 /// The policies that the rules stand for.

@@ -15,6 +15,7 @@ mod crash;
 mod engine;
 mod evaluation;
 mod hostile;
+mod limits;
 mod nodes;
 mod original;
 mod outage;

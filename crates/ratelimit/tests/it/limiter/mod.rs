@@ -4,6 +4,7 @@
 mod decisions;
 mod leases;
 mod outages;
+mod tower;
 
 use std::sync::Arc;
 use std::time::Duration;
