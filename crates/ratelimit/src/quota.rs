@@ -241,8 +241,7 @@ impl Rate {
         if u64::from(fractions) > MOST_FRACTIONS {
             return Err(QuotaError::FinerThanCounted(limit));
         }
-        let quota =
-            Quota { whole, fractions, burst, debt: 0, interval: Span::ZERO, tolerance: Span::ZERO, horizon: Span::ZERO };
+        let quota = Quota { whole, fractions, burst, debt: 0, interval: Span::ZERO, tolerance: Span::ZERO, horizon: Span::ZERO };
         quota.measured()
     }
 

@@ -76,11 +76,8 @@ impl MemoryStore {
         let now = self.stopwatch.now_us();
         let mut held = self.hold(batch);
         for (limit, before) in batch.limits().iter().zip(&reply.before) {
-            let there = if reply.charged {
-                gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost())
-            } else {
-                *before
-            };
+            let there =
+                if reply.charged { gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost()) } else { *before };
             // As far ahead of our clock as it is of the store's.
             let ahead = there.us().saturating_sub(reply.now_us);
             let here = Tat::new(now.saturating_add(ahead), if there.us() < reply.now_us { 0 } else { there.part() });

@@ -113,4 +113,3 @@ impl Table {
         self.states.swap_remove_index(index);
     }
 }
-

@@ -79,7 +79,8 @@ fn a_state_from_elsewhere_is_followed_by_its_distance() {
     let (store, clock) = store(64);
     let batch = batch(1, 10, NoRoom::Forget);
     // There, three of ten are left, by a clock of another century.
-    let there = Reply { now_us: 1 << 50, passed: true, charged: true, before: [Tat::of_us((1 << 50) + 600_000)].into_iter().collect() };
+    let there =
+        Reply { now_us: 1 << 50, passed: true, charged: true, before: [Tat::of_us((1 << 50) + 600_000)].into_iter().collect() };
     store.follow(&batch, &there);
     assert_eq!((0..9).filter(|_| passes(&store, &batch)).count(), 3);
     clock.advance(Duration::from_millis(100));

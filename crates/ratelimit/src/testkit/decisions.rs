@@ -66,10 +66,8 @@ pub async fn a_cost_counts_as_so_many_units(limits: &Limits) {
 /// The last limit is exhausted: the first ones stay as they are.
 pub async fn a_batch_is_charged_as_a_whole_or_not_at_all(limits: &Limits) {
     let (wide, narrow) = (per_second(10, 10), per_second(10, 1));
-    let batch = Batch::new(
-        TENANT,
-        [limit("a", "someone", wide, 2), limit("b", "someone", wide, 1), limit("c", "someone", narrow, 1)],
-    );
+    let batch =
+        Batch::new(TENANT, [limit("a", "someone", wide, 2), limit("b", "someone", wide, 1), limit("c", "someone", narrow, 1)]);
     let batch = batch.unwrap();
     assert_eq!(limits.passing(&batch, 3).await, 1);
     let reply = limits.store.consume(&batch).await.unwrap();
@@ -153,8 +151,7 @@ pub async fn a_charge_goes_into_debt_and_no_deeper(limits: &Limits) {
 
 /// No more than asked, no more than the narrowest limit has.
 pub async fn a_grant_is_what_all_limits_have_room_for(limits: &Limits) {
-    let batch =
-        Batch::new(TENANT, [limit("a", "someone", per_second(10, 10), 1), limit("b", "someone", per_second(10, 20), 3)]);
+    let batch = Batch::new(TENANT, [limit("a", "someone", per_second(10, 10), 1), limit("b", "someone", per_second(10, 20), 3)]);
     let batch = batch.unwrap();
     let grant = limits.store.grant(&batch, 4).await.unwrap();
     assert_eq!(grant.units, 4);
@@ -192,8 +189,7 @@ pub async fn a_grant_of_many_units_is_exact(limits: &Limits) {
 
 /// In full, and only what was not used.
 pub async fn units_given_back_at_once_are_there_again(limits: &Limits) {
-    let batch =
-        Batch::new(TENANT, [limit("a", "someone", per_second(10, 10), 2), limit("b", "someone", per_second(10, 10), 1)]);
+    let batch = Batch::new(TENANT, [limit("a", "someone", per_second(10, 10), 2), limit("b", "someone", per_second(10, 10), 1)]);
     let batch = batch.unwrap();
     let reply = limits.store.consume(&batch).await.unwrap();
     limits.store.refund(&reply.receipt(&batch).unwrap()).await.unwrap();

@@ -72,7 +72,8 @@ pub async fn grants_at_once_never_give_more_than_there_is(limits: &Limits) {
 
 /// A call that fails before or after it was carried out, or is carried out twice, may be stricter and is never laxer.
 pub async fn a_lost_answer_never_lets_more_through(limits: &Limits) {
-    for (fault, name) in [(Fault::Before, "before"), (Fault::After, "after"), (Fault::Twice, "twice"), (Fault::Throttled, "throttled")]
+    for (fault, name) in
+        [(Fault::Before, "before"), (Fault::After, "after"), (Fault::Twice, "twice"), (Fault::Throttled, "throttled")]
     {
         let faults = Arc::new(Faults::seeded(11));
         faults.inject(At::operation("limits.consume").chance(0.4), fault.clone());
