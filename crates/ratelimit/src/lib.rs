@@ -6,6 +6,8 @@ pub mod gcra;
 mod key;
 mod memory;
 mod quota;
+#[cfg(feature = "redis")]
+mod redis;
 mod span;
 mod store;
 #[cfg(feature = "testkit")]
@@ -17,4 +19,6 @@ pub use gcra::{Reading, Tat};
 pub use key::{Digest, PolicyName, PolicyNameError, Tag};
 pub use memory::MemoryStore;
 pub use quota::{Quota, QuotaError, Rate};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisOptionsError, RedisStore};
 pub use store::{Health, LimitStore, MOST_UNITS, Warning};

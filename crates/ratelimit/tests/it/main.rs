@@ -2,3 +2,4 @@
 
 mod gcra;
 mod memory;
+mod redis;
