@@ -16,8 +16,8 @@ use super::map::{Address, redirection};
 use super::node::{Lent, Node};
 use super::script::{By, Call};
 
-/// Attempts of a call, redirections and unknown scripts included. Its time ends it earlier where it has to wait.
-const MOST_ATTEMPTS: usize = 16;
+/// How often a call follows an answer at once. Where it has to wait, its time is the limit.
+const MOST_HOPS: usize = 8;
 
 /// The pause after an attempt that came at a bad time; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -42,7 +42,7 @@ pub(super) enum Failure {
     Late(#[from] Elapsed),
     #[error("this server is a node of a cluster: its address must begin with redis-cluster:// or rediss-cluster://")]
     OfCluster,
-    #[error("Redis answers each attempt with another place or another time")]
+    #[error("Redis answers each attempt with another place")]
     Tossed,
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -87,7 +87,8 @@ impl Servers {
 
     async fn attempts(&self, call: &Call, slot: u16) -> Result<Value, Failure> {
         let (mut by, mut lead, mut pause) = (By::Name, None::<Lead>, FIRST_PAUSE);
-        for _ in 0..MOST_ATTEMPTS {
+        let mut hops = 0;
+        while hops < MOST_HOPS {
             let (host, node) = match (self, &lead) {
                 (Self::One(node), _) => (String::new(), Arc::clone(node)),
                 (Self::Cluster(cluster), Some(lead)) => {
@@ -104,6 +105,7 @@ impl Servers {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            hops += 1;
             match (next(&error, &host), self, lead.take()) {
                 (Next::Give, ..) => return Err(error.into()),
                 (Next::Text, _, stays) => {
@@ -129,6 +131,7 @@ impl Servers {
                 (Next::Elsewhere | Next::Later, Self::Cluster(cluster), _) => cluster.has_changed(None),
                 (Next::Split | Next::Later, ..) => {}
             }
+            hops -= 1;
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

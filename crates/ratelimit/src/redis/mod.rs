@@ -20,7 +20,7 @@
 //! background. A part of the cluster that is gone fails only the calls that need it; [`shard`](LimitStore::shard) tells parts apart.
 //! While a slot moves from one node to another, calls follow.
 //!
-//! The user needs `+eval +evalsha +time +mget +set +ping +info +config|get +hello +client|setinfo`, in a cluster also
+//! The user needs `+eval +evalsha +time +mget +set +ping +info +config|get +hello`, in a cluster also
 //! `+cluster|slots +cluster|info +asking`, and the keys `~rl:1:*` (with the prefix before it, if there is one).
 
 mod attempts;

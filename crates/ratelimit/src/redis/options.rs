@@ -72,8 +72,8 @@ impl RedisOptions {
                 ConnectionAddr::TcpTls { insecure: true, .. } => Err(RedisOptionsError::Unchecked),
                 _ if cluster && info.redis_settings().db() != 0 => Err(RedisOptionsError::Database),
                 _ => {
-                    // With it the driver tells when a connection has ended, and not only the next call that wants it.
-                    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+                    // With version 3 the driver tells when a connection has ended, and not only the next call that wants it.
+                    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
                     Client::open(info.set_redis_settings(settings)).map_err(none)
                 }
             }

@@ -35,7 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// What a caller finds.
 #[derive(Clone)]
 pub(super) enum State {
-    /// The first attempt to connect is under way.
+    /// An attempt to connect is under way that may well succeed.
     Starting,
     Up(MultiplexedConnection),
     /// Not connected; the next attempt will come.
@@ -156,7 +156,8 @@ async fn keep(shared: Arc<Shared>, entropy: Arc<dyn Entropy>) {
             }
             Err(lost) => lost,
         };
-        shared.state.send_replace(State::Down);
+        // Where a server only was the wrong one, calls wait for the right one.
+        shared.state.send_replace(if matches!(lost, Lost::Demoted) { State::Starting } else { State::Down });
         // Once for each time that it is gone: an attempt that fails like the one before is no news.
         if !was_told {
             shared.tell_lost(&lost);

@@ -4,8 +4,10 @@ use std::env;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use tempfile::TempDir;
+use togglebox_core::testkit::PATIENCE;
 
 /// What the tests were told under this name; `None` means that the test is to be skipped. In CI nothing is.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to know what was left out")]
@@ -16,6 +18,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
         eprintln!("skipped: {name} is not set; run the tests with `cargo xtask test`");
     }
     value
+}
+
+/// How often something is tried: so many times, unless whoever runs the tests has more time.
+pub(super) fn trials(usual: u32) -> u32 {
+    env::var("TOGGLEBOX_TEST_TRIALS").map_or(usual, |trials| trials.parse().expect("a number"))
 }
 
 /// The address of the shared server.
@@ -114,5 +121,35 @@ fn port() -> u16 {
         if port <= 55_535 {
             return port;
         }
+    }
+}
+
+/// What a test says to a server past the store.
+pub(super) struct Raw(redis::aio::MultiplexedConnection);
+
+impl Raw {
+    /// Waits until the server answers.
+    pub(super) async fn to(url: &str) -> Self {
+        let client = redis::Client::open(url).unwrap();
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        let began = Instant::now();
+        loop {
+            match client.get_multiplexed_async_connection_with_config(&config).await {
+                Ok(connection) => return Self(connection),
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{url}: {error}"),
+            }
+            // Until it listens, the refusal comes at once.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) async fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        self.try_ask(words).await.unwrap()
+    }
+
+    pub(super) async fn try_ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> redis::RedisResult<T> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut self.0).await
     }
 }
