@@ -16,8 +16,8 @@ use super::map::{Address, redirection};
 use super::node::{Lent, Node};
 use super::script::{By, Call};
 
-/// How often a call follows an answer at once. Where it has to wait, its time is the limit.
-const MOST_HOPS: usize = 8;
+/// How often a call follows an answer at once; then it makes a pause, and begins anew by the map. Its time is the limit.
+const MOST_HOPS: usize = 5;
 
 /// The pause after an attempt that came at a bad time; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -42,8 +42,6 @@ pub(super) enum Failure {
     Late(#[from] Elapsed),
     #[error("this server is a node of a cluster: its address must begin with redis-cluster:// or rediss-cluster://")]
     OfCluster,
-    #[error("Redis answers each attempt with another place")]
-    Tossed,
     #[error(transparent)]
     Redis(#[from] RedisError),
 }
@@ -86,56 +84,61 @@ impl Servers {
     }
 
     async fn attempts(&self, call: &Call, slot: u16) -> Result<Value, Failure> {
-        let (mut by, mut lead, mut pause) = (By::Name, None::<Lead>, FIRST_PAUSE);
-        let mut hops = 0;
-        while hops < MOST_HOPS {
-            let (host, node) = match (self, &lead) {
-                (Self::One(node), _) => (String::new(), Arc::clone(node)),
-                (Self::Cluster(cluster), Some(lead)) => {
-                    let node = cluster.led_to(&lead.address).ok_or(Failure::Unserved(slot))?;
-                    (lead.address.0.clone(), node)
-                }
-                (Self::Cluster(cluster), None) => {
-                    let ((host, _), node) = cluster.master(slot).await.ok_or(Failure::Unserved(slot))?;
-                    (host, node)
-                }
-            };
+        let (mut by, mut lead, mut pause, mut hops) = (By::Name, None::<Lead>, FIRST_PAUSE, 0);
+        loop {
+            let (host, node) = self.place(lead.as_ref(), slot).await?;
             let lent = node.lend().await.ok_or_else(|| Failure::Away(node.server().to_owned()))?;
             let error = match send(lent, call, by, lead.as_ref()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            hops += 1;
             match (next(&error, &host), self, lead.take()) {
                 (Next::Give, ..) => return Err(error.into()),
-                (Next::Text, _, stays) => {
-                    if by == By::Text {
-                        return Err(error.into());
-                    }
-                    (by, lead) = (By::Text, stays);
-                    continue;
-                }
+                (Next::Text, ..) if by == By::Text => return Err(error.into()),
+                (Next::Text, _, stays) => (by, lead) = (By::Text, stays),
                 (Next::To { .. }, Self::One(_), _) => return Err(Failure::OfCluster),
                 (Next::To { address, asking }, Self::Cluster(cluster), _) => {
                     if !asking {
                         cluster.has_changed(Some(&address));
                     }
                     (by, lead) = (By::Name, Some(Lead { address, asking, filling: false }));
-                    continue;
                 }
-                (Next::Split, _, Some(lead_before)) if lead_before.asking && !lead_before.filling => {
-                    lead = Some(Lead { filling: true, ..lead_before });
-                    continue;
+                (Next::Split, _, Some(before)) if before.asking && !before.filling => {
+                    lead = Some(Lead { filling: true, ..before });
                 }
-                (Next::Elsewhere, Self::One(node), _) => node.renew(),
-                (Next::Elsewhere | Next::Later, Self::Cluster(cluster), _) => cluster.has_changed(None),
-                (Next::Split | Next::Later, ..) => {}
+                (Next::Elsewhere, Self::One(node), _) => {
+                    node.renew();
+                    hops = MOST_HOPS;
+                }
+                (Next::Elsewhere | Next::Later, Self::Cluster(cluster), _) => {
+                    cluster.has_changed(None);
+                    hops = MOST_HOPS;
+                }
+                (Next::Split | Next::Later, ..) => hops = MOST_HOPS,
             }
-            hops -= 1;
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            if hops < MOST_HOPS {
+                hops += 1;
+            } else {
+                (hops, lead) = (0, None);
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
-        Err(Failure::Tossed)
+    }
+
+    /// Where a call goes: the host's name and the node.
+    async fn place(&self, lead: Option<&Lead>, slot: u16) -> Result<(String, Arc<Node>), Failure> {
+        match (self, lead) {
+            (Self::One(node), _) => Ok((String::new(), Arc::clone(node))),
+            (Self::Cluster(cluster), Some(Lead { address, .. })) => {
+                let node = cluster.led_to(address).ok_or(Failure::Unserved(slot))?;
+                Ok((address.0.clone(), node))
+            }
+            (Self::Cluster(cluster), None) => {
+                let ((host, _), node) = cluster.master(slot).await.ok_or(Failure::Unserved(slot))?;
+                Ok((host, node))
+            }
+        }
     }
 }
 

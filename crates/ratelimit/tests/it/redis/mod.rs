@@ -3,6 +3,7 @@
 mod cluster;
 mod exact;
 mod faults;
+mod nodes;
 mod races;
 mod server;
 mod suite;

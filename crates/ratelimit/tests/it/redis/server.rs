@@ -61,8 +61,17 @@ impl Server {
 
     /// With these arguments from its next start on.
     pub(super) fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self.arguments(arguments);
         self
+    }
+
+    pub(super) fn arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
+    /// Puts a file into its folder.
+    pub(super) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -145,6 +154,22 @@ impl Raw {
 
     pub(super) async fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
         self.try_ask(words).await.unwrap()
+    }
+
+    /// Asks until the answer is as wanted.
+    pub(super) async fn until(&mut self, words: &[&str], wanted: impl Fn(&str) -> bool) {
+        let began = Instant::now();
+        loop {
+            let answer = self.try_ask::<redis::Value>(words).await.map(|answer| match answer {
+                redis::Value::BulkString(text) => String::from_utf8(text).unwrap(),
+                other => format!("{other:?}"),
+            });
+            if answer.as_ref().is_ok_and(|answer| wanted(answer)) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{answer:?}");
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) async fn try_ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> redis::RedisResult<T> {
