@@ -18,7 +18,8 @@
 //!
 //! All limits of a tag are in one slot, so that a batch is one atomic act there, too. Who serves a slot is read from the cluster in the
 //! background. A part of the cluster that is gone fails only the calls that need it; [`shard`](LimitStore::shard) tells parts apart.
-//! While a slot moves from one node to another, calls follow.
+//! While a slot moves from one node to another, calls follow. Set `cluster-require-full-coverage no`: otherwise Redis refuses all calls
+//! from the failure of one master until another one has taken its place.
 //!
 //! The user needs `+eval +evalsha +time +mget +set +ping +info +config|get +hello`, in a cluster also
 //! `+cluster|slots +cluster|info +asking`, and the keys `~rl:1:*` (with the prefix before it, if there is one).

@@ -1,7 +1,7 @@
 -- ToggleBox, limits in Redis: script 1, values 1.
 --
--- KEYS: one to eight limits of one hash slot. ARGV: what to do; a number that belongs to it; then for each key seven integers:
---   the cost (a, b), the tolerance (a, b), the horizon (a, b), and d.
+-- KEYS: one to eight limits of one hash slot. ARGV: what to do; a number that belongs to it; for each key five integers, the cost
+-- (a, b), the tolerance (a, b) and d; and, if any of them may go into debt, for each key two more, the horizon (a, b).
 -- A pair (a, b) is a + b/d microseconds, with 0 <= b < d. All numbers are integers below 2^53, or larger than anything that they
 -- are compared with.
 --
@@ -17,132 +17,150 @@
 -- The answer: the server's clock; 1 if all limits had room, else 0 (to grant: how many times); then a and b of each limit as it was.
 -- Nothing is written before everything is decided, since an error does not undo what was written before it.
 --
--- For tests only, two more numbers may follow: the time to go by instead of the server's, and how many milliseconds a key outlives
--- its use.
+-- For tests only, three more arguments may follow, as nothing else can: the time to go by instead of the server's, how many
+-- milliseconds a key outlives its use, and the word "test".
 
-local mode, number = ARGV[1], tonumber(ARGV[2])
-local now, spare = tonumber(ARGV[7 * #KEYS + 3]), tonumber(ARGV[7 * #KEYS + 4])
-if not now then
+local mode, n = ARGV[1], #KEYS
+local horizons, now, spare = #ARGV - 2 - 5 * n, nil, 1000
+if horizons % 2 == 1 then
+  now, spare, horizons = ARGV[#ARGV - 2] + 0, ARGV[#ARGV - 1] + 0, horizons - 3
+else
   local time = redis.call('TIME')
-  now, spare = time[1] * 1000000 + time[2], 1000
+  now = time[1] * 1000000 + time[2]
 end
 
-local function sum(a, b, c, e, d)
-  a, b = a + c, b + e
-  if b >= d then
-    return a + 1, b - d
+local function write(key, a, b)
+  if b == 0 then
+    redis.call('SET', key, a, 'PX', math.ceil((a - now) / 1000) + spare)
+  else
+    redis.call('SET', key, string.format('%.0f:%.0f', a, b), 'PX', math.ceil((a + 1 - now) / 1000) + spare)
   end
-  return a, b
 end
 
-local function difference(a, b, c, e, d)
-  if b < e then
-    return a - c - 1, b + d - e
-  end
-  return a - c, b - e
-end
-
-local function exceeds(a, b, c, e)
-  return a > c or (a == c and b > e)
-end
-
--- b * times may be up to 2^51, and is divided exactly.
-local function product(a, b, times, d)
-  local part = math.fmod(b * times, d)
-  return a * times + (b * times - part) / d, part
-end
-
-local limits, passed = {}, true
+-- How each limit stands, from place 3 on, and how it would stand once charged. What is inlined here runs for every call.
+local answer, next, cut = { now, 0 }, {}, nil
+local passed = true
 local values = redis.call('MGET', unpack(KEYS))
-for i = 1, #KEYS do
-  local at = 7 * i - 4
-  local limit = {
-    cost_a = tonumber(ARGV[at]), cost_b = tonumber(ARGV[at + 1]),
-    d = tonumber(ARGV[at + 6])
-  }
-  local d = limit.d
-  -- The latest moment that a charge may lead to, and the latest that any value may name.
-  limit.latest_a, limit.latest_b = sum(now, 0, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), d)
-  limit.end_a, limit.end_b = sum(now, 0, tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), d)
-  local a, b
+for i = 1, n do
+  local at = 5 * i - 2
+  local d = ARGV[at + 4] + 0
+  local latest_a, latest_b = now + ARGV[at + 2], ARGV[at + 3] + 0
+  local a, b = now, 0
   if values[i] then
-    a, b = string.match(values[i], '^(%d+):?(%d*)')
-    a, b = tonumber(a), tonumber(b) or 0
+    local there_a, there_b = tonumber(values[i]), 0
+    if not there_a then
+      there_a, there_b = string.match(values[i], '^(%d+):?(%d*)')
+      there_a, there_b = tonumber(there_a), tonumber(there_b) or 0
+      if there_b >= d then
+        -- Written under another quota: rounded to the strict side.
+        there_a, there_b = there_a + 1, 0
+      end
+    end
+    if not there_a then
+      values[i] = false
+    elseif there_a >= now then
+      a, b = there_a, there_b
+      if a > latest_a or (a == latest_a and b > latest_b) then
+        local end_a, end_b = latest_a, latest_b
+        if horizons > 0 then
+          end_a, end_b = now + ARGV[2 + 5 * n + 2 * i - 1], ARGV[2 + 5 * n + 2 * i] + 0
+        end
+        if a > end_a or (a == end_a and b > end_b) then
+          -- Left behind by another clock or quota. As long as it stands, nobody passes: it is cut whatever else happens.
+          a, b, cut = end_a, end_b, cut or {}
+          cut[i] = true
+        end
+      end
+    end
   end
-  limit.there = a ~= nil
-  if a and b >= d then
-    -- Written under another quota: rounded to the strict side.
-    a, b = a + 1, 0
+  local next_a, next_b = a + ARGV[at], b + ARGV[at + 1]
+  if next_b >= d then
+    next_a, next_b = next_a + 1, next_b - d
   end
-  if not a or a < now then
-    a, b = now, 0
-  elseif exceeds(a, b, limit.end_a, limit.end_b) then
-    -- Left behind by another clock or quota. As long as it stands, nobody passes: it is replaced whatever else happens.
-    a, b, limit.dirty = limit.end_a, limit.end_b, true
-  end
-  limit.a, limit.b = a, b
-  limit.next_a, limit.next_b = sum(a, b, limit.cost_a, limit.cost_b, d)
-  if exceeds(limit.next_a, limit.next_b, limit.latest_a, limit.latest_b) then
+  if next_a > latest_a or (next_a == latest_a and next_b > latest_b) then
     passed = false
   end
-  limits[i] = limit
+  answer[2 * i + 1], answer[2 * i + 2] = a, b
+  next[2 * i - 1], next[2 * i] = next_a, next_b
 end
 
-local times = passed and 1 or 0
+if passed then
+  answer[2] = 1
+end
+
 if mode == 'grant' and passed then
-  times = number
-  for _, limit in ipairs(limits) do
-    -- Between `least` times, for which there is room, and `times`.
+  -- How a limit would stand after so many times its cost. b * times may be up to 2^51, and is divided exactly.
+  local function after(i, times)
+    local at = 5 * i - 2
+    local b, d = ARGV[at + 1] * times, ARGV[at + 4] + 0
+    local part = math.fmod(b, d)
+    local next_a, next_b = answer[2 * i + 1] + ARGV[at] * times + (b - part) / d, answer[2 * i + 2] + part
+    if next_b >= d then
+      return next_a + 1, next_b - d
+    end
+    return next_a, next_b
+  end
+  local times = ARGV[2] + 0
+  for i = 1, n do
+    local at = 5 * i - 2
+    local latest_a, latest_b = now + ARGV[at + 2], ARGV[at + 3] + 0
+    -- There is room for `least` times.
     local least = 1
     while least < times do
       local half = math.floor((least + times + 1) / 2)
-      local a, b = product(limit.cost_a, limit.cost_b, half, limit.d)
-      a, b = sum(limit.a, limit.b, a, b, limit.d)
-      if exceeds(a, b, limit.latest_a, limit.latest_b) then
+      local a, b = after(i, half)
+      if a > latest_a or (a == latest_a and b > latest_b) then
         times = half - 1
       else
         least = half
       end
     end
   end
-  for _, limit in ipairs(limits) do
-    local a, b = product(limit.cost_a, limit.cost_b, times, limit.d)
-    limit.next_a, limit.next_b = sum(limit.a, limit.b, a, b, limit.d)
+  answer[2] = times
+  for i = 1, n do
+    next[2 * i - 1], next[2 * i] = after(i, times)
   end
-end
-
-local function write(key, a, b)
-  local value = string.format('%.0f', a)
-  local left = a - now
-  if b > 0 then
-    value = value .. ':' .. string.format('%.0f', b)
-    left = left + 1
-  end
-  redis.call('SET', key, value, 'PX', string.format('%.0f', math.ceil(left / 1000) + spare))
-end
-
-local charges = mode == 'charge' or (passed and (mode == 'consume' or mode == 'grant'))
-local answer = { now, times }
-for i, limit in ipairs(limits) do
-  if charges then
-    if mode == 'charge' and exceeds(limit.next_a, limit.next_b, limit.end_a, limit.end_b) then
-      limit.next_a, limit.next_b = limit.end_a, limit.end_b
+elseif mode == 'charge' then
+  for i = 1, n do
+    local at, end_a, end_b = 5 * i - 2, nil, nil
+    if horizons > 0 then
+      end_a, end_b = now + ARGV[2 + 5 * n + 2 * i - 1], ARGV[2 + 5 * n + 2 * i] + 0
+    else
+      end_a, end_b = now + ARGV[at + 2], ARGV[at + 3] + 0
     end
-    write(KEYS[i], limit.next_a, limit.next_b)
-  elseif mode == 'refund' and limit.there then
-    local a, b, d = limit.a, limit.b, limit.d
-    local passed_since = math.max(now - number, 0)
-    if exceeds(limit.cost_a, limit.cost_b, passed_since, 0) then
-      local credit_a, credit_b = difference(limit.cost_a, limit.cost_b, passed_since, 0, d)
-      a, b = difference(a, b, credit_a, credit_b, d)
-      if a < now then
-        a, b = now, 0
+    if next[2 * i - 1] > end_a or (next[2 * i - 1] == end_a and next[2 * i] > end_b) then
+      next[2 * i - 1], next[2 * i] = end_a, end_b
+    end
+  end
+end
+
+if mode == 'charge' or (passed and (mode == 'consume' or mode == 'grant')) then
+  for i = 1, n do
+    write(KEYS[i], next[2 * i - 1], next[2 * i])
+  end
+elseif mode == 'refund' then
+  local since = math.max(now - ARGV[2], 0)
+  for i = 1, n do
+    if values[i] then
+      local at, a, b = 5 * i - 2, answer[2 * i + 1], answer[2 * i + 2]
+      local credit_a, credit_b, d = ARGV[at] - since, ARGV[at + 1] + 0, ARGV[at + 4] + 0
+      if credit_a >= 0 then
+        a, b = a - credit_a, b - credit_b
+        if b < 0 then
+          a, b = a - 1, b + d
+        end
+        if a < now then
+          a, b = now, 0
+        end
       end
+      write(KEYS[i], a, b)
     end
-    write(KEYS[i], a, b)
-  elseif limit.dirty then
-    write(KEYS[i], limit.a, limit.b)
   end
-  answer[2 * i + 1], answer[2 * i + 2] = limit.a, limit.b
+elseif cut then
+  for i = 1, n do
+    if cut[i] then
+      write(KEYS[i], answer[2 * i + 1], answer[2 * i + 2])
+    end
+  end
 end
 return answer

@@ -54,13 +54,14 @@ pub(super) struct Call {
     pub(super) keys: PerLimit<String>,
     arguments: Vec<u64>,
     mode: Mode,
+    time: Time,
 }
 
 impl Call {
     pub(super) fn new(mode: Mode, batch: &Batch, prefix: &str, time: Time) -> Self {
         let (tag, limits) = (batch.tag(), batch.limits());
         let key = |limit: &Limit| format!("{prefix}rl:1:{{{tag}}}:{}:{}", limit.policy(), limit.slot());
-        let mut arguments = Vec::with_capacity(3 + 7 * limits.len());
+        let mut arguments = Vec::with_capacity(1 + 7 * limits.len());
         arguments.push(match mode {
             Mode::Consume | Mode::Peek | Mode::Charge => 0,
             Mode::Grant(asked) => asked.into(),
@@ -68,18 +69,15 @@ impl Call {
         });
         for limit in limits {
             let quota = limit.quota();
-            let cost = quota.span(limit.cost().into()).min(MOST);
-            for Span { us, part } in [cost, quota.tolerance(), quota.horizon()] {
-                arguments.extend([us, part.into()]);
-            }
-            arguments.push(quota.fractions().into());
+            let (cost, tolerance) = (quota.span(limit.cost().into()).min(MOST), quota.tolerance());
+            let pairs = [cost.us, cost.part.into(), tolerance.us, tolerance.part.into()];
+            arguments.extend(pairs.into_iter().chain([quota.fractions().into()]));
         }
-        match time {
-            Time::Server => {}
-            #[cfg(feature = "testkit")]
-            Time::Test(now_us) => arguments.extend([now_us, 3_600_000]),
+        if limits.iter().any(|limit| limit.quota().debt() > 0) {
+            let horizons = limits.iter().map(|limit| limit.quota().horizon());
+            arguments.extend(horizons.flat_map(|Span { us, part }| [us, part.into()]));
         }
-        Self { keys: limits.iter().map(key).collect(), arguments, mode }
+        Self { keys: limits.iter().map(key).collect(), arguments, mode, time }
     }
 
     pub(super) fn command(&self, by: By) -> Cmd {
@@ -96,6 +94,13 @@ impl Call {
             Mode::Refund(_) => "refund",
         });
         command.arg(&self.arguments);
+        match self.time {
+            Time::Server => {}
+            #[cfg(feature = "testkit")]
+            Time::Test(now_us) => {
+                command.arg(now_us).arg(3_600_000).arg("test");
+            }
+        }
         command
     }
 
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn the_text_is_the_one_that_this_version_names() {
         assert!(TEXT.starts_with("-- ToggleBox, limits in Redis: script 1, values 1.\n"));
-        assert_eq!(*NAME, "a41bb539be8be3c042026b3f926b3bd5ab899232");
+        assert_eq!(*NAME, "e5d8bc07cd83bc738f403f7653113deb3dd334f7");
     }
 
     #[test]
@@ -159,7 +164,7 @@ mod tests {
         let digest = Digest::of([b"k".as_slice()]);
         let key = format!("blue:rl:1:{{t:00000000000000000000000000000000}}:key:{digest}");
         let mut expected = vec!["EVALSHA", NAME.as_str(), "1", &key, "grant", "5"];
-        expected.extend(["285714", "2", "428571", "3", "571428", "4", "7"]);
+        expected.extend(["285714", "2", "428571", "3", "7", "571428", "4"]);
         assert_eq!(words(&call.command(By::Name)), expected);
         expected.splice(..2, ["EVAL", TEXT]);
         assert_eq!(words(&call.command(By::Text)), expected);

@@ -91,6 +91,32 @@ async fn a_value_from_another_age_is_brought_back_by_whoever_sees_it() {
     assert!(raw.ask::<i64>(&["PTTL", &key(&prefix)]).await <= 301_001);
 }
 
+/// By the server's clock the script is told of horizons in the same way as by a test's.
+#[tokio::test]
+async fn debts_are_as_deep_as_they_may_be_by_the_servers_clock() {
+    let Some(url) = server::shared() else { return };
+    let store = patient(&url);
+    let minutes = |quota: Quota| {
+        Batch::new(
+            TAG,
+            [("api", quota), ("other", burst_only(9))]
+                .map(|(name, quota)| Limit::new(name.parse().unwrap(), Digest::of([name.as_bytes()]), quota, 2).unwrap()),
+        )
+        .unwrap()
+    };
+    let batch = minutes(Quota::rate(7, Duration::from_mins(60)).burst(3).unwrap().with_debt(2).unwrap());
+    for passed in [true, false, false, false] {
+        let reply = store.charge(&batch).await.unwrap();
+        assert_eq!((reply.passed, reply.charged), (passed, true));
+    }
+    let reply = store.peek(&batch).await.unwrap();
+    // Five sevenths of an hour, of which a moment may have passed; four times two of the other's nine.
+    let ahead = |number: usize| Duration::from_micros(reply.before[number].us() - reply.now_us);
+    let nearly = |length: Duration| length.saturating_sub(Duration::from_secs(30))..=length;
+    assert!(nearly(Duration::from_secs(5 * 3600 / 7 + 1)).contains(&ahead(0)), "{:?}", ahead(0));
+    assert!(nearly(Duration::from_mins(80)).contains(&ahead(1)), "{:?}", ahead(1));
+}
+
 /// A user with no more rights than the documentation names.
 #[tokio::test]
 async fn a_user_with_few_rights_is_enough_and_one_without_is_refused() {
