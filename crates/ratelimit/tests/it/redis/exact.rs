@@ -114,11 +114,11 @@ async fn sequence(url: &str, raw: &mut Raw, seed: u64) {
             _ => {}
         }
         let now = clock.now_us();
-        let first = dice.below(6);
-        let limits = (first..=first + dice.below(3)).map(|number| {
-            let number = usize::try_from(number % 6).unwrap();
+        let first = usize::try_from(dice.below(6)).unwrap();
+        let limits = (first..=first + usize::try_from(dice.below(3)).unwrap()).map(|number| {
+            let number = number % 6;
             let cost = dice.wide_u32(quotas[number].burst());
-            Limit::new(format!("p{number}").parse().unwrap(), Digest::of([[number as u8].as_slice()]), quotas[number], cost)
+            Limit::new(format!("p{number}").parse().unwrap(), Digest::of([number.to_le_bytes().as_slice()]), quotas[number], cost)
                 .unwrap()
         });
         let batch = Batch::new(TAG, limits).unwrap();

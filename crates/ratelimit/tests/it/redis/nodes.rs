@@ -50,7 +50,7 @@ impl Nodes {
         let mut raw = self.raw(number).await;
         for tenant in 1.. {
             let slot = slot(&mut raw, tenant).await;
-            if slot / 5462 == number as u16 {
+            if usize::from(slot) / 5462 == number {
                 return tenant;
             }
         }

@@ -22,7 +22,8 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// How often something is tried: so many times, unless whoever runs the tests has more time.
 pub(super) fn trials(usual: u32) -> u32 {
-    env::var("TOGGLEBOX_TEST_TRIALS").map_or(usual, |trials| trials.parse().expect("a number"))
+    let told = env::var_os("TOGGLEBOX_TEST_TRIALS");
+    told.map_or(usual, |trials| trials.into_string().unwrap().parse().expect("a number"))
 }
 
 /// The address of the shared server.

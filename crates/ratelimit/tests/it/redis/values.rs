@@ -104,7 +104,7 @@ async fn debts_are_as_deep_as_they_may_be_by_the_servers_clock() {
         )
         .unwrap()
     };
-    let batch = minutes(Quota::rate(7, Duration::from_mins(60)).burst(3).unwrap().with_debt(2).unwrap());
+    let batch = minutes(Quota::rate(7, Duration::from_hours(1)).burst(3).unwrap().with_debt(2).unwrap());
     for passed in [true, false, false, false] {
         let reply = store.charge(&batch).await.unwrap();
         assert_eq!((reply.passed, reply.charged), (passed, true));
