@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn knowledge(ports: &[u16], number: usize) -> String {
 fn low_port() -> Result<u16> {
     loop {
         let port = free_port()?;
-        if port <= u16::MAX - BUS {
+        if port <= u16::MAX - BUS && TcpListener::bind((Ipv4Addr::LOCALHOST, port + BUS)).is_ok() {
             return Ok(port);
         }
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::nodes::{Nodes, slot};
-use super::{burst_only, in_time, limit, one, options, patient, store};
+use super::{burst_only, in_time, limit, one, options, patient, server, store};
 
 fn tag(tenant: u128) -> Tag {
     Tag::Tenant(TenantId::from_uuid(Uuid::from_u128(tenant)))
@@ -173,9 +173,14 @@ async fn a_slot_that_moves_fails_nobody() {
 
 #[tokio::test]
 async fn a_node_of_a_cluster_is_no_single_server() {
-    let Some(nodes) = Nodes::running().await else { return };
-    let store = patient(&nodes.0[0].url());
-    let error = store.consume(&one(nodes.tenant_of(1).await, "elsewhere", burst_only(1))).await.unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("redis-cluster://"), "{source}");
+    let Some(addresses) = server::variable("TOGGLEBOX_TEST_REDIS_CLUSTER") else { return };
+    let (first, _) = addresses.split_once(',').unwrap();
+    let store = patient(&format!("redis://{first}"));
+    let mut sources = Vec::new();
+    for tenant in 0..50 {
+        let outcome = store.consume(&one(tenant, "elsewhere", burst_only(1))).await;
+        sources.extend(outcome.err().map(|error| std::error::Error::source(&error).unwrap().to_string()));
+    }
+    assert!(!sources.is_empty(), "it is a node of a cluster, and does not have them all");
+    assert!(sources.iter().all(|source| source.contains("redis-cluster://")), "{sources:?}");
 }
