@@ -34,6 +34,10 @@ test *ARGS:
 test-crate NAME *ARGS:
     cargo xtask with cargo test --package {{NAME}} {{ARGS}}
 
+# What the Redis store of limits is tried for, far more often than usual
+limits TRIALS="1000":
+    TOGGLEBOX_TEST_TRIALS={{TRIALS}} cargo xtask with cargo test --package togglebox-ratelimit --test it -- redis::exact redis::races
+
 # Generated requests against the program, by its OpenAPI document
 schemathesis:
     cargo xtask schemathesis

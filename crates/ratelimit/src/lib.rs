@@ -12,6 +12,8 @@ mod limiter;
 mod memory;
 mod policy;
 mod quota;
+#[cfg(feature = "redis")]
+mod redis;
 mod shedder;
 mod span;
 mod store;
@@ -31,6 +33,8 @@ pub use limiter::{Limiter, LimiterBuilder, LimiterOptions};
 pub use memory::MemoryStore;
 pub use policy::{Lease, Mode, OnOutage, Override, Overrides, Policy, PolicyError};
 pub use quota::{Quota, QuotaError, Rate};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisOptionsError, RedisStore};
 pub use shedder::{Load, Priority, Shedder};
 pub use store::{Health, LimitStore, MOST_UNITS, Warning};
 pub use subject::{Fact, Scope, Subject};

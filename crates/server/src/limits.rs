@@ -5,22 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::Entropy;
+#[cfg(feature = "redis")]
+use togglebox_core::SystemClock;
+use togglebox_core::{Entropy, OsEntropy};
 use togglebox_http::ApiLimits;
 use togglebox_ratelimit::address::Ipv6Prefix;
 use togglebox_ratelimit::headers::Told;
 use togglebox_ratelimit::{
-    Fact, Health, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy, PolicyError, PolicyName,
-    Subject,
+    Fact, Health, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy, PolicyError,
+    PolicyName, Subject,
 };
 
-use crate::settings::{LimitException, LimitHolder, LimitRule, LimitRules, LimitSettings, LimitStoreSettings};
+#[cfg(feature = "redis")]
+use togglebox_ratelimit::{RedisOptions, RedisStore};
+
+use crate::settings::{LimitException, LimitHolder, LimitRule, LimitRules, LimitStoreSettings, Settings};
 
 /// The limits of a node; `None` when nothing is limited.
 ///
 /// # Errors
 /// The store of limits cannot be used.
-pub(crate) async fn open(settings: &LimitSettings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Option<ApiLimits>> {
+pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Option<ApiLimits>> {
+    let settings = &whole.limits;
     if !settings.is_any() {
         return Ok(None);
     }
@@ -28,7 +34,7 @@ pub(crate) async fn open(settings: &LimitSettings, entropy: &Arc<dyn Entropy>) -
         .with_deadline(settings.deadline)
         .with_nodes(settings.nodes)
         .with_ipv6_prefix(settings.ipv6_prefix);
-    let limiter = Limiter::over(store(settings).await?)
+    let limiter = Limiter::over(store(whole, entropy).await?)
         .policies(policies(&settings.rules).context("limits cannot be used")?)
         .overrides(Arc::new(Exceptions { each: settings.exceptions.clone(), ipv6_prefix: settings.ipv6_prefix }))
         .options(options)
@@ -48,22 +54,41 @@ pub(crate) async fn open(settings: &LimitSettings, entropy: &Arc<dyn Entropy>) -
 ///
 /// # Errors
 /// It cannot be used at all. One that only cannot be reached is no error: nodes start without it.
-pub(crate) async fn store(settings: &LimitSettings) -> anyhow::Result<Arc<dyn LimitStore>> {
-    match &settings.store {
+async fn store(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Arc<dyn LimitStore>> {
+    match &settings.limits.store {
         LimitStoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
-        LimitStoreSettings::Redis(_) | LimitStoreSettings::DynamoDb(_) => anyhow::bail!("not yet"),
+        #[cfg(feature = "redis")]
+        LimitStoreSettings::Redis(_) => Ok(Arc::new(redis(settings, entropy)?)),
+        #[cfg(not(feature = "redis"))]
+        LimitStoreSettings::Redis(_) => anyhow::bail!("this program was built without Redis"),
+        LimitStoreSettings::DynamoDb => anyhow::bail!("not yet"),
     }
+}
+
+#[cfg(feature = "redis")]
+fn redis(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<RedisStore> {
+    let LimitStoreSettings::Redis(url) = &settings.limits.store else { anyhow::bail!("RATE_LIMIT_STORE names no Redis") };
+    let options = RedisOptions::parse(url.expose()).context("RATE_LIMIT_STORE cannot be used")?;
+    Ok(RedisStore::new(options.with_timeout(settings.limits.deadline), Arc::new(SystemClock), Arc::clone(entropy)))
 }
 
 /// How the store of limits is.
 ///
 /// # Errors
 /// It cannot be used, or does not answer within a few seconds.
-pub(crate) async fn health(settings: &LimitSettings) -> anyhow::Result<Health> {
+pub(crate) async fn health(settings: &Settings) -> anyhow::Result<Health> {
     const PATIENCE: Duration = Duration::from_secs(5);
-    let store = store(settings).await?;
-    let health = tokio::time::timeout(PATIENCE, store.health()).await.context("it does not answer")?;
-    Ok(health?)
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let asked = async {
+        #[cfg(feature = "redis")]
+        if let LimitStoreSettings::Redis(_) = &settings.limits.store {
+            let store = redis(settings, &entropy)?;
+            store.connected().await;
+            return anyhow::Ok(store.health().await?);
+        }
+        Ok(store(settings, &entropy).await?.health().await?)
+    };
+    tokio::time::timeout(PATIENCE, asked).await.context("it does not answer")?
 }
 
 /// The policies that the rules stand for.

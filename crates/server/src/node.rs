@@ -124,7 +124,7 @@ impl Node {
             Arc::new(hasher),
         ));
 
-        let limits = limits::open(&settings.limits, &entropy).await?;
+        let limits = limits::open(settings, &entropy).await?;
         let limiter = limits.as_ref().map(|limits| limits.limiter.clone());
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
         let flusher =

@@ -34,7 +34,13 @@ pub(super) fn prepare(project: &Project, scratch: &Path) -> Result<Start> {
         command.args(["serve", "--host", "127.0.0.1", "--port"]).arg(address.port().to_string());
         let process = Launch::new("dynoxide", command).log(&log).start()?;
         let variables = vec![(ADDRESS, format!("http://{address}").into()), (PROGRAM, program.clone().into_os_string())];
-        Ok(Starting { process, ready: Box::new(move || dynamodb::lists_tables(address)), limit: READY, variables })
+        Ok(Starting {
+            process,
+            beside: Vec::new(),
+            ready: Box::new(move || dynamodb::lists_tables(address)),
+            limit: READY,
+            variables,
+        })
     }))
 }
 

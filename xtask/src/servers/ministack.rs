@@ -32,6 +32,12 @@ pub(super) fn prepare(project: &Project, scratch: &Path) -> Result<Start> {
         command.env("HOME", &home).env("TMPDIR", &home).current_dir(&home);
         let process = Launch::new("ministack", command).log(scratch.join("ministack.log")).start()?;
         let variables = vec![(ADDRESS, format!("http://{address}").into())];
-        Ok(Starting { process, ready: Box::new(move || dynamodb::lists_tables(address)), limit: READY, variables })
+        Ok(Starting {
+            process,
+            beside: Vec::new(),
+            ready: Box::new(move || dynamodb::lists_tables(address)),
+            limit: READY,
+            variables,
+        })
     }))
 }

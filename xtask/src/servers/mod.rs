@@ -11,6 +11,7 @@
 //! | `TOGGLEBOX_TEST_POSTGRES_BIN` | the folder of `initdb`, `pg_ctl` and `postgres`, for tests that run servers of their own |
 //! | `TOGGLEBOX_TEST_REDIS` | `redis://127.0.0.1:port` |
 //! | `TOGGLEBOX_TEST_REDIS_SERVER` | the program `redis-server` |
+//! | `TOGGLEBOX_TEST_REDIS_CLUSTER` | `127.0.0.1:port,…` of the nodes of a cluster: three masters, three replicas |
 //! | `TOGGLEBOX_TEST_DYNAMODB` | `http://127.0.0.1:port` of a dynoxide |
 //! | `TOGGLEBOX_TEST_DYNOXIDE` | the program `dynoxide` |
 //! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol |
@@ -23,6 +24,7 @@ mod dynoxide;
 mod ministack;
 mod postgres;
 mod redis;
+mod redis_cluster;
 mod smtp;
 
 use std::collections::BTreeSet;
@@ -55,6 +57,8 @@ type Start = Box<dyn Fn() -> Result<Starting> + Send>;
 /// A server that has been started.
 struct Starting {
     process: Process,
+    /// Others that it is nothing without.
+    beside: Vec<Process>,
     /// Whether it answers.
     ready: Box<dyn Fn() -> bool>,
     /// How long that may take.
@@ -66,6 +70,7 @@ const ALL: &[Kind] = &[
     Kind { name: "SMTP sink", variables: &[smtp::ADDRESS, smtp::MAILDIR], prepare: smtp::prepare },
     Kind { name: "PostgreSQL", variables: &[postgres::ADDRESS, postgres::BIN], prepare: postgres::prepare },
     Kind { name: "Redis", variables: &[redis::ADDRESS, redis::SERVER], prepare: redis::prepare },
+    Kind { name: "Redis cluster", variables: &[redis_cluster::ADDRESSES], prepare: redis_cluster::prepare },
     Kind { name: "dynoxide", variables: &[dynoxide::ADDRESS, dynoxide::PROGRAM], prepare: dynoxide::prepare },
     Kind { name: "ministack", variables: &[ministack::ADDRESS], prepare: ministack::prepare },
 ];
@@ -76,7 +81,7 @@ const ATTEMPTS: usize = 3;
 /// One running server.
 #[derive(Debug)]
 struct Server {
-    process: Process,
+    processes: Vec<Process>,
     variables: Vec<(&'static str, OsString)>,
 }
 
@@ -117,7 +122,7 @@ impl Servers {
 
     /// An error when one of them has ended meanwhile.
     pub(crate) fn ensure_running(&mut self) -> Result<()> {
-        self.0.iter_mut().try_for_each(|server| server.process.ensure_running())
+        self.0.iter_mut().flat_map(|server| &mut server.processes).try_for_each(Process::ensure_running)
     }
 }
 
@@ -141,13 +146,27 @@ fn no_server(kind: &Kind) -> String {
 fn until_ready(start: &Start, mut starting: Starting) -> Result<Server> {
     let mut attempt = 1;
     loop {
-        match starting.process.wait_until(starting.limit, &starting.ready) {
-            Ok(()) => return Ok(Server { process: starting.process, variables: starting.variables }),
+        match wait_for(&mut starting) {
+            Ok(()) => {
+                let processes = starting.beside.into_iter().chain([starting.process]).collect();
+                return Ok(Server { processes, variables: starting.variables });
+            }
             Err(error) if attempt < ATTEMPTS && lost_its_port(&error) => attempt += 1,
             Err(error) => return Err(error),
         }
         starting = start()?;
     }
+}
+
+/// Waits for a server, and for those that it is nothing without: that one of them has ended is known at once.
+fn wait_for(starting: &mut Starting) -> Result<()> {
+    let Starting { process, beside, ready, limit, .. } = starting;
+    let mut ended = Ok(());
+    process.wait_until(*limit, || {
+        ended = beside.iter_mut().try_for_each(Process::ensure_running);
+        ended.is_err() || ready()
+    })?;
+    ended
 }
 
 /// Whether a server's log says that its port was taken between our choice and its start.
@@ -188,6 +207,7 @@ mod tests {
             let process = Launch::new("shell", command).log(&log).start()?;
             Ok(Starting {
                 process,
+                beside: Vec::new(),
                 ready: Box::new(move || ready.exists()),
                 limit: Duration::from_secs(20),
                 variables: Vec::new(),

@@ -59,7 +59,7 @@ pub(super) fn prepare(_: &Project, scratch: &Path) -> Result<Start> {
         let variables =
             vec![(ADDRESS, OsString::from(format!("postgres://postgres@127.0.0.1:{port}"))), (BIN, bin.clone().into_os_string())];
         let status = data.join("postmaster.pid");
-        Ok(Starting { process, ready: Box::new(move || is_ready(&status)), limit: READY, variables })
+        Ok(Starting { process, beside: Vec::new(), ready: Box::new(move || is_ready(&status)), limit: READY, variables })
     }))
 }
 

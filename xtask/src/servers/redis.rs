@@ -33,12 +33,12 @@ pub(super) fn prepare(_: &Project, scratch: &Path) -> Result<Start> {
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]).arg(&home);
         let process = Launch::new("redis-server", command).log(scratch.join("redis.log")).start()?;
         let variables = vec![(ADDRESS, format!("redis://{address}").into()), (SERVER, program.clone().into_os_string())];
-        Ok(Starting { process, ready: Box::new(move || answers(address)), limit: READY, variables })
+        Ok(Starting { process, beside: Vec::new(), ready: Box::new(move || answers(address)), limit: READY, variables })
     }))
 }
 
 /// The server's program: the one that the environment names, the path's, or a package's.
-fn program(scratch: &Path) -> Result<PathBuf> {
+pub(super) fn program(scratch: &Path) -> Result<PathBuf> {
     if let Some(program) = env::var_os(SERVER) {
         return Ok(program.into());
     }
@@ -51,10 +51,17 @@ fn program(scratch: &Path) -> Result<PathBuf> {
 
 /// Whether a Redis that is done with loading answers there.
 fn answers(address: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, PROBE) else { return false };
-    let mut answer = [0; 7];
-    stream.set_read_timeout(Some(PROBE)).is_ok()
-        && stream.write_all(b"PING\r\n").is_ok()
-        && stream.read_exact(&mut answer).is_ok()
-        && &answer == b"+PONG\r\n"
+    answer(address, "PING", 7).is_some_and(|answer| answer == "+PONG\r\n")
+}
+
+/// The beginning of the answer to a command without arguments, up to so many bytes; `None` when there is none.
+pub(super) fn answer(address: SocketAddr, command: &str, bytes: usize) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PROBE).ok()?;
+    stream.set_read_timeout(Some(PROBE)).ok()?;
+    stream.write_all(command.as_bytes()).ok()?;
+    stream.write_all(b"\r\n").ok()?;
+    let mut answer = vec![0; bytes];
+    // What has come by the first piece is enough to tell.
+    let read = stream.read(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer[..read]).into_owned())
 }

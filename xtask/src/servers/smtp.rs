@@ -30,7 +30,7 @@ pub(super) fn prepare(project: &Project, scratch: &Path) -> Result<Start> {
         command.args(["--class", "aiosmtpd.handlers.Mailbox"]).arg(&maildir);
         let process = Launch::new("aiosmtpd", command).log(&log).start()?;
         let variables = vec![(ADDRESS, address.to_string().into()), (MAILDIR, maildir.clone().into_os_string())];
-        Ok(Starting { process, ready: Box::new(move || greets(address)), limit: READY, variables })
+        Ok(Starting { process, beside: Vec::new(), ready: Box::new(move || greets(address)), limit: READY, variables })
     }))
 }
 

@@ -10,6 +10,7 @@
 
 mod decisions;
 mod faulty;
+mod proxy;
 mod races;
 mod sequences;
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use self::decisions::*;
 pub use self::faulty::LIMITS;
+pub use self::proxy::{Network, Proxy, Seen};
 pub use self::races::*;
 pub use self::sequences::*;
 use crate::{Batch, Digest, Limit, LimitStore, ManualStopwatch, Quota, Tag};

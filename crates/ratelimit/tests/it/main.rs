@@ -3,3 +3,4 @@
 mod gcra;
 mod limiter;
 mod memory;
+mod redis;

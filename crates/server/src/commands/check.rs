@@ -76,7 +76,7 @@ async fn warnings(settings: &Settings) -> Vec<String> {
                        together. Set RATE_LIMIT_STORE to a Redis or to dynamodb";
         return several.then(|| warning.to_owned()).into_iter().collect();
     }
-    match limits::health(limits).await {
+    match limits::health(settings).await {
         Ok(health) => health.warnings.iter().map(|warning| format!("the store of limits: {warning}")).collect(),
         Err(error) => vec![format!(
             "the store of limits cannot be asked ({error:#}): until it can, each node limits by itself, and sign-ins, registrations and \

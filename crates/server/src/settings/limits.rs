@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::read::{Texts, number, word};
 use super::secret_url::SecretUrl;
-use super::storage::{DynamoDbSettings, dynamodb};
 
 /// Where limits are kept.
 #[derive(Clone, Debug)]
@@ -20,8 +19,8 @@ pub enum LimitStoreSettings {
     Memory,
     /// In one Redis.
     Redis(SecretUrl),
-    /// In a table of DynamoDB.
-    DynamoDb(DynamoDbSettings),
+    /// In the table of DynamoDB that the settings of the database name.
+    DynamoDb,
 }
 
 /// One rule.
@@ -104,8 +103,6 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 pub(super) fn limits(texts: &mut Texts) -> LimitSettings {
     let store = texts.read("RATE_LIMIT_STORE", LimitStoreSettings::Memory, store);
-    let store =
-        if matches!(store, LimitStoreSettings::DynamoDb(_)) { LimitStoreSettings::DynamoDb(dynamodb(texts)) } else { store };
     let nodes = texts.read("RATE_LIMIT_NODES", 1, number(1..=10_000));
     let deadline = texts.read("RATE_LIMIT_DEADLINE_MS", 20, number(1..=10_000));
     LimitSettings {
@@ -165,8 +162,7 @@ fn store(text: &str) -> Result<LimitStoreSettings, String> {
     };
     match text {
         "memory" => Ok(LimitStoreSettings::Memory),
-        // Its table is named by the settings of the database.
-        "dynamodb" => Ok(LimitStoreSettings::DynamoDb(DynamoDbSettings { table: String::new(), region: None, endpoint: None })),
+        "dynamodb" => Ok(LimitStoreSettings::DynamoDb),
         _ => {
             let url = SecretUrl::parse(text, &["redis", "rediss", "redis-cluster", "rediss-cluster"]);
             url.map(LimitStoreSettings::Redis).ok_or_else(allowed)
@@ -255,7 +251,7 @@ impl fmt::Display for LimitStoreSettings {
         match self {
             Self::Memory => f.write_str("in memory, each node for itself"),
             Self::Redis(url) => write!(f, "{url}"),
-            Self::DynamoDb(settings) => write!(f, "DynamoDB table {}", settings.table),
+            Self::DynamoDb => f.write_str("in DynamoDB"),
         }
     }
 }

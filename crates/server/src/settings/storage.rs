@@ -259,7 +259,7 @@ fn postgres(texts: &mut Texts, url: Option<Location>, engine: Engine) -> Option<
 }
 
 /// The original has a table for each kind of thing, here there is one. So its prefix goes before the one name.
-pub(super) fn dynamodb(texts: &mut Texts) -> DynamoDbSettings {
+fn dynamodb(texts: &mut Texts) -> DynamoDbSettings {
     let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     let name = |text: &str| {
         let name = is_name(text).then(|| text.to_owned());

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 
+use ::tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use http::request::Parts;
 use http::{Request, Response};
 use togglebox_core::testkit::{At, Fault};
 use togglebox_ratelimit::headers::{Dialect, Told};
 use togglebox_ratelimit::tower::RateLimitLayer;
 use togglebox_ratelimit::{OnOutage, Policy};
-use ::tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
 use super::*;
 
