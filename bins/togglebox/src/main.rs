@@ -42,11 +42,15 @@ enum Command {
     /// Write everything that the store holds to a file
     Export {
         /// The new file; packed if its name ends in .gz. - is standard output
-        #[arg(long, value_name = "FILE")]
-        to: String,
+        #[cfg_attr(feature = "dynamodb", arg(long, value_name = "FILE", required_unless_present = "check"))]
+        #[cfg_attr(not(feature = "dynamodb"), arg(long, value_name = "FILE", required = true))]
+        to: Option<String>,
         /// The store, when it is not the configured one: as `DATABASE_URL`
         #[arg(long, value_name = "URL")]
         from_url: Option<String>,
+        #[cfg(feature = "dynamodb")]
+        #[command(flatten)]
+        original: OldTables,
     },
     /// Fill an empty store from a file that `export` wrote; goes on where an earlier call stopped
     Import {
@@ -70,6 +74,27 @@ impl Command {
             _ => None,
         }
     }
+}
+
+/// The tables that the original keeps in DynamoDB, in the place of a store.
+#[cfg(feature = "dynamodb")]
+#[derive(Debug, Args)]
+struct OldTables {
+    /// Take it from the tables that the original ToggleBox keeps in DynamoDB
+    #[arg(long, conflicts_with = "from_url")]
+    from_original: bool,
+    /// What the names of those tables begin with, when it is not `TABLE_PREFIX`
+    #[arg(long, value_name = "PREFIX", requires = "from_original")]
+    table_prefix: Option<String>,
+    /// The whole name of one of them, as users=NAME
+    #[arg(long = "table", value_name = "TABLE=NAME", requires = "from_original")]
+    tables: Vec<commands::OriginalTableName>,
+    /// Go on without what cannot be taken from them
+    #[arg(long, requires = "from_original")]
+    leave_behind: bool,
+    /// Only look what can be taken from them; write nothing
+    #[arg(long, requires = "from_original")]
+    check: bool,
 }
 
 #[cfg(feature = "dynamodb")]
@@ -141,14 +166,21 @@ fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
         telemetry::start(settings)?;
     }
     // Where the records go, nothing else may.
-    let say = if matches!(&command, Command::Export { to, .. } if to == "-") { say_aside } else { say };
+    let say = if matches!(&command, Command::Export { to, .. } if to.as_deref() == Some("-")) { say_aside } else { say };
     let system = togglebox_server::runtime();
     let said = system.block_on(async {
         match command {
             Command::Serve => serve(settings).await.map(|()| String::new()),
             Command::Demo => commands::demo(settings).await,
-            Command::Check => Ok(commands::check(settings)),
-            Command::Export { to, .. } => commands::export(settings, &to).await,
+            Command::Check => Ok(commands::check(settings).await),
+            #[cfg(feature = "dynamodb")]
+            Command::Export { to, original, .. } if original.from_original => {
+                let OldTables { table_prefix, tables, leave_behind, check, .. } = original;
+                let to = if check { None } else { to.as_deref() };
+                let export = commands::OriginalExport { to, prefix: table_prefix.as_deref(), tables: &tables, leave_behind };
+                commands::export_original(settings, export).await
+            }
+            Command::Export { to, .. } => commands::export(settings, &to.context("--to is missing")?).await,
             Command::Import { from, check, .. } => commands::import(settings, Import { from: &from, check }).await,
             Command::Admin(Admin::Create { account, name }) => {
                 commands::create_admin(settings, &account.email, name.as_deref(), io::stdin().lock()).await

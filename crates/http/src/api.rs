@@ -16,6 +16,7 @@ use crate::config::ApiConfig;
 use crate::dispatch;
 use crate::headers::StandingHeaders;
 use crate::idempotency::RecentBatches;
+use crate::limiting::ApiLimits;
 use crate::openapi;
 use crate::paging::PageTokens;
 use crate::route::Route;
@@ -61,6 +62,8 @@ pub struct ApiServices {
     pub flusher: Arc<Flusher>,
     /// Signs page tokens.
     pub page_tokens: PageTokens,
+    /// How often requests may come. `None`: as often as they like.
+    pub limits: Option<ApiLimits>,
 }
 
 /// The API of `ToggleBox`, ready to be mounted in any actix app: see [`Api::routes`].
@@ -82,6 +85,7 @@ pub struct Api {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) page_tokens: PageTokens,
+    pub(crate) limits: Option<ApiLimits>,
     pub(crate) batches: RecentBatches,
     pub(crate) bodies: BodyBudget,
     pub(crate) openapi: Arc<Rendered>,
@@ -126,6 +130,7 @@ impl Api {
             recorder: services.recorder,
             flusher: services.flusher,
             page_tokens: services.page_tokens,
+            limits: services.limits,
             batches: RecentBatches::default(),
             started_at: ports.clock.now(),
             ending: AtomicBool::new(false),

@@ -16,6 +16,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 use smallvec::SmallVec;
+use togglebox_auth::Principal;
 use togglebox_core::{TenantId, Timestamp};
 use tracing::Instrument as _;
 
@@ -25,10 +26,11 @@ use crate::coding::{Coding, WORTH_BYTES};
 use crate::error::{ApiError, Code, Result};
 use crate::gate;
 use crate::headers::{REQUEST_ID, STALE, StandingHeaders, Variation};
+use crate::limiting::{ApiLimits, LimitHeaders};
 use crate::panic::{caught, caught_while_waiting};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
-use crate::route::Handler;
+use crate::route::{Handler, RouteClass};
 use crate::serving::{Fresh, INLINE_BYTES, Rendered};
 use crate::{body, request_id};
 
@@ -40,26 +42,51 @@ type Served = std::result::Result<ServiceResponse, actix_web::Error>;
 /// What came of a request, and who may keep it.
 type Outcome = (Result<Reply>, Caching);
 
+/// What came of a request, or was settled before it has to wait.
+enum AtOnce {
+    /// An answer, and what it tells of limits.
+    Answered(Outcome, LimitHeaders),
+    /// It may go on, as its limits are concerned.
+    Passed(LimitHeaders),
+    /// Nothing.
+    Open,
+}
+
 /// Answers a request, whatever it is: at once where nothing needs to be waited for, which spares the state of a task.
 pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Served>, LocalBoxFuture<'static, Served>> {
     let now = api.clock.now();
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
-    let mut outcome = caught(|| span(&id), || answer_at_once(api, &request, now)).unwrap_or_else(|error| Some(failed(error)));
-    if let Some(outcome) = outcome.take_if(|outcome| !is_to_be_encoded(outcome, wanted)) {
-        let response = respond(api, &request, outcome, &id, wanted, now);
-        log_in_span(&request, response.status(), &id);
-        return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
-    }
+    let at_once = caught(|| span(&id), || answer_at_once(api, &request, now));
+    let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::new()));
+    let at_once = match at_once {
+        AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
+            let response = respond(api, &request, (outcome, limits), &id, wanted, now);
+            log_in_span(&request, response.status(), &id);
+            return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
+        }
+        other => other,
+    };
     let (api, span) = (Arc::clone(api), span(&id));
     let answer = async move {
-        let outcome = match outcome {
-            Some(outcome) => outcome,
-            None => caught_while_waiting(answer(&api, &request, payload, now)).await.unwrap_or_else(failed),
+        let mut limits = LimitHeaders::new();
+        let outcome = match at_once {
+            AtOnce::Answered(outcome, told) => {
+                limits = told;
+                outcome
+            }
+            AtOnce::Passed(told) => {
+                limits = told;
+                caught_while_waiting(answer(&api, &request, payload, now, None)).await.unwrap_or_else(failed)
+            }
+            AtOnce::Open => {
+                let answer = answer(&api, &request, payload, now, Some(&mut limits));
+                caught_while_waiting(answer).await.unwrap_or_else(failed)
+            }
         };
         let outcome = encoded(outcome, wanted).await;
-        let response = respond(&api, &request, outcome, &id, wanted, now);
+        let response = respond(&api, &request, (outcome, limits), &id, wanted, now);
         log(&request, response.status());
         Ok(ServiceResponse::new(request, response))
     };
@@ -68,22 +95,32 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
 
 /// The answer to a read, if it is in memory and for everybody. Nothing on the way to the handler takes a share in something that another
 /// core uses, or logs.
-fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> Option<Outcome> {
-    let (index, raw) = api.router.find(routed_as(request.method()), request.uri().path())?;
+fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> AtOnce {
+    let Some((index, raw)) = api.router.find(routed_as(request.method()), request.uri().path()) else { return AtOnce::Open };
     let route = &api.routes[index];
-    let Handler::Reads(read) = route.handler else { return None };
+    let Handler::Reads(read) = route.handler else { return AtOnce::Open };
     if !gate::is_open(api, route.access) {
-        return None;
+        return AtOnce::Open;
+    }
+    let mut limits = LimitHeaders::new();
+    if let Some(each) = &api.limits {
+        let Some((passed, told)) = each.pass_now(route.class, &each.anonymous(TENANT, route.class, request)) else {
+            return AtOnce::Open;
+        };
+        limits = told;
+        if let Err(error) = passed {
+            return AtOnce::Answered((Err(error), route.caching), limits);
+        }
     }
     let asked = params(&raw).and_then(|params| Ok((params, Query::parse(request.uri().query().unwrap_or(""))?)));
     let (params, query) = match asked {
         Ok(asked) => asked,
-        Err(error) => return Some((Err(error), route.caching)),
+        Err(error) => return AtOnce::Answered((Err(error), route.caching), limits),
     };
     let call = Read { api, tenant: TENANT, now, method: request.method(), params: &params, query: &query };
     match api.memory.look(TENANT, call.param(0), call.param(1), |environment| read(&call, environment)) {
-        Poll::Ready(outcome) => Some((outcome, route.caching)),
-        Poll::Pending => None,
+        Poll::Ready(outcome) => AtOnce::Answered((outcome, route.caching), limits),
+        Poll::Pending => AtOnce::Passed(limits),
     }
 }
 
@@ -94,7 +131,7 @@ const fn failed(error: ApiError) -> Outcome {
 fn respond(
     api: &Api,
     request: &HttpRequest,
-    (outcome, caching): Outcome,
+    ((outcome, caching), limits): (Outcome, LimitHeaders),
     id: &HeaderValue,
     wanted: Coding,
     now: Timestamp,
@@ -106,6 +143,9 @@ fn respond(
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
+    for (name, value) in limits {
+        headers.insert(name, value);
+    }
     api.standing.share(request.headers(), headers);
     if response.status() != StatusCode::NOT_MODIFIED {
         api.standing.secure(response.headers_mut());
@@ -150,18 +190,49 @@ fn preflight(api: &Api) -> HttpResponse {
     response
 }
 
-async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now: Timestamp) -> Outcome {
+/// `limits`: where to tell of limits; `None` when they have been asked already.
+async fn answer(
+    api: &Arc<Api>,
+    request: &HttpRequest,
+    mut payload: Payload,
+    now: Timestamp,
+    mut limits: Option<&mut LimitHeaders>,
+) -> Outcome {
     // Every path may be asked about before a call from a web page, without a credential.
     if request.method() == Method::OPTIONS {
         return (Ok(Reply::no_content()), Caching::Silent);
     }
     let path = request.uri().path();
     let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else {
-        return (Err(gate::unrouted(api, TENANT, request, path).await), Caching::Never);
+        // Whoever looks for paths is counted like whoever reads.
+        let passed = pass(api, RouteClass::Read, request, None, limits.take()).await;
+        let error = match passed {
+            Ok(()) => gate::unrouted(api, TENANT, request, path).await,
+            Err(error) => error,
+        };
+        return (Err(error), Caching::Never);
     };
     let route = &api.routes[index];
     let outcome = async {
-        let principal = gate::admit(api, TENANT, request, path, route.access).await?;
+        let principal = if gate::is_open(api, route.access) {
+            pass(api, route.class, request, None, limits).await?;
+            None
+        } else {
+            match gate::authenticate(api, TENANT, request, path).await {
+                Ok(principal) => {
+                    pass(api, route.class, request, Some(&principal), limits).await?;
+                    gate::admit(&principal, route.access)?;
+                    Some(principal)
+                }
+                Err(error) => {
+                    // A credential that is guessed counts by where the guesses come from.
+                    if error.code() == Code::Unauthorized {
+                        pass(api, route.class, request, None, limits).await?;
+                    }
+                    return Err(error);
+                }
+            }
+        };
         let mut call = call(api, request, &raw, now)?;
         call.principal = principal;
         if let Some(limit) = route.body_limit {
@@ -176,6 +247,27 @@ async fn answer(api: &Arc<Api>, request: &HttpRequest, mut payload: Payload, now
         }
     };
     (outcome.await, route.caching)
+}
+
+/// Lets a request through as its limits are concerned, unless they have been asked already.
+async fn pass(
+    api: &Api,
+    class: RouteClass,
+    request: &HttpRequest,
+    principal: Option<&Principal>,
+    told: Option<&mut LimitHeaders>,
+) -> Result<()> {
+    let (Some(limits), Some(told)) = (&api.limits, told) else { return Ok(()) };
+    if class == RouteClass::Service {
+        return Ok(());
+    }
+    let subject = match principal {
+        Some(principal) => ApiLimits::known(TENANT, class, principal),
+        None => limits.anonymous(TENANT, class, request),
+    };
+    let (passed, headers) = limits.pass(class, &subject).await;
+    *told = headers;
+    passed
 }
 
 /// Whether encoding the body keeps other requests waiting.

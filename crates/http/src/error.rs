@@ -84,9 +84,11 @@ codes! {
     InvalidMetricId = "INVALID_METRIC_ID", UNPROCESSABLE_ENTITY;
     /// Too many failed sign-ins; `Retry-After` tells how long to wait.
     TooManyAttempts = "TOO_MANY_ATTEMPTS", TOO_MANY_REQUESTS;
+    /// Requests come too often; `Retry-After` and `meta.retryAfter` tell how long to wait, `meta.policy` which limit it is.
+    RateLimitExceeded = "RATE_LIMIT_EXCEEDED", TOO_MANY_REQUESTS;
     /// Something is wrong inside; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
-    /// Too many large bodies are on their way at once. Nothing was done; `Retry-After` tells when to repeat the request.
+    /// Too much is on its way at once: large bodies, or reports. Nothing was done; `Retry-After` tells when to repeat the request.
     Busy = "SERVER_BUSY", SERVICE_UNAVAILABLE;
     /// The store does not answer. Reads may be repeated; so may writes that name a revision.
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE;
@@ -179,6 +181,17 @@ impl ApiError {
 
     /// The body. `timestamp` and `request_id` are the caller's.
     pub(crate) fn body(&self, timestamp: &str, request_id: &str) -> Vec<u8> {
+        let mut meta = self.meta.as_deref().cloned().unwrap_or_default();
+        meta.insert("requestId".to_owned(), request_id.into());
+        self.body_with(timestamp, &meta)
+    }
+
+    /// The body where requests have no ids.
+    pub(crate) fn body_without_id(&self, timestamp: &str) -> Vec<u8> {
+        self.body_with(timestamp, &self.meta.as_deref().cloned().unwrap_or_default())
+    }
+
+    fn body_with(&self, timestamp: &str, meta: &Map<String, Value>) -> Vec<u8> {
         #[derive(Serialize)]
         struct Body<'a> {
             success: bool,
@@ -189,8 +202,6 @@ impl ApiError {
             timestamp: &'a str,
             meta: &'a Map<String, Value>,
         }
-        let mut meta = self.meta.as_deref().cloned().unwrap_or_default();
-        meta.insert("requestId".to_owned(), request_id.into());
         let details = self.details.as_deref().map(|details| match details {
             Details::Lines(lines) => json!(lines),
             Details::Fields(issues) => {
@@ -198,7 +209,7 @@ impl ApiError {
             }
         });
         let code = self.code.as_str();
-        let body = Body { success: false, error: &self.message, code, details, timestamp, meta: &meta };
+        let body = Body { success: false, error: &self.message, code, details, timestamp, meta };
         serde_json::to_vec(&body).expect("text, numbers and JSON values always serialise")
     }
 }

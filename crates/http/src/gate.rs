@@ -15,19 +15,14 @@ use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::route::Access;
 
-/// Lets a request through to a route; tells who is calling, where that matters.
-pub(crate) async fn admit(
-    api: &Api,
-    tenant: TenantId,
-    request: &HttpRequest,
-    path: &str,
-    access: Access,
-) -> Result<Option<Arc<Principal>>> {
-    if is_open(api, access) {
-        return Ok(None);
-    }
+/// Tells who is calling a route that is not for everybody.
+pub(crate) async fn authenticate(api: &Api, tenant: TenantId, request: &HttpRequest, path: &str) -> Result<Arc<Principal>> {
     let principal = api.authenticator.authenticate(tenant, presented(request.headers())).await;
-    let principal = principal.map_err(|denied| refusal(api, path, denied))?;
+    principal.map_err(|denied| refusal(api, path, denied))
+}
+
+/// Lets a caller through to a route.
+pub(crate) fn admit(principal: &Principal, access: Access) -> Result<()> {
     match access {
         Access::Open | Access::Conditional => {}
         Access::User if principal.signed_in().is_some() => {}
@@ -38,7 +33,7 @@ pub(crate) async fn admit(
             return Err(error.with_meta("requiredPermission", permission.as_str()));
         }
     }
-    Ok(Some(principal))
+    Ok(())
 }
 
 /// Whether everybody may pass, so that nobody needs to be asked who they are.

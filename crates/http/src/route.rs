@@ -35,6 +35,43 @@ macro_rules! handler {
 }
 pub(crate) use handler;
 
+/// What kind of thing a route does: what limits tell routes apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum RouteClass {
+    /// Says whether the service lives, or what it is. Never limited.
+    Service,
+    /// Reads something.
+    Read,
+    /// Evaluates a flag, or assigns to an experiment.
+    Evaluation,
+    /// Reports figures. Its clients give up what they are told not to send: it is never denied with a 429, but with a 503.
+    Statistics,
+    /// Changes something.
+    Write,
+    /// Signs in.
+    Login,
+    /// Makes an account.
+    Register,
+    /// Asks for a mail that resets a password.
+    PasswordReset,
+}
+
+impl RouteClass {
+    /// Its name in policies.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Read => "read",
+            Self::Evaluation => "evaluation",
+            Self::Statistics => "statistics",
+            Self::Write => "write",
+            Self::Login => "login",
+            Self::Register => "register",
+            Self::PasswordReset => "password-reset",
+        }
+    }
+}
+
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -101,6 +138,7 @@ pub(crate) struct Route {
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) access: Access,
+    pub(crate) class: RouteClass,
     pub(crate) caching: Caching,
     /// The largest body, in bytes; `None` when the body is not read.
     pub(crate) body_limit: Option<usize>,
@@ -118,6 +156,7 @@ pub(crate) struct Route {
 impl Route {
     fn new(method: Method, path: &'static str, id: &'static str, access: Access, handler: Handler) -> Self {
         Self {
+            class: if method == Method::GET { RouteClass::Read } else { RouteClass::Write },
             method,
             path,
             id,
@@ -161,6 +200,11 @@ impl Route {
     /// One sentence for people.
     pub(crate) fn about(self, summary: &'static str) -> Self {
         Self { summary, ..self }
+    }
+
+    /// What kind of thing it does, where its method does not tell.
+    pub(crate) fn class(self, class: RouteClass) -> Self {
+        Self { class, ..self }
     }
 
     /// Nothing in its body is long.

@@ -74,10 +74,11 @@ impl Limit {
         self
     }
 
-    /// With another quota, for the same cost. The cost may be more than the burst then, and never passes.
+    /// With another quota, for the same cost; where that is more than the new burst, for all of it.
     #[must_use]
-    pub(crate) const fn under(mut self, quota: Quota) -> Self {
+    pub(crate) fn under(mut self, quota: Quota) -> Self {
         self.quota = quota;
+        self.cost = self.cost.min(quota.burst());
         self
     }
 
@@ -148,9 +149,9 @@ impl Batch {
         &self.limits
     }
 
-    /// The same with other quotas.
-    pub(crate) fn under(&self, quota: impl Fn(&Limit) -> Quota) -> Self {
-        Self { tag: self.tag, limits: self.limits.iter().map(|limit| limit.under(quota(limit))).collect() }
+    /// Adds a limit of another policy, for the same tag. There must be room for it.
+    pub(crate) fn push(&mut self, limit: Limit) {
+        self.limits.push(limit);
     }
 
     /// The same for so many units at once; also more than a burst, for what was granted unit by unit.

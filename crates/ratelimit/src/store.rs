@@ -67,6 +67,11 @@ pub trait LimitStore: Send + Sync + Debug + 'static {
         None
     }
 
+    /// [`refund`](Self::refund) without waiting, where [`consume_now`](Self::consume_now) does.
+    fn refund_now(&self, _receipt: &Receipt) -> Option<StoreResult<()>> {
+        None
+    }
+
     /// Which part of the store a tag is in, from 0. Parts fail each for itself.
     fn shard(&self, _tag: Tag) -> usize {
         0

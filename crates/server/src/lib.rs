@@ -2,6 +2,7 @@
 
 pub mod commands;
 mod exposure;
+mod limits;
 mod mail;
 mod node;
 mod retention;

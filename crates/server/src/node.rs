@@ -12,13 +12,14 @@ use togglebox_auth::{
 };
 use togglebox_core::{Clock, Entropy, OsEntropy, SystemClock, TenantId};
 use togglebox_http::{Api, ApiPorts, ApiServices, PageTokens};
+use togglebox_ratelimit::Limiter;
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use crate::mail::SmtpMailer;
 use crate::settings::Settings;
 use crate::stores::Stores;
-use crate::{exposure, retention, secrets};
+use crate::{exposure, limits, retention, secrets};
 
 /// The most API keys of one user.
 const KEYS_PER_USER: usize = 100;
@@ -48,6 +49,7 @@ pub struct Node {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) journal: Journal,
     pub(crate) stores: Stores,
+    limiter: Option<Limiter>,
     clock: Arc<dyn Clock>,
     audit_retention: Option<Duration>,
 }
@@ -122,6 +124,8 @@ impl Node {
             Arc::new(hasher),
         ));
 
+        let limits = limits::open(&settings.limits, &entropy).await?;
+        let limiter = limits.as_ref().map(|limits| limits.limiter.clone());
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
         let flusher =
             Flusher::new(Arc::clone(&recorder), Arc::clone(&stores.statistics), Arc::clone(&clock), Arc::clone(&entropy));
@@ -147,9 +151,20 @@ impl Node {
                 recorder,
                 flusher: Arc::clone(&flusher),
                 page_tokens: PageTokens::derived(&secret, settings.tokens.previous.as_slice()),
+                limits,
             },
         );
-        Ok(Self { api, accounts, authenticator, flusher, journal, stores, clock, audit_retention: settings.audit_retention })
+        Ok(Self {
+            api,
+            accounts,
+            authenticator,
+            flusher,
+            journal,
+            stores,
+            limiter,
+            clock,
+            audit_retention: settings.audit_retention,
+        })
     }
 
     /// The API, to be mounted in an actix app.
@@ -197,6 +212,9 @@ impl Node {
     /// Something could not be written.
     pub async fn close(&self) -> anyhow::Result<()> {
         self.accounts.settle().await;
+        if let Some(limiter) = &self.limiter {
+            limiter.close().await;
+        }
         let figures = self.flusher.flush().await.map(drop);
         let uses = self.authenticator.flush_uses().await.map(drop);
         let closed = self.stores.close().await;

@@ -12,7 +12,7 @@ use super::component::{Components, ERROR, exactly, header, timestamp};
 use super::parameter;
 use crate::error::Code;
 use crate::reply::Caching;
-use crate::route::{Access, Route, Shape};
+use crate::route::{Access, Route, RouteClass, Shape};
 
 const JSON: &str = "application/json";
 
@@ -49,7 +49,9 @@ fn errors(route: &Route) -> Vec<u16> {
     };
     let read: &[u16] = if route.body_limit.is_some() { &[408, 413, 415] } else { &[] };
     let checked: &[u16] = if route.body.is_some() { &[422] } else { &[] };
-    let mut statuses = [&[400, 500, 503], gate, read, checked, route.errors].concat();
+    // Reports are put off with a 503.
+    let limited: &[u16] = if matches!(route.class, RouteClass::Service | RouteClass::Statistics) { &[] } else { &[429] };
+    let mut statuses = [&[400, 500, 503], gate, read, checked, limited, route.errors].concat();
     statuses.sort_unstable();
     statuses.dedup();
     statuses

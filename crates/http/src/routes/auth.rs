@@ -4,13 +4,14 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use togglebox_auth::SignedIn;
 use togglebox_auth::input::{Login, Registration, ResetCompletion, ResetRequest, ResetToken};
+use togglebox_ratelimit::Subject;
 use utoipa::ToSchema;
 
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::reply::{Reply, envelope};
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Route, RouteClass, handler};
 use crate::schema::{LoginBody, RegisterBody, ResetCompleteBody, ResetRequestBody, ResetTokenBody};
 use crate::view::{LoginView, UserView};
 
@@ -25,6 +26,7 @@ struct ResetTarget<'a> {
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/api/v1/auth/register", "register", Access::Open, handler!(register))
+            .class(RouteClass::Register)
             .about("Makes an account for a viewer")
             .small()
             .uncached()
@@ -33,6 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             .one::<UserView<'_>>()
             .errors(&[403, 409]),
         Route::post("/api/v1/auth/login", "login", Access::Open, handler!(login))
+            .class(RouteClass::Login)
             .about("Signs a user in")
             .small()
             .uncached()
@@ -51,6 +54,7 @@ pub(super) fn routes() -> Vec<Route> {
             .uncached()
             .message(),
         Route::post("/api/v1/auth/password-reset/request", "requestPasswordReset", Access::Open, handler!(request_reset))
+            .class(RouteClass::PasswordReset)
             .about("Mails a link that sets a new password, if there is such an account")
             .small()
             .uncached()
@@ -100,6 +104,12 @@ async fn logout(call: Call) -> Result<Reply> {
 
 async fn request_reset(call: Call) -> Result<Reply> {
     let form = ResetRequest::read(call.body()).map_err(ApiError::field_validation)?;
+    // A mailbox is not to be filled from many addresses either; whether there is such an account makes no difference.
+    if let Some(limits) = &call.api.limits {
+        let class = RouteClass::PasswordReset;
+        let subject = Subject::of(class.as_str()).account(form.email.as_str());
+        limits.pass(class, &subject).await.0?;
+    }
     call.api.accounts.request_reset(call.tenant, form);
     Ok(Reply::message(call.now, "If the email exists, a password reset link has been sent"))
 }

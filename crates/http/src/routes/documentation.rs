@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::error::Result;
 use crate::openapi;
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Route, RouteClass, handler};
 use crate::serving::Rendered;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -32,9 +32,13 @@ pub(crate) fn page_in_memory() -> &'static Rendered {
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/openapi.json", "getDescription", Access::Open, handler!(description))
+            .class(RouteClass::Service)
             .about("Describes the API, for programs")
             .bare::<OpenApiDocument>(),
-        Route::get("/docs", "getDescriptionPage", Access::Open, handler!(page)).about("Describes the API, for people").text(HTML),
+        Route::get("/docs", "getDescriptionPage", Access::Open, handler!(page))
+            .class(RouteClass::Service)
+            .about("Describes the API, for people")
+            .text(HTML),
     ]
 }
 

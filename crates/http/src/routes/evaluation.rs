@@ -17,7 +17,7 @@ use crate::call::{Call, Read, ReadEnvironment};
 use crate::error::{ApiError, Result};
 use crate::query::Query;
 use crate::reply::Reply;
-use crate::route::{Access, Handler, Parameter, Route, handler};
+use crate::route::{Access, Handler, Parameter, Route, RouteClass, handler};
 use crate::schema::ContextBody;
 use crate::serving::Fresh;
 use crate::view::flag_value;
@@ -98,6 +98,7 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Conditional,
             Handler::Reads(evaluate_query),
         )
+        .class(RouteClass::Evaluation)
         .about("Says what a user gets of a flag")
         .query(QUERY)
         .uncached()
@@ -109,6 +110,7 @@ pub(super) fn routes() -> Vec<Route> {
             read,
             handler!(evaluate_body),
         )
+        .class(RouteClass::Evaluation)
         .about("Says what a user gets of a flag")
         .query(TRACK)
         .takes::<ContextBody>()
@@ -120,6 +122,7 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Conditional,
             Handler::Reads(assign_query),
         )
+        .class(RouteClass::Evaluation)
         .about("Says which variation of an experiment a user gets")
         .query(QUERY)
         .uncached()
@@ -131,6 +134,7 @@ pub(super) fn routes() -> Vec<Route> {
             read,
             handler!(assign_body),
         )
+        .class(RouteClass::Evaluation)
         .about("Says which variation of an experiment a user gets")
         .query(TRACK)
         .takes::<ContextBody>()

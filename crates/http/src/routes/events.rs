@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::call::Call;
 use crate::error::{ApiError, Code, Result};
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Route, RouteClass, handler};
 use crate::schema::EventsBody;
 
 /// How many problems an answer tells.
@@ -58,6 +58,7 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Conditional,
             handler!(ingest),
         )
+        .class(RouteClass::Statistics)
         .about("Takes events in, 1 to 10,000 at once")
         .takes::<EventsBody>()
         .one::<Ingested>(),

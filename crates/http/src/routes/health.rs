@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::call::Call;
 use crate::error::{RETRY_AFTER_S, Result};
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Route, RouteClass, handler};
 use crate::serving::Rendered;
 
 /// The service lives.
@@ -45,15 +45,21 @@ static ROOT: LazyLock<Arc<Rendered>> = LazyLock::new(|| Rendered::of("text/html;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/", "getRoot", Access::Open, handler!(root))
+            .class(RouteClass::Service)
             .about("Says where things are, to people")
             .text("text/html")
             .errors(&[404]),
-        Route::get("/health", "getHealth", Access::Open, handler!(health)).about("Says that the service lives").bare::<Health>(),
+        Route::get("/health", "getHealth", Access::Open, handler!(health))
+            .class(RouteClass::Service)
+            .about("Says that the service lives")
+            .bare::<Health>(),
         Route::get("/ready", "getReadiness", Access::Open, handler!(ready))
+            .class(RouteClass::Service)
             .about("Says whether the service can work")
             .bare::<Readiness>()
             .errors(&[503]),
         Route::get("/api/v1/health", "getApiHealth", Access::Open, handler!(api_health))
+            .class(RouteClass::Service)
             .about("Says that the service lives")
             .bare::<Health>(),
     ]

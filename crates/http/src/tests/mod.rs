@@ -3,6 +3,7 @@
 mod bodies;
 mod counts;
 mod documents;
+mod limits;
 mod outage;
 mod outages;
 mod pages;

@@ -19,11 +19,14 @@ use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use super::outage::{Interrupted, Outage};
+use crate::ApiLimits;
 use crate::api::{Api, ApiPorts, ApiServices};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::route::Route;
 use crate::routes;
+use actix_web::body::MessageBody;
+use actix_web::dev::ServiceResponse;
 
 /// The public routes of the environment that [`Rig::furnish`] makes.
 pub(crate) const PUBLIC: &str = "/api/v1/platforms/web/environments/prod";
@@ -49,11 +52,12 @@ pub(crate) struct Plan {
     pub(crate) config: ApiConfig,
     pub(crate) page_tokens: PageTokens,
     pub(crate) more_routes: Vec<Route>,
+    pub(crate) limits: Option<ApiLimits>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { config: ApiConfig::default(), page_tokens: PageTokens::new([7; 32]), more_routes: Vec::new() }
+        Self { config: ApiConfig::default(), page_tokens: PageTokens::new([7; 32]), more_routes: Vec::new(), limits: None }
     }
 }
 
@@ -143,7 +147,7 @@ impl Rig {
                 clock: time(),
                 entropy,
             },
-            ApiServices { authenticator, accounts, recorder, flusher, page_tokens: plan.page_tokens },
+            ApiServices { authenticator, accounts, recorder, flusher, page_tokens: plan.page_tokens, limits: plan.limits },
             table,
         );
         Self { api, clock, outage, token, store }
@@ -159,12 +163,7 @@ impl Rig {
             request = request.insert_header(*header);
         }
         let app = init_service(App::new().configure(self.api.routes())).await;
-        let response = call_service(&app, request.to_request()).await;
-        let header = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
-            (name.to_string(), value.to_str().unwrap().to_owned())
-        };
-        let (status, headers) = (response.status(), response.headers().iter().map(header).collect());
-        Answer { status, headers, body: read_body(response).await.to_vec() }
+        Answer::of(call_service(&app, request.to_request()).await).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -206,6 +205,18 @@ impl Rig {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
+    pub(crate) async fn of<B: MessageBody>(response: ServiceResponse<B>) -> Self
+    where
+        B::Error: std::fmt::Debug,
+    {
+        let header = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
+            (name.to_string(), value.to_str().unwrap().to_owned())
+        };
+        let (status, headers) = (response.status(), response.headers().iter().map(header).collect());
+        Self { status, headers, body: read_body(response).await.to_vec() }
+    }
+
     #[track_caller]
     pub(crate) fn expect(&self, status: u16) -> &Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));

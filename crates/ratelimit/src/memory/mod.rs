@@ -148,6 +148,19 @@ impl MemoryStore {
         }
         Ok(reply)
     }
+
+    fn refund_here(&self, receipt: &Receipt) {
+        let batch = receipt.batch();
+        let mut held = self.hold(batch);
+        let now = self.stopwatch.now_us();
+        for limit in batch.limits() {
+            let table = held.table(limit.slot());
+            let before = table.get(&limit.slot());
+            if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
+                table.put(limit.slot(), after, now);
+            }
+        }
+    }
 }
 
 impl Default for MemoryStore {
@@ -156,7 +169,7 @@ impl Default for MemoryStore {
     }
 }
 
-impl<'t> Held<'t> {
+impl Held<'_> {
     fn table(&mut self, slot: Digest) -> &mut Table {
         let part = part_of(&slot);
         let place = self.0.iter().position(|(held, _)| *held == part);
@@ -201,16 +214,7 @@ impl LimitStore for MemoryStore {
     }
 
     async fn refund(&self, receipt: &Receipt) -> StoreResult<()> {
-        let batch = receipt.batch();
-        let mut held = self.hold(batch);
-        let now = self.stopwatch.now_us();
-        for limit in batch.limits() {
-            let table = held.table(limit.slot());
-            let before = table.get(&limit.slot());
-            if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
-                table.put(limit.slot(), after, now);
-            }
-        }
+        self.refund_here(receipt);
         Ok(())
     }
 
@@ -220,5 +224,10 @@ impl LimitStore for MemoryStore {
 
     fn consume_now(&self, batch: &Batch) -> Option<StoreResult<Reply>> {
         Some(self.consume_here(batch))
+    }
+
+    fn refund_now(&self, receipt: &Receipt) -> Option<StoreResult<()>> {
+        self.refund_here(receipt);
+        Some(Ok(()))
     }
 }

@@ -48,6 +48,10 @@ impl<S: LimitStore + ?Sized> LimitStore for Faulty<S> {
         None
     }
 
+    fn refund_now(&self, _receipt: &Receipt) -> Option<StoreResult<()>> {
+        None
+    }
+
     fn shard(&self, tag: Tag) -> usize {
         self.inner().shard(tag)
     }

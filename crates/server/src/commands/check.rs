@@ -2,10 +2,24 @@
 
 use std::fmt::Write as _;
 
-use crate::settings::Settings;
+use crate::limits;
+use crate::settings::{BusSettings, LimitRules, LimitSettings, LimitStoreSettings, Settings};
 
-/// A summary of a configuration that was read without problems. Shows no secret.
-pub fn check(settings: &Settings) -> String {
+/// A summary of a configuration that was read without problems, and what should be otherwise. Asks the store of limits how it is, where
+/// there is one outside the process. Shows no secret.
+pub async fn check(settings: &Settings) -> String {
+    let mut text = String::from("The configuration is in order.\n");
+    for (what, value) in summary(settings) {
+        // Writing to a text does not fail.
+        let _ = writeln!(text, "  {what}: {value}");
+    }
+    for warning in warnings(settings).await {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+fn summary(settings: &Settings) -> Vec<(&'static str, String)> {
     let on = |on: bool| if on { "on" } else { "off" };
     let secret = match (&settings.tokens.secret, settings.database.file()) {
         (Some(_), _) => "given".to_owned(),
@@ -16,9 +30,8 @@ pub fn check(settings: &Settings) -> String {
     let retention = settings
         .audit_retention
         .map_or_else(|| "kept for ever".to_owned(), |kept| format!("removed after {} days", kept.as_secs() / 86_400));
-    let mut text = String::from("The configuration is in order.\n");
     let file = settings.file.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    for (what, value) in [
+    let mut lines = vec![
         ("file", file),
         ("address", settings.address.to_string()),
         ("database", settings.database.to_string()),
@@ -31,8 +44,43 @@ pub fn check(settings: &Settings) -> String {
         ("security headers", on(settings.api.security_headers).to_owned()),
         ("compression", on(settings.api.compression).to_owned()),
         ("log filter", settings.log_filter.clone()),
+    ];
+    lines.extend(limit_lines(&settings.limits));
+    lines
+}
+
+fn limit_lines(limits: &LimitSettings) -> Vec<(&'static str, String)> {
+    let LimitRules { login, register, password_reset, general, evaluation, key } = &limits.rules;
+    let mut lines = vec![("limits", if limits.is_any() { limits.store.to_string() } else { "none".to_owned() })];
+    for (what, rule) in [
+        ("limit of sign-ins", login),
+        ("limit of registrations", register),
+        ("limit of password resets", password_reset),
+        ("limit of evaluations without credential", evaluation),
+        ("limit of other requests without credential", general),
+        ("limit of each API key", key),
     ] {
-        writeln!(text, "  {what}: {value}").expect("writing to a String cannot fail");
+        lines.extend(rule.map(|rule| (what, rule.to_string())));
     }
-    text
+    lines
+}
+
+async fn warnings(settings: &Settings) -> Vec<String> {
+    let limits = &settings.limits;
+    if !limits.is_any() {
+        return Vec::new();
+    }
+    if matches!(limits.store, LimitStoreSettings::Memory) {
+        let several = limits.nodes > 1 || !settings.database.is_embedded() || !matches!(settings.bus, BusSettings::Local);
+        let warning = "limits are kept in memory, each node for itself: with several nodes, each lets through as much as all should \
+                       together. Set RATE_LIMIT_STORE to a Redis or to dynamodb";
+        return several.then(|| warning.to_owned()).into_iter().collect();
+    }
+    match limits::health(limits).await {
+        Ok(health) => health.warnings.iter().map(|warning| format!("the store of limits: {warning}")).collect(),
+        Err(error) => vec![format!(
+            "the store of limits cannot be asked ({error:#}): until it can, each node limits by itself, and sign-ins, registrations and \
+             password resets are refused"
+        )],
+    }
 }

@@ -13,6 +13,8 @@ pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
 pub use transfer::{Import, exit_code, export, import};
+#[cfg(feature = "dynamodb")]
+pub use transfer::{OriginalExport, OriginalTableName, export_original};
 
 use crate::node::Node;
 

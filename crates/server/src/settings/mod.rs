@@ -1,6 +1,7 @@
 //! Configuration: from a file and the environment to checked values, with every problem told at once.
 
 mod environment;
+mod limits;
 mod names;
 mod read;
 mod secret_url;
@@ -8,6 +9,7 @@ mod storage;
 mod values;
 
 pub use environment::Environment;
+pub use limits::{LimitException, LimitHolder, LimitRule, LimitRules, LimitSettings, LimitStoreSettings};
 pub use names::{Setting, all as reference, ignored};
 pub use read::Problems;
 pub use secret_url::SecretUrl;

@@ -46,6 +46,8 @@ pub struct PostgresSettings {
 pub struct DynamoDbSettings {
     /// Its whole name.
     pub table: String,
+    /// What of it is the prefix: the original's tables have the same.
+    pub prefix: String,
     /// The region; `None`: as AWS's own configuration says.
     pub region: Option<String>,
     /// Another server that speaks the protocol.
@@ -141,7 +143,8 @@ const DEFAULT_FILE: &str = "./togglebox.db";
 /// The table when nothing names one.
 const DEFAULT_TABLE: &str = "togglebox";
 
-pub(super) fn database(texts: &mut Texts) -> DatabaseSettings {
+/// The database that is chosen, and how DynamoDB is reached whatever is.
+pub(super) fn database(texts: &mut Texts) -> (DatabaseSettings, DynamoDbSettings) {
     let url = texts.read("DATABASE_URL", None, |text| location(text).map(Some));
     let named = texts.read("DB_TYPE", None, |text| word(&TYPES)(text).map(Some));
     let engine = match (named, url.as_ref().map(Location::engine)) {
@@ -159,12 +162,13 @@ pub(super) fn database(texts: &mut Texts) -> DatabaseSettings {
     };
     // All are read, so that what is wrong with a setting is told even where it has no effect.
     let (sqlite, postgres, dynamodb) = (sqlite(texts, url.as_ref()), postgres(texts, url, engine), dynamodb(texts));
-    match engine {
+    let database = match engine {
         Engine::Sqlite => DatabaseSettings::Sqlite(sqlite),
-        Engine::DynamoDb => DatabaseSettings::DynamoDb(dynamodb),
+        Engine::DynamoDb => DatabaseSettings::DynamoDb(dynamodb.clone()),
         // Without a URL there is a problem, so that nothing is opened.
         Engine::Postgres => postgres.map_or(DatabaseSettings::Sqlite(sqlite), DatabaseSettings::Postgres),
-    }
+    };
+    (database, dynamodb)
 }
 
 /// The order of `auto`: what is there to be used.
@@ -255,14 +259,14 @@ fn postgres(texts: &mut Texts, url: Option<Location>, engine: Engine) -> Option<
 }
 
 /// The original has a table for each kind of thing, here there is one. So its prefix goes before the one name.
-fn dynamodb(texts: &mut Texts) -> DynamoDbSettings {
+pub(super) fn dynamodb(texts: &mut Texts) -> DynamoDbSettings {
     let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     let name = |text: &str| {
         let name = is_name(text).then(|| text.to_owned());
         name.ok_or_else(|| "letters, digits and _ - . only".to_owned())
     };
     let prefix = texts.read("TABLE_PREFIX", String::new(), name);
-    let table = prefix + &texts.read("DYNAMODB_TABLE", DEFAULT_TABLE.to_owned(), name);
+    let table = prefix.clone() + &texts.read("DYNAMODB_TABLE", DEFAULT_TABLE.to_owned(), name);
     if !(3..=255).contains(&table.len()) {
         texts.problems.add("TABLE_PREFIX and DYNAMODB_TABLE must be 3 to 255 characters together");
     }
@@ -271,7 +275,7 @@ fn dynamodb(texts: &mut Texts) -> DynamoDbSettings {
         sound.then(|| Some(text.to_owned())).ok_or_else(|| "the name of a region, as eu-central-1".to_owned())
     });
     let endpoint = texts.read("DYNAMODB_ENDPOINT", None, |text| super::values::url(text).map(Some));
-    DynamoDbSettings { table, region, endpoint }
+    DynamoDbSettings { table, prefix, region, endpoint }
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use togglebox_core::input::is_email;
 use togglebox_http::{ApiConfig, BodyMemory, Origins};
 
 use super::environment::Environment;
+use super::limits::{LimitSettings, limits};
 use super::names::EDGES;
 use super::read::{Problems, Texts, boolean, duration, number, word};
-use super::storage::{BusSettings, DatabaseSettings, bus, database};
+use super::storage::{BusSettings, DatabaseSettings, DynamoDbSettings, bus, database};
 use crate::stores;
 
 /// How tokens and keys are made.
@@ -70,8 +71,12 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Where everything is kept.
     pub database: DatabaseSettings,
+    /// How DynamoDB is reached, whatever the database is: the tables of the original may be there.
+    pub dynamodb: DynamoDbSettings,
     /// How nodes tell each other of changes.
     pub bus: BusSettings,
+    /// How often requests may come.
+    pub limits: LimitSettings,
     /// How long audit records are kept; `None`: for ever.
     pub audit_retention: Option<Duration>,
     /// How the API behaves.
@@ -103,7 +108,7 @@ impl Settings {
         let mut texts = Texts::gather(environment);
         let edge = EDGES.iter().find(|(name, _)| environment.get(name).is_some() || environment.is_garbled(name));
         let edge = edge.map(|(_, platform)| *platform);
-        let database = database(&mut texts);
+        let (database, dynamodb) = database(&mut texts);
         let bus = bus(&mut texts, &database);
         for problem in stores::missing(&database, &bus) {
             texts.problems.add(problem);
@@ -117,6 +122,7 @@ impl Settings {
                 Duration::from_secs(30),
                 duration(Duration::from_secs(1), Duration::from_mins(10)),
             ),
+            limits: limits(&mut texts),
             audit_retention: audit_retention(&mut texts),
             api: api(&mut texts, edge),
             registration: texts.read("ENABLE_REGISTRATION", true, boolean),
@@ -128,6 +134,7 @@ impl Settings {
             edge,
             ignored: std::mem::take(&mut texts.ignored),
             database,
+            dynamodb,
             bus,
         };
         texts.problems.finish(settings)

@@ -62,6 +62,7 @@ mod gone;
 mod item;
 mod key;
 mod options;
+mod original;
 mod parameters;
 mod patience;
 mod place;
@@ -77,6 +78,7 @@ mod tests;
 
 pub use capacity::Capacity;
 pub use options::DynamoDbOptions;
+pub use original::{Finding, NoSuchTable, Original, OriginalTable, OriginalTables, ReadError, Sink, Survey, What};
 pub use store::{DynamoDb, OpenError};
 pub use sweep::Swept;
 pub use table::{Billing, TableOptions, TableReport, create_table};

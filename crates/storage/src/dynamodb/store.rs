@@ -123,6 +123,30 @@ pub(super) async fn client(options: &DynamoDbOptions) -> Result<Client, OpenErro
     Ok(Client::new(&config))
 }
 
+/// Makes a request that may be repeated until it is answered, for as long as there is patience.
+pub(super) async fn repeat<T, E, R, F>(
+    operation: &'static str,
+    patience: &mut Patience,
+    request: impl Fn() -> F,
+) -> StoreResult<T>
+where
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: fmt::Debug + Send + Sync + 'static,
+{
+    loop {
+        let error = match request().await {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        let trouble = trouble(&error);
+        tracing::debug!(operation, ?trouble, code = error.code(), "A request failed");
+        if !trouble.passes() || !patience.pause(trouble).await {
+            return Err(trouble.error(operation, error));
+        }
+    }
+}
+
 /// Which sort keys are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Wanted {
@@ -213,38 +237,13 @@ impl DynamoDb {
         tokio::time::timeout_at(patience.deadline(), turn).await.map_err(|_| Trouble::Contended.error(operation, Crowded))
     }
 
-    /// Makes a request that may be repeated until it is answered, for as long as there is patience.
-    async fn repeat<T, E, R, F>(
-        &self,
-        operation: &'static str,
-        patience: &mut Patience,
-        request: impl Fn() -> F,
-    ) -> StoreResult<T>
-    where
-        F: Future<Output = Result<T, SdkError<E, R>>>,
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        R: fmt::Debug + Send + Sync + 'static,
-    {
-        loop {
-            let error = match request().await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            let trouble = trouble(&error);
-            tracing::debug!(operation, ?trouble, code = error.code(), "A request failed");
-            if !trouble.passes() || !patience.pause(trouble).await {
-                return Err(trouble.error(operation, error));
-            }
-        }
-    }
-
     /// One item as it stands now.
     pub(super) async fn get(&self, operation: &'static str, patience: &mut Patience, key: &Key) -> StoreResult<Option<Item>> {
         let request = || {
             let get = self.client.get_item().table_name(&*self.table).set_key(Some(key.item())).consistent_read(true);
             get.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
         };
-        let output = self.repeat(operation, patience, request).await?;
+        let output = repeat(operation, patience, request).await?;
         self.meter.read(output.consumed_capacity());
         Ok(output.item)
     }
@@ -267,7 +266,7 @@ impl DynamoDb {
                 let get = self.client.batch_get_item().request_items(&*self.table, batch.clone());
                 get.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
             };
-            let output = self.repeat(operation, patience, request).await?;
+            let output = repeat(operation, patience, request).await?;
             self.meter.read(output.consumed_capacity());
             for item in output.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 // What has no key was not asked for.
@@ -311,7 +310,7 @@ impl DynamoDb {
                     .return_consumed_capacity(ReturnConsumedCapacity::Total)
                     .send()
             };
-            let output = self.repeat(operation, patience, request).await?;
+            let output = repeat(operation, patience, request).await?;
             self.meter.read(output.consumed_capacity());
             items.extend(output.items.unwrap_or_default());
             start = output.last_evaluated_key;
@@ -389,7 +388,7 @@ impl DynamoDb {
                 let write = self.client.batch_write_item().request_items(&*self.table, batch.clone());
                 write.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
             };
-            let output = self.repeat(operation, patience, request).await?;
+            let output = repeat(operation, patience, request).await?;
             self.meter.write(output.consumed_capacity());
             let left: Vec<WriteRequest> = output.unprocessed_items.into_iter().flat_map(HashMap::into_values).flatten().collect();
             // What was left was throttled.

@@ -79,7 +79,7 @@ pub(super) fn lose_nothing(line: &[u8], kept: &impl Serialize) -> Result<(), Fau
 }
 
 /// The path of the first field of `given` that `kept` has not. `null` may stand for absence.
-fn lost(given: &Value, kept: &Value, path: &str) -> Option<String> {
+pub(crate) fn lost(given: &Value, kept: &Value, path: &str) -> Option<String> {
     match (given, kept) {
         (Value::Object(given), Value::Object(kept)) => given.iter().find_map(|(name, value)| {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };

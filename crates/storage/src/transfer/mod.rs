@@ -17,6 +17,8 @@ pub mod record;
 mod writer;
 
 pub use digest::Contents;
+#[cfg(feature = "dynamodb")]
+pub(crate) use line::lost;
 pub use line::{FORMAT, Header};
 pub use port::{Dump, Restored, Transfer};
 pub use problem::{Fault, Problem};

@@ -38,11 +38,14 @@ enum Output {
 }
 
 impl NewFile {
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    /// Whether there is nothing yet.
+    pub(super) fn allowed(path: &Path) -> Result<(), Taken> {
         // Also a link that leads nowhere is something.
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(Taken::File(path.display().to_string()).into());
-        }
+        if fs::symlink_metadata(path).is_ok() { Err(Taken::File(path.display().to_string())) } else { Ok(()) }
+    }
+
+    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+        Self::allowed(path)?;
         let mut name = path.as_os_str().to_owned();
         name.push(".part");
         let part = PathBuf::from(name);

@@ -5,7 +5,7 @@ use super::*;
 fn read(pairs: &[(&str, &str)]) -> Result<(DatabaseSettings, BusSettings), Problems> {
     let environment: Environment = pairs.iter().copied().collect();
     let mut texts = Texts::gather(&environment);
-    let database = database(&mut texts);
+    let (database, _) = database(&mut texts);
     let bus = bus(&mut texts, &database);
     texts.problems.finish((database, bus))
 }
@@ -82,9 +82,13 @@ fn the_one_table_is_called_as_the_original_prefixes_its_own() {
         DatabaseSettings::DynamoDb(dynamodb) => dynamodb,
         other => panic!("{other}"),
     };
-    assert_eq!(dynamodb(&[]), DynamoDbSettings { table: "togglebox".to_owned(), region: None, endpoint: None });
+    assert_eq!(
+        dynamodb(&[]),
+        DynamoDbSettings { table: "togglebox".to_owned(), prefix: String::new(), region: None, endpoint: None }
+    );
     let expected = DynamoDbSettings {
         table: "prod-boxes".to_owned(),
+        prefix: "prod-".to_owned(),
         region: Some("eu-central-1".to_owned()),
         endpoint: Some("http://localhost:8000".to_owned()),
     };

@@ -27,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A handle whose requests get these answers, one after the other: status and body.
 fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> (DynamoDb, StaticReplayClient) {
+    let (client, replay) = client_answering(answers);
+    (DynamoDb::over(client, TABLE, PATIENCE), replay)
+}
+
+/// A client whose requests get these answers.
+pub(super) fn client_answering(answers: impl IntoIterator<Item = (u16, Value)>) -> (Client, StaticReplayClient) {
     let event = |(status, body): (u16, Value)| {
         let response = HttpResponse::new(status.try_into().unwrap(), body.to_string().into());
         ReplayEvent::new(HttpRequest::new("".into()), response)
@@ -39,11 +45,11 @@ fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> (DynamoDb, Stat
         .retry_config(RetryConfig::disabled())
         .http_client(replay.clone())
         .build();
-    (DynamoDb::over(Client::from_conf(config), TABLE, PATIENCE), replay)
+    (Client::from_conf(config), replay)
 }
 
 /// What was asked: the operations and their bodies.
-fn asked(replay: &StaticReplayClient) -> Vec<(String, Value)> {
+pub(super) fn asked(replay: &StaticReplayClient) -> Vec<(String, Value)> {
     let request = |request: &HttpRequest| {
         let target = request.headers().get("x-amz-target").unwrap();
         let operation = target.strip_prefix("DynamoDB_20120810.").unwrap().to_owned();
@@ -56,12 +62,12 @@ fn operations(replay: &StaticReplayClient) -> Vec<String> {
     asked(replay).into_iter().map(|(operation, _)| operation).collect()
 }
 
-fn ok(body: Value) -> (u16, Value) {
+pub(super) fn ok(body: Value) -> (u16, Value) {
     (200, body)
 }
 
 /// An error of the service.
-fn refusal(status: u16, code: &str) -> (u16, Value) {
+pub(super) fn refusal(status: u16, code: &str) -> (u16, Value) {
     (status, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "any" }))
 }
 

@@ -1,0 +1,122 @@
+//! How often requests may come: what is known of each, and what is said to those that come too often.
+//!
+//! A request with a valid credential is told by its tenant, its key or its user. One without, or with one that is not valid, is told by
+//! the network address that it comes from, so that guessing is limited as well. Which of this is limited is up to the
+//! [policies](togglebox_ratelimit::Policy).
+
+mod middleware;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
+use togglebox_auth::Principal;
+use togglebox_core::{Entropy, EntropyExt as _, TenantId};
+use togglebox_ratelimit::headers::{self, Dialect, Told};
+use togglebox_ratelimit::{Decision, Limiter, Outcome, Subject, address};
+
+pub use self::middleware::RateLimit;
+use crate::error::{ApiError, Code, Result};
+use crate::route::RouteClass;
+
+/// Headers of an answer that tell of limits.
+pub(crate) type LimitHeaders = SmallVec<[(HeaderName, HeaderValue); 3]>;
+
+/// Below which part of its burst a policy that warns does so.
+const WARN_BELOW: f64 = 0.2;
+
+/// How often requests may come.
+#[derive(Clone, Debug)]
+pub struct ApiLimits {
+    /// Decides.
+    pub limiter: Limiter,
+    /// How many proxies of ours stand in front: so many entries at the end of `X-Forwarded-For` are believed.
+    pub proxies: usize,
+    /// How clients are told of their limits.
+    pub dialect: Dialect,
+    /// Of which limits they are told.
+    pub told: Told,
+    /// Spreads the times at which those who were turned away come again.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl ApiLimits {
+    /// A request of nobody in particular.
+    pub(crate) fn anonymous(&self, tenant: TenantId, class: RouteClass, request: &HttpRequest) -> Subject<'static> {
+        let subject = Subject::of(class.as_str()).tenant(tenant);
+        match self.address(request) {
+            Some(address) => subject.address(address),
+            None => subject,
+        }
+    }
+
+    /// A request of somebody who is known.
+    pub(crate) fn known(tenant: TenantId, class: RouteClass, principal: &Principal) -> Subject<'_> {
+        let subject = Subject::of(class.as_str()).tenant(tenant);
+        match principal {
+            Principal::ApiKey(holder) => subject.key(holder.key.id.as_bytes()),
+            Principal::SignedKey(key) => subject.key(key.id.as_str().as_bytes()),
+            Principal::User(signed_in) => subject.user(signed_in.user.id.as_bytes()),
+            // Another kind of caller is one of the tenant's.
+            _ => subject,
+        }
+    }
+
+    /// Lets a request through, or says why not; and what its client is told of the limits.
+    pub(crate) async fn pass(&self, class: RouteClass, subject: &Subject<'_>) -> (Result<()>, LimitHeaders) {
+        let decision = self.limiter.acquire(subject).await;
+        self.said(class, &decision)
+    }
+
+    /// The same without waiting; `None` when the store of limits has to be waited for.
+    pub(crate) fn pass_now(&self, class: RouteClass, subject: &Subject<'_>) -> Option<(Result<()>, LimitHeaders)> {
+        self.limiter.acquire_now(subject).map(|decision| self.said(class, &decision))
+    }
+
+    fn said(&self, class: RouteClass, decision: &Decision) -> (Result<()>, LimitHeaders) {
+        let [spread] = if decision.is_allowed() { [0] } else { self.entropy.bytes() };
+        let passed = refusal(decision, class == RouteClass::Statistics, spread).map_or(Ok(()), Err);
+        (passed, told(decision, self.dialect, self.told))
+    }
+
+    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip();
+        if self.proxies == 0 {
+            return Some(peer);
+        }
+        let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        Some(address::client(peer, forwarded, self.proxies))
+    }
+}
+
+/// The error of a request that may not go on. `is_patient`: its client takes a 429 for the last word, and a 503 for a reason to wait.
+fn refusal(decision: &Decision, is_patient: bool, spread: u8) -> Option<ApiError> {
+    let error = match decision.outcome() {
+        Outcome::Denied { policy, retry_after } => {
+            let seconds = headers::retry_after_s(retry_after, spread);
+            let error = if is_patient {
+                ApiError::new(Code::Busy, "Too many reports: send this one again a little later")
+            } else {
+                ApiError::new(Code::RateLimitExceeded, "Too many requests: try again later")
+            };
+            error.with_meta("retryAfter", seconds).with_meta("policy", policy.as_str()).retry_after(seconds)
+        }
+        Outcome::Unavailable { retry_after, .. } => {
+            ApiError::unavailable().retry_after(headers::retry_after_s(retry_after, spread))
+        }
+        _ => return None,
+    };
+    Some(error)
+}
+
+/// What clients are told of limits.
+fn told(decision: &Decision, dialect: Dialect, told: Told) -> LimitHeaders {
+    let headers = headers::of(decision, dialect, told, WARN_BELOW).into_iter();
+    let value = |(name, value): (&'static str, String)| {
+        // Names of policies and numbers are header text.
+        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+    };
+    headers.filter_map(value).collect()
+}

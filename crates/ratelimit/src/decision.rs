@@ -1,0 +1,131 @@
+//! What came of asking.
+
+use std::time::Duration;
+
+use crate::batch::{PerLimit, Receipt, Standing};
+use crate::key::{Digest, PolicyName};
+use crate::policy::Mode;
+use crate::quota::Quota;
+
+/// Whether a request may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It may.
+    Allowed,
+    /// It is over a limit.
+    Denied {
+        /// Of the limits that have no room, the one with the longest wait.
+        policy: PolicyName,
+        /// How long until there is room, if nothing else comes.
+        retry_after: Duration,
+    },
+    /// Nobody can tell, and the policy lets nothing through then. The caller did nothing wrong.
+    Unavailable {
+        /// The policy that wants to be asked.
+        policy: PolicyName,
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+/// Where a decision comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// No policy had anything to say.
+    Off,
+    /// Units that were taken in advance.
+    Lease,
+    /// A denial that still holds.
+    DenyCache,
+    /// The store.
+    Store,
+    /// This node alone: the store cannot be asked.
+    Fallback,
+}
+
+/// How one limit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitReport {
+    /// The policy.
+    pub policy: PolicyName,
+    /// What may pass.
+    pub quota: Quota,
+    /// What the policy does with what it finds.
+    pub mode: Mode,
+    /// How it stands after this request.
+    pub standing: Standing,
+}
+
+impl LimitReport {
+    /// The part of the burst that is used up, 0 to 1.
+    pub fn used(&self) -> f64 {
+        let left = u32::try_from(self.standing.reading.remaining).unwrap_or(u32::MAX).min(self.quota.burst());
+        1.0 - f64::from(left) / f64::from(self.quota.burst())
+    }
+}
+
+/// What came of asking whether a request may go on, and how its limits stand.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Decision {
+    pub(crate) outcome: Outcome,
+    pub(crate) source: Source,
+    pub(crate) limits: PerLimit<LimitReport>,
+    pub(crate) taken: PerLimit<Taken>,
+}
+
+/// What was taken for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// From the store.
+    Charge(Receipt),
+    /// From this node's own limits, while the store cannot be asked.
+    Local(Receipt),
+    /// A unit of what was taken in advance.
+    Unit(Digest),
+}
+
+impl Decision {
+    /// Nothing to decide.
+    pub(crate) fn unlimited() -> Self {
+        Self { outcome: Outcome::Allowed, source: Source::Off, limits: PerLimit::new(), taken: PerLimit::new() }
+    }
+
+    /// Whether the request may go on.
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether the request may go on.
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self.outcome, Outcome::Allowed)
+    }
+
+    /// Where the decision comes from.
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The limits that were asked, as far as they are known.
+    pub fn limits(&self) -> &[LimitReport] {
+        &self.limits
+    }
+
+    /// Of the enforced limits the one that is nearest to denying: the one that denies with the longest wait, else the one with the
+    /// smallest part of its burst left.
+    pub fn binding(&self) -> Option<&LimitReport> {
+        let enforced = self.limits.iter().filter(|limit| limit.mode == Mode::Enforce);
+        enforced.max_by(|a, b| {
+            let wait = |limit: &LimitReport| limit.standing.retry_after;
+            wait(a).cmp(&wait(b)).then(a.used().total_cmp(&b.used()))
+        })
+    }
+
+    /// The policies in [`Mode::Warn`] that would have denied, or have less than `left` of their burst left (0 to 1).
+    pub fn warnings(&self, left: f64) -> impl Iterator<Item = PolicyName> {
+        let warn = self.limits.iter().filter(|limit| limit.mode == Mode::Warn);
+        warn.filter(move |limit| !limit.standing.passed || 1.0 - limit.used() < left).map(|limit| limit.policy)
+    }
+}

@@ -1,0 +1,251 @@
+//! What a client is told of its limits.
+//!
+//! [`Dialect::Draft`] is draft-ietf-httpapi-ratelimit-headers-08 and later: two lists of RFC 9651.
+//!
+//! ```text
+//! RateLimit-Policy: "tenant";q=100;w=10, "key";q=20;w=2
+//! RateLimit: "tenant";r=37;t=4
+//! ```
+//!
+//! `q` is the burst and `w` the seconds in which it comes back, so that `q / w` is the sustained rate, or a little less. `r` is what could
+//! pass now and `t` the time in which so much comes back: `r / t` never invites to more than the sustained rate either.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::decision::{Decision, LimitReport, Outcome};
+use crate::policy::Mode;
+use crate::quota::Quota;
+
+/// How limits are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Not at all.
+    None,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`; the last in seconds from now until everything has come back.
+    Legacy,
+    /// `RateLimit-Policy` and `RateLimit`.
+    #[default]
+    Draft,
+}
+
+/// Which limits are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// The one that is nearest to denying.
+    #[default]
+    Binding,
+    /// All of them.
+    All,
+}
+
+/// A header: its name in lower case, and its value, which is ASCII.
+pub type Header = (&'static str, String);
+
+/// The names of all headers that [`of`] may give: what pages of other origins must be allowed to read, beside `Retry-After`.
+pub const NAMES: [&str; 6] =
+    ["ratelimit-policy", "ratelimit", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-warning"];
+
+/// The headers of an answer to a request that was decided like this. Without those of a wait: see [`retry_after_s`].
+pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) -> SmallVec<[Header; 3]> {
+    let mut headers = SmallVec::new();
+    let binding = decision.binding();
+    match dialect {
+        Dialect::None => {}
+        Dialect::Legacy => {
+            if let Some(limit) = binding {
+                let reading = limit.standing.reading;
+                headers.push(("x-ratelimit-limit", limit.quota.burst().to_string()));
+                headers.push(("x-ratelimit-remaining", reading.remaining.to_string()));
+                headers.push(("x-ratelimit-reset", ceil_s(reading.reset_after).to_string()));
+            }
+        }
+        Dialect::Draft => {
+            let all = decision.limits().iter().filter(|limit| limit.mode == Mode::Enforce);
+            let limits: SmallVec<[&LimitReport; 4]> = match told {
+                Told::Binding => binding.into_iter().collect(),
+                Told::All => all.collect(),
+            };
+            if !limits.is_empty() {
+                headers.push(("ratelimit-policy", list(&limits, policy)));
+                headers.push(("ratelimit", list(&limits, |text, limit| standing(text, limit, decision.outcome()))));
+            }
+        }
+    }
+    let warnings: SmallVec<[_; 4]> = decision.warnings(warn_below).collect();
+    if let Some((first, others)) = warnings.split_first() {
+        let text = others.iter().fold(first.to_string(), |text, name| text + ", " + name.as_str());
+        headers.push(("x-ratelimit-warning", text));
+    }
+    headers
+}
+
+/// What `Retry-After` says: whole seconds, at least one, rounded up, and up to three in a hundred more, so that those who were sent away
+/// together do not come back together. `spread` is any random byte.
+pub fn retry_after_s(wait: Duration, spread: u8) -> u64 {
+    let ms = wait.as_millis().saturating_add(u128::from(wait.subsec_nanos() % 1_000_000 != 0));
+    let more = ms.saturating_mul(3 * u128::from(spread)) / (100 * 255);
+    u64::try_from(ms.saturating_add(more).div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+}
+
+fn list(limits: &[&LimitReport], write: impl Fn(&mut String, &LimitReport)) -> String {
+    let mut text = String::with_capacity(limits.len() * 24);
+    for limit in limits {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        write(&mut text, limit);
+    }
+    text
+}
+
+fn policy(text: &mut String, limit: &LimitReport) {
+    let (units, seconds) = rate(&limit.quota);
+    // Writing to a text does not fail; a name is letters, digits and hyphens.
+    let _ = write!(text, "\"{}\";q={units};w={seconds}", limit.policy);
+}
+
+fn standing(text: &mut String, limit: &LimitReport, outcome: Outcome) {
+    let (left, quota) = (limit.standing.reading.remaining, &limit.quota);
+    let seconds = if left == 0 {
+        // One comes back when the bucket is a unit short of its burst away from full.
+        let short = quota.full_after().saturating_sub(quota.interval());
+        ceil_s(limit.standing.reading.reset_after.saturating_sub(short))
+    } else {
+        ceil_s(quota.interval().saturating_mul(u32::try_from(left).unwrap_or(u32::MAX)))
+    };
+    let seconds = match outcome {
+        Outcome::Denied { retry_after, .. } => seconds.min(ceil_s(retry_after)),
+        _ => seconds,
+    };
+    let _ = write!(text, "\"{}\";r={left};t={}", limit.policy, seconds.max(1));
+}
+
+/// Units and whole seconds whose ratio is the sustained rate or a little less.
+fn rate(quota: &Quota) -> (u64, u64) {
+    let full = quota.full_after();
+    if full >= Duration::from_secs(1) {
+        return (quota.burst().into(), ceil_s(full));
+    }
+    let (whole, fractions) = quota.interval_us();
+    let in_a_second = u128::from(fractions) * 1_000_000 / u128::from(whole);
+    (u64::try_from(in_a_second).unwrap_or(u64::MAX), 1)
+}
+
+fn ceil_s(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Standing;
+    use crate::decision::Source;
+    use crate::gcra::Reading;
+
+    fn quota(limit: u32, period_ms: u64, burst: u32) -> Quota {
+        Quota::rate(limit, Duration::from_millis(period_ms)).burst(burst).unwrap()
+    }
+
+    fn report(name: &str, quota: Quota, remaining: u64, reset_ms: u64, retry_ms: u64, mode: Mode) -> LimitReport {
+        let reading = Reading { remaining, reset_after: Duration::from_millis(reset_ms) };
+        let retry_after = Duration::from_millis(retry_ms);
+        let standing = Standing { passed: retry_ms == 0, reading, retry_after };
+        LimitReport { policy: name.parse().unwrap(), quota, mode, standing }
+    }
+
+    fn decision(limits: &[LimitReport]) -> Decision {
+        let denied = limits.iter().find(|limit| !limit.standing.passed && limit.mode == Mode::Enforce);
+        let outcome = denied
+            .map_or(Outcome::Allowed, |limit| Outcome::Denied { policy: limit.policy, retry_after: limit.standing.retry_after });
+        let limits = limits.iter().copied().collect();
+        Decision { outcome, source: Source::Store, limits, taken: SmallVec::new() }
+    }
+
+    fn headers(limits: &[LimitReport], dialect: Dialect, told: Told) -> Vec<String> {
+        of(&decision(limits), dialect, told, 0.2).into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    }
+
+    #[test]
+    fn the_draft_tells_the_nearest_limit_or_all() {
+        let limits = [
+            report("tenant", quota(10, 1000, 100), 37, 6300, 0, Mode::Enforce),
+            report("key", quota(10, 1000, 20), 19, 100, 0, Mode::Enforce),
+        ];
+        assert_eq!(
+            headers(&limits, Dialect::Draft, Told::Binding),
+            [r#"ratelimit-policy: "tenant";q=100;w=10"#, r#"ratelimit: "tenant";r=37;t=4"#]
+        );
+        assert_eq!(
+            headers(&limits, Dialect::Draft, Told::All),
+            [r#"ratelimit-policy: "tenant";q=100;w=10, "key";q=20;w=2"#, r#"ratelimit: "tenant";r=37;t=4, "key";r=19;t=2"#]
+        );
+        assert!(headers(&limits, Dialect::None, Told::All).is_empty());
+    }
+
+    #[test]
+    fn what_is_used_up_tells_when_one_comes_back() {
+        let limits = [report("login", quota(5, 60_000, 5), 0, 59_000, 11_000, Mode::Enforce)];
+        assert_eq!(
+            headers(&limits, Dialect::Draft, Told::Binding),
+            [r#"ratelimit-policy: "login";q=5;w=60"#, r#"ratelimit: "login";r=0;t=11"#]
+        );
+        // Three are left, and ten were asked for: the wait is for ten, and `t` no longer than it.
+        let limits = [report("p", quota(1, 10_000, 10), 3, 70_000, 20_000, Mode::Enforce)];
+        assert_eq!(headers(&limits, Dialect::Draft, Told::Binding)[1], r#"ratelimit: "p";r=3;t=20"#);
+    }
+
+    #[test]
+    fn a_bucket_of_less_than_a_second_is_told_by_the_second() {
+        let limits = [report("p", quota(1000, 1000, 50), 50, 0, 0, Mode::Enforce)];
+        assert_eq!(
+            headers(&limits, Dialect::Draft, Told::Binding),
+            [r#"ratelimit-policy: "p";q=1000;w=1"#, r#"ratelimit: "p";r=50;t=1"#]
+        );
+    }
+
+    #[test]
+    fn the_older_headers_tell_seconds_from_now() {
+        let limits = [report("p", quota(1, 1000, 60), 12, 47_001, 0, Mode::Enforce)];
+        assert_eq!(
+            headers(&limits, Dialect::Legacy, Told::All),
+            ["x-ratelimit-limit: 60", "x-ratelimit-remaining: 12", "x-ratelimit-reset: 48"]
+        );
+    }
+
+    #[test]
+    fn a_policy_that_warns_is_named_and_nothing_else() {
+        let low = quota(1, 1000, 10);
+        let limits = [
+            report("a", low, 1, 9000, 0, Mode::Warn),
+            report("b", low, 0, 10_000, 1000, Mode::Warn),
+            report("c", low, 9, 1000, 0, Mode::Warn),
+            report("d", low, 0, 10_000, 1000, Mode::Shadow),
+        ];
+        assert_eq!(headers(&limits, Dialect::Draft, Told::All), ["x-ratelimit-warning: a, b"]);
+    }
+
+    #[test]
+    fn waits_are_whole_seconds_and_spread() {
+        assert_eq!(retry_after_s(Duration::ZERO, 0), 1);
+        assert_eq!(retry_after_s(Duration::from_nanos(1), 0), 1);
+        assert_eq!(retry_after_s(Duration::from_millis(1001), 0), 2);
+        assert_eq!(retry_after_s(Duration::from_secs(100), 0), 100);
+        assert_eq!(retry_after_s(Duration::from_secs(100), 255), 103);
+        assert_eq!(retry_after_s(Duration::MAX, 255), u64::MAX);
+    }
+
+    #[test]
+    fn every_header_is_named() {
+        let limits =
+            [report("a", quota(1, 1000, 10), 5, 5000, 0, Mode::Enforce), report("b", quota(1, 1000, 10), 0, 5000, 1, Mode::Warn)];
+        for dialect in [Dialect::Draft, Dialect::Legacy] {
+            for (name, _) in of(&decision(&limits), dialect, Told::All, 0.2) {
+                assert!(NAMES.contains(&name), "{name}");
+            }
+        }
+    }
+}

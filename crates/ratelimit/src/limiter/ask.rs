@@ -1,0 +1,371 @@
+//! One group of limits: what is remembered of it, what was taken for it in advance, the store, or this node alone.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use togglebox_core::{StoreErrorKind, StoreResult};
+
+use super::Inner;
+use super::deny_cache::Wait;
+use super::guard::in_background;
+use super::lease::{self, Granted, LeaseBook, Unit};
+use super::metrics::Said;
+use super::plan::Group;
+use crate::batch::{Batch, Limit, PerLimit, Reply, Standing};
+use crate::decision::{Decision, LimitReport, Outcome, Source, Taken};
+use crate::gcra::Reading;
+use crate::key::{Digest, PolicyName};
+use crate::policy::{Lease, Mode, OnOutage};
+use crate::store::LimitStore;
+
+/// When to come again where nobody can tell.
+const RETRY_WHEN_UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// What came of asking one group.
+#[derive(Debug)]
+pub(super) struct Answer {
+    source: Source,
+    /// The policy that lets nothing through, since nobody can tell.
+    unavailable: Option<usize>,
+    /// How limits stand, as far as it is known.
+    standings: PerLimit<Option<Standing>>,
+    taken: Option<Taken>,
+}
+
+/// What came of asking groups, so far.
+#[derive(Debug)]
+pub(super) struct Asked {
+    outcome: Outcome,
+    source: Source,
+    limits: PerLimit<LimitReport>,
+    taken: PerLimit<Taken>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        let Decision { outcome, source, limits, taken } = Decision::unlimited();
+        Self { outcome, source, limits, taken }
+    }
+}
+
+impl Asked {
+    /// Adds what a group said. `false` when that ends the matter.
+    pub(super) fn add(&mut self, inner: &Inner, group: &Group, answer: Answer) -> bool {
+        let mut denied: Option<(PolicyName, Duration)> = None;
+        let mut enforced = false;
+        for (place, (number, mode)) in group.policies.iter().enumerate() {
+            let policy = &inner.policies[*number];
+            enforced |= *mode == Mode::Enforce;
+            let standing = answer.standings.get(place).copied().flatten();
+            let said = match standing {
+                _ if answer.unavailable == Some(*number) => Said::Unavailable,
+                Some(standing) if !standing.passed => Said::Denied,
+                _ => Said::Allowed,
+            };
+            inner.metrics.decided(*number, said, answer.source, *mode);
+            let Some(standing) = standing else { continue };
+            if *mode == Mode::Enforce && !standing.passed && denied.is_none_or(|(_, wait)| wait < standing.retry_after) {
+                denied = Some((policy.name(), standing.retry_after));
+            }
+            let quota = *group.batch.limits()[place].quota();
+            self.limits.push(LimitReport { policy: policy.name(), quota, mode: *mode, standing });
+        }
+        if !enforced {
+            // What only watches decides nothing, and its charge is not for this request.
+            return true;
+        }
+        self.source = self.source.max(answer.source);
+        self.taken.extend(answer.taken);
+        self.outcome = if let Some(number) = answer.unavailable {
+            Outcome::Unavailable { policy: inner.policies[number].name(), retry_after: RETRY_WHEN_UNAVAILABLE }
+        } else if let Some((policy, retry_after)) = denied {
+            Outcome::Denied { policy, retry_after }
+        } else {
+            return true;
+        };
+        false
+    }
+
+    /// What was taken by groups that passed before one did not.
+    pub(super) fn take_back(&mut self) -> PerLimit<Taken> {
+        std::mem::take(&mut self.taken)
+    }
+
+    pub(super) fn decision(self) -> Decision {
+        Decision { outcome: self.outcome, source: self.source, limits: self.limits, taken: self.taken }
+    }
+}
+
+impl Inner {
+    /// Asks without waiting: a denial that holds, a unit that is held, a store within the process, or this node alone when the store is
+    /// not to be asked.
+    pub(super) fn ask_now(self: &Arc<Self>, group: &Group) -> Option<Answer> {
+        if let Some(reply) = self.store.consume_now(&group.batch) {
+            return Some(self.answer(group, reply, false));
+        }
+        if let Some(answer) = self.remembered(group) {
+            return Some(answer);
+        }
+        if !self.guard(group.batch.tag()).is_closed() {
+            return Some(self.without_store(group));
+        }
+        let lease = self.lease(group)?;
+        let name = LeaseBook::name(&group.batch);
+        let unit = self.leases.take_held(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us())?;
+        Some(self.used(group, &unit, name, lease))
+    }
+
+    /// Asks the store.
+    pub(super) async fn ask(self: &Arc<Self>, group: &Group) -> Answer {
+        if let Some(lease) = self.lease(group) {
+            let name = LeaseBook::name(&group.batch);
+            let taken = self.leases.take(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us());
+            match taken {
+                lease::Taken::Unit(unit) => return self.used(group, &unit, name, lease),
+                lease::Taken::None { ask } if ask > 1 => return self.grant(group, name, lease, ask).await,
+                lease::Taken::Pause { us } => return used_up(group, us),
+                lease::Taken::None { .. } => {}
+            }
+        }
+        let began = self.stopwatch.now_us();
+        let reply = self.within_deadline(self.store.consume(&group.batch)).await;
+        self.metrics.consume_seconds.record(seconds(self.stopwatch.now_us() - began));
+        self.heard(group, reply, began)
+    }
+
+    /// Takes units in advance, and uses one of them.
+    async fn grant(self: &Arc<Self>, group: &Group, name: Digest, lease: Lease, ask: u32) -> Answer {
+        let asking = Asking { inner: self, name };
+        let began = self.stopwatch.now_us();
+        let granted = self.within_deadline(self.store.grant(&group.batch, ask)).await;
+        self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
+        let Some(Ok(grant)) = granted else {
+            drop(asking);
+            return self.heard(group, granted.map(|granted| granted.map(|grant| grant.reply)), began);
+        };
+        if grant.units == 0 {
+            let reply = grant.reply.clone();
+            self.keep(&group.batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
+            return self.heard(group, Some(Ok(reply)), began);
+        }
+        self.came_back(group.batch.tag(), true);
+        self.fallback.follow(&group.batch.times(grant.units), &grant.reply);
+        let mut answer = told(group, &grant.reply, Source::Store);
+        answer.taken = Some(Taken::Charge(grant.receipt(&group.batch, 1)));
+        self.keep(&group.batch, name, Granted { grant, ask, used: 1, asked_us: began }, lease);
+        answer
+    }
+
+    /// Uses a unit that was held, and asks for more where there are few left.
+    fn used(self: &Arc<Self>, group: &Group, unit: &Unit, name: Digest, lease: Lease) -> Answer {
+        self.metrics.used.increment(1);
+        if let Some(ask) = unit.refill {
+            self.refill_in_background(group.batch.clone(), name, lease, ask);
+        }
+        leased(group, &unit.reply, unit.granted, name)
+    }
+
+    /// Keeps what was granted, but for what is used at once.
+    fn keep(self: &Arc<Self>, batch: &Batch, name: Digest, granted: Granted, lease: Lease) {
+        self.metrics.granted.increment(granted.grant.units.into());
+        self.metrics.used.increment(granted.used.into());
+        self.leases.add(name, batch, granted, lease);
+        self.keep_leases(lease);
+    }
+
+    fn refill_in_background(self: &Arc<Self>, batch: Batch, name: Digest, lease: Lease, ask: u32) {
+        let inner = Arc::clone(self);
+        let started = in_background(async move {
+            let asking = Asking { inner: &inner, name };
+            let began = inner.stopwatch.now_us();
+            let granted = inner.within_deadline(inner.store.grant(&batch, ask)).await;
+            inner.metrics.grant_seconds.record(seconds(inner.stopwatch.now_us() - began));
+            inner.came_back(batch.tag(), matches!(granted, Some(Ok(_))));
+            if let Some(Ok(grant)) = granted {
+                inner.fallback.follow(&batch.times(grant.units), &grant.reply);
+                inner.keep(&batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
+            }
+            drop(asking);
+        });
+        if !started {
+            self.leases.give_up(&name);
+        }
+    }
+
+    /// Sees to it that what expires is given back.
+    fn keep_leases(self: &Arc<Self>, lease: Lease) {
+        let mut kept = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept {
+            return;
+        }
+        let inner = Arc::downgrade(self);
+        let pause = (lease.life / 2).max(Duration::from_millis(1));
+        *kept = in_background(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(inner) = inner.upgrade() else { return };
+                let now = inner.stopwatch.now_us();
+                inner.tidy(now).await;
+                let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+                if inner.leases.held() == 0 {
+                    *kept = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// The lease of a group: all its policies have one, and the shortest life counts.
+    fn lease(&self, group: &Group) -> Option<Lease> {
+        let mut least: Option<Lease> = None;
+        for (number, _) in &group.policies {
+            let lease = self.policies[*number].lease()?;
+            let (life, share) = least.map_or((lease.life, lease.share), |least| (least.life, least.share));
+            least = Some(Lease { life: life.min(lease.life), share: share.min(lease.share) });
+        }
+        least
+    }
+
+    /// A denial that certainly still holds.
+    fn remembered(&self, group: &Group) -> Option<Answer> {
+        let now = self.stopwatch.now_us();
+        let each = group.batch.limits().iter().map(|limit| {
+            let Wait { retry_us, reset_us } = self.denials.wait(&limit.slot(), limit.cost(), now)?;
+            Some(Standing {
+                passed: false,
+                reading: Reading { remaining: 0, reset_after: Duration::from_micros(reset_us) },
+                retry_after: Duration::from_micros(retry_us),
+            })
+        });
+        let standings: PerLimit<Option<Standing>> = each.collect();
+        standings.iter().any(Option::is_some).then_some(Answer {
+            source: Source::DenyCache,
+            unavailable: None,
+            standings,
+            taken: None,
+        })
+    }
+
+    /// What the store said, or did not say in time.
+    fn heard(self: &Arc<Self>, group: &Group, reply: Option<StoreResult<Reply>>, began: u64) -> Answer {
+        let Some(reply) = reply else {
+            self.metrics.late.increment(1);
+            self.came_back(group.batch.tag(), false);
+            return self.without_store(group);
+        };
+        if let Ok(reply) = &reply {
+            self.fallback.follow(&group.batch, reply);
+            self.remember(group, reply, began);
+        }
+        self.answer(group, reply, true)
+    }
+
+    fn answer(self: &Arc<Self>, group: &Group, reply: StoreResult<Reply>, watched: bool) -> Answer {
+        match reply {
+            Ok(reply) => {
+                if watched {
+                    self.came_back(group.batch.tag(), true);
+                }
+                let mut answer = told(group, &reply, Source::Store);
+                answer.taken = reply.receipt(&group.batch).map(Taken::Charge);
+                answer
+            }
+            Err(error) => {
+                if matches!(error.kind(), StoreErrorKind::LimitReached { .. }) {
+                    self.metrics.no_room.increment(1);
+                } else {
+                    self.metrics.failed.increment(1);
+                    tracing::debug!(error = &error as &dyn std::error::Error, "The store of limits failed");
+                    if watched {
+                        self.came_back(group.batch.tag(), false);
+                    }
+                }
+                self.without_store(group)
+            }
+        }
+    }
+
+    fn remember(&self, group: &Group, reply: &Reply, began: u64) {
+        if reply.passed {
+            return;
+        }
+        for (place, limit) in group.batch.limits().iter().enumerate() {
+            let Some(standing) = reply.standing(&group.batch, place).filter(|standing| !standing.passed) else { continue };
+            let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+            let wait = Wait { retry_us: us(standing.retry_after), reset_us: us(standing.reading.reset_after) };
+            self.denials.remember(limit.slot(), limit.cost(), wait, began);
+        }
+    }
+
+    /// What each policy says for an outage.
+    fn without_store(&self, group: &Group) -> Answer {
+        let nothing = || group.policies.iter().map(|_| None).collect();
+        let outage = |(number, _): &(usize, Mode)| self.policies[*number].outage();
+        let closed = group.policies.iter().find(|policy| outage(policy) == OnOutage::Closed && policy.1 == Mode::Enforce);
+        if let Some((number, _)) = closed {
+            return Answer { source: Source::Fallback, unavailable: Some(*number), standings: nothing(), taken: None };
+        }
+        let nodes = self.nodes();
+        let local = group.batch.limits().iter().zip(&group.policies).filter(|(_, policy)| outage(policy) == OnOutage::Local);
+        let local: PerLimit<_> = local.map(|(limit, _)| limit.under(limit.quota().share(nodes))).collect();
+        let open = Answer { source: Source::Fallback, unavailable: None, standings: nothing(), taken: None };
+        if local.is_empty() {
+            return open;
+        }
+        let Ok(batch) = Batch::new(group.batch.tag(), local) else { return open };
+        // Limits of this node may always push another one out.
+        let Some(Ok(reply)) = self.fallback.consume_now(&batch) else { return open };
+        let mut asked = (0..batch.limits().len()).map(|place| reply.standing(&batch, place));
+        let standings = group.policies.iter().map(|policy| {
+            let is_local = outage(policy) == OnOutage::Local;
+            if is_local { asked.next().flatten() } else { None }
+        });
+        let standings = standings.collect();
+        Answer { source: Source::Fallback, unavailable: None, standings, taken: reply.receipt(&batch).map(Taken::Local) }
+    }
+}
+
+/// Ends a refill, also when whoever asked for it goes away.
+struct Asking<'i> {
+    inner: &'i Inner,
+    name: Digest,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.inner.leases.give_up(&self.name);
+    }
+}
+
+/// How the limits stand after a reply.
+fn told(group: &Group, reply: &Reply, source: Source) -> Answer {
+    let places = 0..group.batch.limits().len();
+    let standings = places.map(|place| reply.standing(&group.batch, place)).collect();
+    Answer { source, unavailable: None, standings, taken: None }
+}
+
+/// What is known of limits of which a unit was taken in advance: how they stood after the grant.
+fn leased(group: &Group, reply: &Reply, granted: u32, name: Digest) -> Answer {
+    let all = group.batch.times(granted);
+    let known = |place| {
+        let standing = reply.standing(&all, place)?;
+        Some(Standing { passed: true, retry_after: Duration::ZERO, ..standing })
+    };
+    let standings = (0..group.batch.limits().len()).map(known).collect();
+    Answer { source: Source::Lease, unavailable: None, standings, taken: Some(Taken::Unit(name)) }
+}
+
+/// What is known of limits that had too little a moment ago.
+fn used_up(group: &Group, us: u64) -> Answer {
+    let wait = Duration::from_micros(us);
+    let each = |limit: &Limit| {
+        let reading = Reading { remaining: 0, reset_after: limit.quota().full_after() };
+        Some(Standing { passed: false, reading, retry_after: wait })
+    };
+    let standings = group.batch.limits().iter().map(each).collect();
+    Answer { source: Source::DenyCache, unavailable: None, standings, taken: None }
+}
+
+fn seconds(us: u64) -> f64 {
+    Duration::from_micros(us).as_secs_f64()
+}

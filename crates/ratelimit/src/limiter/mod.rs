@@ -1,0 +1,341 @@
+//! From a request to a decision: policies, what is remembered, the store, and what happens without it.
+
+mod ask;
+mod breaker;
+mod deny_cache;
+mod guard;
+mod lease;
+mod metrics;
+mod options;
+mod plan;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use togglebox_core::{Entropy, EntropyExt as _, OsEntropy};
+
+use self::ask::Asked;
+use self::deny_cache::DenyCache;
+use self::guard::Guard;
+use self::lease::LeaseBook;
+use self::metrics::Metrics;
+pub use self::options::LimiterOptions;
+use self::plan::Plan;
+use crate::batch::Receipt;
+use crate::clock::{Stopwatch, SystemStopwatch};
+use crate::decision::{Decision, Taken};
+use crate::key::PolicyName;
+use crate::memory::MemoryStore;
+use crate::policy::{Mode, Overrides, Policy, PolicyError};
+use crate::store::LimitStore;
+use crate::subject::Subject;
+
+/// Decides whether requests may go on. Clones are the same limiter.
+///
+/// It never fails: whatever happens to the store, there is a [`Decision`], within the [deadline](LimiterOptions::with_deadline).
+///
+/// - A denial is remembered for as long as it certainly holds, a second at the most, without asking again.
+/// - A policy may let nodes take units [in advance](Policy::leased), and then mostly decides without the store.
+/// - A store that fails again and again is not asked any more, but probed in the background; meanwhile each policy does what it says for
+///   [an outage](crate::OnOutage). Limits on this node follow what the store answers, so that an outage does not begin with full buckets.
+///
+/// Probes and what is done about leases run as tasks of tokio. Without a run time, a store within the process can be asked all the same:
+/// [`acquire_now`](Self::acquire_now).
+#[derive(Clone, Debug)]
+pub struct Limiter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn LimitStore>,
+    policies: Vec<Policy>,
+    overrides: Arc<dyn Overrides>,
+    options: LimiterOptions,
+    nodes: AtomicU32,
+    stopwatch: Arc<dyn Stopwatch>,
+    entropy: Arc<dyn Entropy>,
+    fallback: MemoryStore,
+    denials: DenyCache,
+    leases: LeaseBook,
+    /// Whether something looks after leases that expire.
+    keeper: Mutex<bool>,
+    guards: Box<[Guard]>,
+    metrics: Metrics,
+}
+
+/// Refunds that are under way at once.
+const REFUNDS_AT_ONCE: usize = 32;
+
+/// Parts of a store that are watched each for itself.
+const GUARDS: usize = 64;
+
+/// What a limiter is made of.
+#[derive(Debug)]
+#[must_use]
+pub struct LimiterBuilder {
+    store: Arc<dyn LimitStore>,
+    policies: Vec<Policy>,
+    overrides: Arc<dyn Overrides>,
+    options: LimiterOptions,
+    stopwatch: Arc<dyn Stopwatch>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl LimiterBuilder {
+    /// Adds a policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policies.push(policy);
+        self
+    }
+
+    /// Adds policies.
+    pub fn policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.policies.extend(policies);
+        self
+    }
+
+    /// Knows exceptions.
+    pub fn overrides(mut self, overrides: Arc<dyn Overrides>) -> Self {
+        self.overrides = overrides;
+        self
+    }
+
+    /// Deals with the store like this.
+    pub fn options(mut self, options: LimiterOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Takes the time from here. For tests.
+    pub fn stopwatch(mut self, stopwatch: Arc<dyn Stopwatch>) -> Self {
+        self.stopwatch = stopwatch;
+        self
+    }
+
+    /// Takes randomness from here: it spreads probes.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// The limiter. Counters are registered with the recorder of `metrics` that is installed now.
+    ///
+    /// # Errors
+    /// Two policies have one name, or something has a cost that never passes.
+    pub fn build(self) -> Result<Limiter, PolicyError> {
+        for (number, policy) in self.policies.iter().enumerate() {
+            policy.check()?;
+            if self.policies[..number].iter().any(|earlier| earlier.name() == policy.name()) {
+                return Err(PolicyError::Twice(policy.name()));
+            }
+        }
+        Ok(Limiter(Arc::new(Inner {
+            metrics: Metrics::register(self.policies.iter().map(Policy::name)),
+            fallback: MemoryStore::with(self.options.fallback_capacity, Arc::clone(&self.stopwatch)),
+            nodes: AtomicU32::new(self.options.nodes),
+            store: self.store,
+            policies: self.policies,
+            overrides: self.overrides,
+            options: self.options,
+            stopwatch: self.stopwatch,
+            entropy: self.entropy,
+            denials: DenyCache::new(),
+            leases: LeaseBook::new(),
+            keeper: Mutex::new(false),
+            guards: (0..GUARDS).map(|_| Guard::default()).collect(),
+        })))
+    }
+}
+
+impl Limiter {
+    /// A limiter over this store.
+    pub fn over(store: Arc<dyn LimitStore>) -> LimiterBuilder {
+        LimiterBuilder {
+            store,
+            policies: Vec::new(),
+            overrides: Arc::new(()),
+            options: LimiterOptions::default(),
+            stopwatch: Arc::new(SystemStopwatch::start()),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
+
+    /// Decides, and charges what passes.
+    ///
+    /// Dropping the future does not take back what the store was asked already.
+    pub async fn acquire(&self, subject: &Subject<'_>) -> Decision {
+        let inner = &self.0;
+        let plan = inner.plan(subject);
+        let mut asked = Asked::default();
+        for group in &plan.enforced {
+            let answer = match inner.ask_now(group) {
+                Some(answer) => answer,
+                None => inner.ask(group).await,
+            };
+            if !asked.add(inner, group, answer) {
+                inner.give_back(asked.take_back()).await;
+                return asked.decision();
+            }
+        }
+        for group in &plan.watching {
+            let answer = match inner.ask_now(group) {
+                Some(answer) => answer,
+                None => inner.ask(group).await,
+            };
+            asked.add(inner, group, answer);
+        }
+        asked.decision()
+    }
+
+    /// Decides without waiting, if that is possible: `None` where the store has to be asked and is not within the process. Nothing was
+    /// charged then, and [`acquire`](Self::acquire) decides.
+    pub fn acquire_now(&self, subject: &Subject<'_>) -> Option<Decision> {
+        let inner = &self.0;
+        let plan = inner.plan(subject);
+        if plan.is_empty() {
+            return Some(Decision::unlimited());
+        }
+        let mut asked = Asked::default();
+        for group in &plan.enforced {
+            let Some(answer) = inner.ask_now(group) else {
+                inner.give_back_now(asked.take_back());
+                return None;
+            };
+            if !asked.add(inner, group, answer) {
+                inner.give_back_now(asked.take_back());
+                return Some(asked.decision());
+            }
+        }
+        for group in &plan.watching {
+            let Some(answer) = inner.ask_now(group) else { break };
+            asked.add(inner, group, answer);
+        }
+        Some(asked.decision())
+    }
+
+    /// Gives back what a decision has taken, for a request that came to nothing by no fault of the caller's. A refund that is lost errs
+    /// to the strict side.
+    pub async fn refund(&self, decision: Decision) {
+        self.0.give_back(decision.taken).await;
+    }
+
+    /// What every policy does from now on: a switch for operators. `false` when there is no such policy.
+    pub fn set_mode(&self, policy: PolicyName, mode: Mode) -> bool {
+        let found = self.0.policies.iter().find(|each| each.name() == policy);
+        found.inspect(|policy| policy.set_mode(mode)).is_some()
+    }
+
+    /// How many nodes share the store from now on.
+    pub fn set_nodes(&self, nodes: u32) {
+        self.0.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    /// Where the limits are kept.
+    pub fn store(&self) -> &Arc<dyn LimitStore> {
+        &self.0.store
+    }
+
+    /// Whether a part of the store is not asked at present.
+    pub fn is_degraded(&self) -> bool {
+        self.0.guards.iter().any(|guard| !guard.is_closed())
+    }
+
+    /// How many units are held in advance.
+    pub fn leased_units(&self) -> u64 {
+        self.0.leases.held()
+    }
+
+    /// Gives back what was taken in advance and has expired. Called by itself while there is something to look after.
+    pub async fn tidy(&self) {
+        self.0.tidy(self.0.stopwatch.now_us()).await;
+    }
+
+    /// Gives back everything that was taken in advance. To be called before the process ends.
+    pub async fn close(&self) {
+        self.0.tidy(u64::MAX).await;
+    }
+}
+
+impl Inner {
+    fn plan(&self, subject: &Subject<'_>) -> Plan {
+        Plan::of(&self.policies, subject, &*self.overrides, self.options.ipv6_prefix)
+    }
+
+    fn nodes(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed).max(1)
+    }
+
+    async fn tidy(&self, now_us: u64) {
+        let refunds = futures_util::stream::iter(self.leases.expired(now_us));
+        refunds.for_each_concurrent(REFUNDS_AT_ONCE, |receipt| self.return_units(receipt)).await;
+    }
+
+    /// Gives units back that were not used. Units that cannot be are lost: the store is stricter than it need be, for a while.
+    async fn return_units(&self, receipt: Receipt) {
+        let units = receipt.batch().limits().iter().map(|limit| u64::from(limit.cost())).min().unwrap_or_default();
+        let is_worth_it = self.guard(receipt.batch().tag()).is_closed();
+        let returned = is_worth_it && self.within_deadline(self.store.refund(&receipt)).await.is_some_and(|told| told.is_ok());
+        let counter = if returned { &self.metrics.returned } else { &self.metrics.lost };
+        counter.increment(units);
+    }
+
+    async fn give_back(&self, taken: impl IntoIterator<Item = Taken>) {
+        for each in taken {
+            match each {
+                Taken::Charge(receipt) => {
+                    // Lost: the store is stricter than it need be, for a while.
+                    let _ = self.within_deadline(self.store.refund(&receipt)).await;
+                    self.forget_denials(&receipt);
+                }
+                other => self.give_back_here(&other),
+            }
+        }
+    }
+
+    /// Without waiting, or behind the requests.
+    fn give_back_now(self: &Arc<Self>, taken: impl IntoIterator<Item = Taken>) {
+        for each in taken {
+            match each {
+                Taken::Charge(receipt) => {
+                    if self.store.refund_now(&receipt).is_none() {
+                        let inner = Arc::clone(self);
+                        guard::in_background(async move { inner.give_back([Taken::Charge(receipt)]).await });
+                    } else {
+                        self.forget_denials(&receipt);
+                    }
+                }
+                other => self.give_back_here(&other),
+            }
+        }
+    }
+
+    fn give_back_here(&self, taken: &Taken) {
+        match taken {
+            Taken::Charge(_) => {}
+            Taken::Local(receipt) => {
+                let _ = self.fallback.refund_now(receipt);
+            }
+            Taken::Unit(name) => {
+                self.leases.put_back(name, self.stopwatch.now_us());
+            }
+        }
+    }
+
+    fn forget_denials(&self, receipt: &Receipt) {
+        for limit in receipt.batch().limits() {
+            self.denials.forget(&limit.slot());
+        }
+    }
+
+    /// What comes of a call in time.
+    async fn within_deadline<T>(&self, call: impl Future<Output = T> + Send) -> Option<T> {
+        tokio::time::timeout(self.options.deadline, call).await.ok()
+    }
+
+    /// The pause before the next probe.
+    fn pause(&self) -> Duration {
+        let [byte] = self.entropy.bytes();
+        self.options.probe_every + self.options.probe_every / 4 * u32::from(byte) / 255
+    }
+}
