@@ -86,7 +86,7 @@ pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) ->
 /// What `Retry-After` says: whole seconds, at least one, rounded up, and up to three in a hundred more, so that those who were sent away
 /// together do not come back together. `spread` is any random byte.
 pub fn retry_after_s(wait: Duration, spread: u8) -> u64 {
-    let ms = wait.as_millis().saturating_add(u128::from(wait.subsec_nanos() % 1_000_000 != 0));
+    let ms = wait.as_millis().saturating_add(u128::from(!wait.subsec_nanos().is_multiple_of(1_000_000)));
     let more = ms.saturating_mul(3 * u128::from(spread)) / (100 * 255);
     u64::try_from(ms.saturating_add(more).div_ceil(1000)).unwrap_or(u64::MAX).max(1)
 }
