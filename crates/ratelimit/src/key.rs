@@ -73,6 +73,11 @@ impl Digest {
         Self(half)
     }
 
+    /// One that was told by its bytes before.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

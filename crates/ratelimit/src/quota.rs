@@ -136,6 +136,19 @@ impl Quota {
         share.measured().or_else(|_| slowest.measured()).unwrap_or(self)
     }
 
+    /// The bucket of this `number`, from 0, of so many `parts` that together give exactly what this quota gives: the rate and the burst
+    /// divided by their number, with one unit more of burst for the first ones where it does not divide. `None` where a part would have
+    /// no whole unit, or there is no such part.
+    #[must_use]
+    pub fn split(self, parts: u32, number: u32) -> Option<Self> {
+        if number >= parts || self.burst < parts {
+            return None;
+        }
+        let (whole, fractions) = reduced(self.whole.checked_mul(parts.into())?, u64::from(self.fractions));
+        let burst = self.burst / parts + u32::from(number < self.burst % parts);
+        Self { whole, fractions, burst, debt: self.debt / parts, ..self }.measured().ok()
+    }
+
     /// Whether something of this cost can ever pass.
     ///
     /// # Errors
@@ -339,6 +352,18 @@ mod tests {
         assert_eq!(quota.share(0), quota);
         // Far more nodes than units: each still lets one through.
         assert_eq!(quota.share(1000).burst(), 1);
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        let quota = Quota::rate(7, Duration::from_secs(1)).burst(11).unwrap().with_debt(9).unwrap();
+        let parts: Vec<Quota> = (0..4).map(|number| quota.split(4, number).unwrap()).collect();
+        assert_eq!(parts.iter().map(Quota::burst).collect::<Vec<_>>(), [3, 3, 3, 2]);
+        assert!(parts.iter().all(|part| part.interval_us() == (4_000_000, 7) && part.debt() == 2));
+        assert_eq!(quota.split(1, 0), Some(quota));
+        assert_eq!(quota.split(4, 4), None);
+        assert_eq!(quota.split(12, 0), None, "a bucket of less than a unit never lets anything through");
+        assert_eq!(quota.split(0, 0), None);
     }
 
     #[test]

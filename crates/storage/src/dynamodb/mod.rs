@@ -21,7 +21,8 @@
 //! | entry of an audit list | `T#t#AUDIT`, `T#t#AUDIT#<PET>#<hash>` | `<time>#<rev>#<id>` | `id`, `at`, `rev` |
 //! | note of what was deleted | `T#t#GONE` | `<inc>` | `what`, `gone`, `gone_at`, and what leads to it |
 //!
-//! The items of users, keys, sessions and resets are in the module `accounts`, those of statistics in the module `statistics`.
+//! The items of users, keys, sessions and resets are in the module `accounts`, those of statistics in the module `statistics`, those of
+//! rate limits in the module `limits`.
 //!
 //! The index `gone` (`gone`, one of eight texts; `gone_at`, milliseconds) holds the notes alone, for [`DynamoDb::sweep`]. `expires_at`
 //! (seconds) is the attribute by which DynamoDB may remove items by itself; nothing relies on it. Times are milliseconds since 1970,
@@ -61,6 +62,7 @@ mod flags;
 mod gone;
 mod item;
 mod key;
+mod limits;
 mod options;
 mod original;
 mod parameters;
@@ -77,6 +79,7 @@ mod write;
 mod tests;
 
 pub use capacity::Capacity;
+pub use limits::{DynamoDbLimits, DynamoDbLimitsOptions};
 pub use options::DynamoDbOptions;
 pub use original::{Finding, NoSuchTable, Original, OriginalTable, OriginalTables, ReadError, Sink, Survey, What};
 pub use store::{DynamoDb, OpenError};

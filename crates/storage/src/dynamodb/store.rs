@@ -44,11 +44,11 @@ const QUEUES: usize = 64;
 /// A call that is dropped before it returns has either done all of its work or nothing.
 #[derive(Clone)]
 pub struct DynamoDb {
-    client: Client,
-    table: Arc<str>,
+    pub(super) client: Client,
+    pub(super) table: Arc<str>,
     patience: Duration,
     queues: Arc<[Arc<Mutex<()>>]>,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl fmt::Debug for DynamoDb {

@@ -2,6 +2,7 @@
 
 mod counting;
 mod crash;
+mod limits;
 mod reading;
 mod writing;
 

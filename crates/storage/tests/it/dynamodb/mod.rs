@@ -6,6 +6,7 @@ mod costs;
 mod deploy;
 mod fixtures;
 mod keys;
+mod limits;
 mod races;
 mod server;
 mod size;

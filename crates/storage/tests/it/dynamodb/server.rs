@@ -60,7 +60,7 @@ impl Server {
 
     /// A handle on a new table that nothing expires from: the suites' times are of a day that is long over, and a server that removes
     /// what has expired would make them depend on the real clock.
-    async fn table_that_keeps_all(self) -> DynamoDb {
+    pub(crate) async fn table_that_keeps_all(self) -> DynamoDb {
         let (store, options) = self.table().await;
         let off = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires_at").build().unwrap();
         let request = self.client().update_time_to_live().table_name(options.table()).time_to_live_specification(off);
