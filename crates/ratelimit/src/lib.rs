@@ -24,7 +24,7 @@ pub mod testkit;
 pub mod tower;
 
 pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, Standing};
-pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch};
+pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch, SystemWallClock, WallClock};
 pub use concurrency::{ConcurrencyLimit, Permit};
 pub use decision::{Decision, LimitReport, Outcome, Source};
 pub use gcra::{Reading, Tat};

@@ -136,7 +136,7 @@ mod tests {
         }
         assert!((50..=52).contains(&shedder.capacity()), "{}", shedder.capacity());
         for _ in 0..100 {
-            shedder.observe(Duration::from_secs(60));
+            shedder.observe(Duration::from_mins(1));
         }
         assert_eq!(shedder.capacity(), 10);
         for _ in 0..200 {

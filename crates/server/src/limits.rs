@@ -12,14 +12,18 @@ use togglebox_http::ApiLimits;
 use togglebox_ratelimit::address::Ipv6Prefix;
 use togglebox_ratelimit::headers::Told;
 use togglebox_ratelimit::{
-    Fact, Health, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy, PolicyError,
-    PolicyName, Subject,
+    Fact, Health, Lease, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy,
+    PolicyError, PolicyName, Subject,
 };
 
 #[cfg(feature = "redis")]
 use togglebox_ratelimit::{RedisOptions, RedisStore};
+#[cfg(feature = "dynamodb")]
+use togglebox_storage::{DynamoDb, DynamoDbLimits, DynamoDbLimitsOptions};
 
 use crate::settings::{LimitException, LimitHolder, LimitRule, LimitRules, LimitStoreSettings, Settings};
+#[cfg(feature = "dynamodb")]
+use crate::stores::dynamodb_options;
 
 /// The limits of a node; `None` when nothing is limited.
 ///
@@ -30,12 +34,14 @@ pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow
     if !settings.is_any() {
         return Ok(None);
     }
+    // A decision costs a write there, and an item takes a thousand of them a second.
+    let lease = matches!(settings.store, LimitStoreSettings::DynamoDb).then(Lease::default);
     let options = LimiterOptions::default()
-        .with_deadline(settings.deadline)
+        .with_deadline(deadline(whole))
         .with_nodes(settings.nodes)
         .with_ipv6_prefix(settings.ipv6_prefix);
     let limiter = Limiter::over(store(whole, entropy).await?)
-        .policies(policies(&settings.rules).context("limits cannot be used")?)
+        .policies(policies(&settings.rules, lease).context("limits cannot be used")?)
         .overrides(Arc::new(Exceptions { each: settings.exceptions.clone(), ipv6_prefix: settings.ipv6_prefix }))
         .options(options)
         .entropy(Arc::clone(entropy))
@@ -53,7 +59,7 @@ pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow
 /// Where the limits are kept.
 ///
 /// # Errors
-/// It cannot be used at all. One that only cannot be reached is no error: nodes start without it.
+/// It cannot be used at all. A Redis that only cannot be reached is no error: nodes start without it.
 async fn store(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Arc<dyn LimitStore>> {
     match &settings.limits.store {
         LimitStoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),
@@ -61,7 +67,10 @@ async fn store(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Resul
         LimitStoreSettings::Redis(_) => Ok(Arc::new(redis(settings, entropy)?)),
         #[cfg(not(feature = "redis"))]
         LimitStoreSettings::Redis(_) => anyhow::bail!("this program was built without Redis"),
-        LimitStoreSettings::DynamoDb => anyhow::bail!("not yet"),
+        #[cfg(feature = "dynamodb")]
+        LimitStoreSettings::DynamoDb => Ok(Arc::new(dynamodb(settings).await?)),
+        #[cfg(not(feature = "dynamodb"))]
+        LimitStoreSettings::DynamoDb => anyhow::bail!("this program was built without DynamoDB"),
     }
 }
 
@@ -69,7 +78,23 @@ async fn store(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Resul
 fn redis(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<RedisStore> {
     let LimitStoreSettings::Redis(url) = &settings.limits.store else { anyhow::bail!("RATE_LIMIT_STORE names no Redis") };
     let options = RedisOptions::parse(url.expose()).context("RATE_LIMIT_STORE cannot be used")?;
-    Ok(RedisStore::new(options.with_timeout(settings.limits.deadline), Arc::new(SystemClock), Arc::clone(entropy)))
+    Ok(RedisStore::new(options.with_timeout(deadline(settings)), Arc::new(SystemClock), Arc::clone(entropy)))
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(settings: &Settings) -> anyhow::Result<DynamoDbLimits> {
+    let table = &settings.dynamodb.table;
+    let opened = DynamoDb::open(&dynamodb_options(&settings.dynamodb)).await;
+    let store = opened.with_context(|| format!("RATE_LIMIT_STORE is dynamodb: table {table} cannot be used"))?;
+    Ok(DynamoDbLimits::new(&store, DynamoDbLimitsOptions::default().with_deadline(deadline(settings))))
+}
+
+/// How long the store may take: DynamoDB answers in some milliseconds, and now and then in many more.
+fn deadline(settings: &Settings) -> Duration {
+    const OF_DYNAMODB: Duration = Duration::from_millis(250);
+    const OF_OTHERS: Duration = Duration::from_millis(20);
+    let usual = if matches!(settings.limits.store, LimitStoreSettings::DynamoDb) { OF_DYNAMODB } else { OF_OTHERS };
+    settings.limits.deadline.unwrap_or(usual)
 }
 
 /// How the store of limits is.
@@ -91,26 +116,47 @@ pub(crate) async fn health(settings: &Settings) -> anyhow::Result<Health> {
     tokio::time::timeout(PATIENCE, asked).await.context("it does not answer")?
 }
 
-/// The policies that the rules stand for.
-fn policies(rules: &LimitRules) -> Result<Vec<Policy>, PolicyError> {
-    let LimitRules { login, register, password_reset, general, evaluation, key } = rules;
-    let everything = ["read", "write", "statistics"].as_slice();
-    let each: [(&str, &Option<LimitRule>, &[Fact], &[&str], OnOutage); 7] = [
-        // Guessing and flooding: whoever cannot be counted waits.
-        ("login", login, &[Fact::Address], &["login"], OnOutage::Closed),
-        ("register", register, &[Fact::Address], &["register"], OnOutage::Closed),
-        ("password-reset", password_reset, &[Fact::Address], &["password-reset"], OnOutage::Closed),
-        ("password-reset-mailbox", password_reset, &[Fact::Account], &["password-reset"], OnOutage::Closed),
-        ("general", general, &[Fact::Address], everything, OnOutage::Local),
-        ("evaluation", evaluation, &[Fact::Address], &["evaluation"], OnOutage::Local),
-        ("key", key, &[Fact::Tenant, Fact::Key], &["read", "write", "statistics", "evaluation"], OnOutage::Local),
-    ];
-    let policy = |(name, rule, scope, routes, on_outage): (&str, &Option<LimitRule>, &[Fact], &[&str], OnOutage)| {
-        rule.map(|LimitRule { quota, mode }| {
-            Ok(Policy::new(name, scope, quota)?.for_routes(routes.iter().copied()).mode(mode).on_outage(on_outage))
+/// A policy before it has its rule.
+struct Blank {
+    name: &'static str,
+    scope: &'static [Fact],
+    routes: &'static [&'static str],
+    on_outage: OnOutage,
+}
+
+impl Blank {
+    /// Guessing and flooding: whoever cannot be counted waits.
+    const fn closed(name: &'static str, scope: &'static [Fact], routes: &'static [&'static str]) -> Self {
+        Self { name, scope, routes, on_outage: OnOutage::Closed }
+    }
+
+    const fn local(name: &'static str, scope: &'static [Fact], routes: &'static [&'static str]) -> Self {
+        Self { name, scope, routes, on_outage: OnOutage::Local }
+    }
+
+    fn under(&self, LimitRule { quota, mode }: LimitRule, lease: Option<Lease>) -> Result<Policy, PolicyError> {
+        let policy = Policy::new(self.name, self.scope, quota)?.for_routes(self.routes.iter().copied()).mode(mode);
+        let policy = policy.on_outage(self.on_outage);
+        Ok(match lease.filter(|_| self.on_outage == OnOutage::Local) {
+            Some(lease) => policy.leased(lease),
+            None => policy,
         })
-    };
-    each.into_iter().filter_map(policy).collect()
+    }
+}
+
+/// The policies that the rules stand for.
+fn policies(rules: &LimitRules, lease: Option<Lease>) -> Result<Vec<Policy>, PolicyError> {
+    let LimitRules { login, register, password_reset, general, evaluation, key } = *rules;
+    let each = [
+        (login, Blank::closed("login", &[Fact::Address], &["login"])),
+        (register, Blank::closed("register", &[Fact::Address], &["register"])),
+        (password_reset, Blank::closed("password-reset", &[Fact::Address], &["password-reset"])),
+        (password_reset, Blank::closed("password-reset-mailbox", &[Fact::Account], &["password-reset"])),
+        (general, Blank::local("general", &[Fact::Address], &["read", "write", "statistics"])),
+        (evaluation, Blank::local("evaluation", &[Fact::Address], &["evaluation"])),
+        (key, Blank::local("key", &[Fact::Tenant, Fact::Key], &["read", "write", "statistics", "evaluation"])),
+    ];
+    each.into_iter().filter_map(|(rule, blank)| Some(blank.under(rule?, lease))).collect()
 }
 
 /// Exceptions, as the configuration lists them.

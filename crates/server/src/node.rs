@@ -95,10 +95,8 @@ impl Node {
         bus.subscribe(listener);
 
         let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
-        let link = ResetLink::new(format!("{}/password-reset/complete/{{token}}", settings.app_url))
-            .context("APP_URL cannot be used")?;
-        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        let hasher = PasswordHasher::new(cores, Arc::clone(&entropy)).context("passwords cannot be hashed")?;
+        let link = reset_link(settings)?;
+        let hasher = hasher(&entropy)?;
         let accounts = Arc::new(Accounts::new(
             AccountPorts {
                 users: Arc::clone(&stores.users),
@@ -259,6 +257,16 @@ impl Node {
     pub(crate) const TIDY: Duration = Duration::from_mins(10);
     /// How often [`Self::prune_audit`] is to be called.
     pub(crate) const PRUNE_AUDIT: Duration = Duration::from_hours(1);
+}
+
+fn reset_link(settings: &Settings) -> anyhow::Result<ResetLink> {
+    let link = format!("{}/password-reset/complete/{{token}}", settings.app_url);
+    ResetLink::new(link).context("APP_URL cannot be used")
+}
+
+fn hasher(entropy: &Arc<dyn Entropy>) -> anyhow::Result<PasswordHasher> {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    PasswordHasher::new(cores, Arc::clone(entropy)).context("passwords cannot be hashed")
 }
 
 fn signing_secret(settings: &Settings, entropy: &dyn Entropy) -> anyhow::Result<SecretString> {

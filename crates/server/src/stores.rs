@@ -25,7 +25,7 @@ use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore
 use crate::settings::DynamoDbSettings;
 #[cfg(feature = "postgres")]
 use crate::settings::PostgresSettings;
-use crate::settings::{BusSettings, DatabaseSettings, SqliteSettings};
+use crate::settings::{BusSettings, DatabaseSettings, LimitStoreSettings, SqliteSettings};
 
 /// What is needed of a store besides its ports.
 #[async_trait]
@@ -200,7 +200,11 @@ pub(crate) async fn leave(store: &dyn Movable) {
 }
 
 /// What the settings ask for and this build does not have: a problem of the configuration, a sentence each.
-pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl Iterator<Item = String> {
+pub(crate) fn missing(
+    database: &DatabaseSettings,
+    bus: &BusSettings,
+    limits: &LimitStoreSettings,
+) -> impl Iterator<Item = String> {
     let database = match database {
         DatabaseSettings::Sqlite(_) => None,
         DatabaseSettings::Postgres(_) => (!cfg!(feature = "postgres")).then_some("postgresql"),
@@ -211,9 +215,15 @@ pub(crate) fn missing(database: &DatabaseSettings, bus: &BusSettings) -> impl It
         BusSettings::Local | BusSettings::Postgres => None,
         BusSettings::Redis(_) => (!cfg!(feature = "redis")).then_some("redis"),
     };
+    let limits = match limits {
+        LimitStoreSettings::Memory => None,
+        LimitStoreSettings::Redis(_) => (!cfg!(feature = "redis")).then_some("redis"),
+        LimitStoreSettings::DynamoDb => (!cfg!(feature = "dynamodb")).then_some("dynamodb"),
+    };
+    let limits = limits.map(|store| format!("RATE_LIMIT_STORE: {}", not_built(store)));
     let database = database.map(|engine| format!("DB_TYPE or DATABASE_URL: {}", not_built(engine)));
     let bus = bus.map(|bus| format!("REDIS_URL or CHANGE_BUS: {}", not_built(bus)));
-    database.into_iter().chain(bus)
+    database.into_iter().chain(bus).chain(limits)
 }
 
 fn not_built(what: &str) -> String {

@@ -80,8 +80,8 @@ pub struct LimitSettings {
     pub dialect: Dialect,
     /// How many nodes share the store.
     pub nodes: u32,
-    /// How long the store may take.
-    pub deadline: Duration,
+    /// How long the store may take; `None`: as is usual for its kind.
+    pub deadline: Option<Duration>,
     /// Which part of an IPv6 address is one subscriber's.
     pub ipv6_prefix: Ipv6Prefix,
     /// How many proxies of ours stand in front.
@@ -104,7 +104,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(super) fn limits(texts: &mut Texts) -> LimitSettings {
     let store = texts.read("RATE_LIMIT_STORE", LimitStoreSettings::Memory, store);
     let nodes = texts.read("RATE_LIMIT_NODES", 1, number(1..=10_000));
-    let deadline = texts.read("RATE_LIMIT_DEADLINE_MS", 20, number(1..=10_000));
+    let deadline = texts.read("RATE_LIMIT_DEADLINE_MS", None, |text| number(1..=10_000)(text).map(Some));
     LimitSettings {
         store,
         rules: rules(texts),
@@ -113,7 +113,7 @@ pub(super) fn limits(texts: &mut Texts) -> LimitSettings {
             word(&[("draft", Dialect::Draft), ("legacy", Dialect::Legacy), ("none", Dialect::None)])(text)
         }),
         nodes: u32::try_from(nodes).unwrap_or(1),
-        deadline: Duration::from_millis(deadline),
+        deadline: deadline.map(Duration::from_millis),
         ipv6_prefix: texts.read("RATE_LIMIT_IPV6_PREFIX", Ipv6Prefix::default(), |text| {
             word(&[("48", Ipv6Prefix::Site48), ("56", Ipv6Prefix::Home56), ("64", Ipv6Prefix::Network64)])(text)
         }),

@@ -148,7 +148,11 @@ const ALL: &[Setting] = &[
         "`1`",
         "How many nodes share the store of limits, 1 to 10000: while it is gone, each limits to its part.",
     ),
-    plain("RATE_LIMIT_DEADLINE_MS", "`20`", "How many milliseconds the store of limits may take, 1 to 10000."),
+    plain(
+        "RATE_LIMIT_DEADLINE_MS",
+        "`20`; `250` with `dynamodb`",
+        "How many milliseconds the store of limits may take, 1 to 10000.",
+    ),
     plain("RATE_LIMIT_IPV6_PREFIX", "`64`", "Which part of an IPv6 address is one client, in bits: `48`, `56` or `64`."),
     plain(
         "RATE_LIMIT_MAX_REQUESTS",

@@ -110,7 +110,8 @@ impl Settings {
         let edge = edge.map(|(_, platform)| *platform);
         let (database, dynamodb) = database(&mut texts);
         let bus = bus(&mut texts, &database);
-        for problem in stores::missing(&database, &bus) {
+        let limits = limits(&mut texts);
+        for problem in stores::missing(&database, &bus, &limits.store) {
             texts.problems.add(problem);
         }
         let settings = Self {
@@ -122,7 +123,7 @@ impl Settings {
                 Duration::from_secs(30),
                 duration(Duration::from_secs(1), Duration::from_mins(10)),
             ),
-            limits: limits(&mut texts),
+            limits,
             audit_retention: audit_retention(&mut texts),
             api: api(&mut texts, edge),
             registration: texts.read("ENABLE_REGISTRATION", true, boolean),
