@@ -19,7 +19,7 @@ pub mod testing;
 pub mod transfer;
 
 #[cfg(feature = "dynamodb")]
-pub use dynamodb::{DynamoDb, DynamoDbOptions};
+pub use dynamodb::{DynamoDb, DynamoDbLimits, DynamoDbLimitsOptions, DynamoDbOptions};
 #[cfg(feature = "postgres")]
 pub use postgres::{NotifyBus, Postgres, PostgresOptions};
 #[cfg(feature = "redis")]
