@@ -8,6 +8,8 @@ pub mod gcra;
 mod key;
 mod limiter;
 mod memory;
+#[cfg(test)]
+mod model;
 mod policy;
 mod quota;
 mod span;
@@ -17,7 +19,7 @@ mod subject;
 pub mod testkit;
 
 pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, Standing};
-pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch};
+pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch, SystemWallClock, WallClock};
 pub use decision::{Decision, LimitReport, Outcome, Source};
 pub use gcra::{Reading, Tat};
 pub use key::{Digest, PolicyName, PolicyNameError, Tag};
