@@ -10,6 +10,8 @@ pub mod headers;
 mod key;
 mod limiter;
 mod memory;
+#[cfg(test)]
+mod model;
 mod policy;
 mod quota;
 #[cfg(feature = "redis")]

@@ -1,7 +1,7 @@
 //! From a request to a decision: policies, what is remembered, the store, and what happens without it.
 
 mod ask;
-mod breaker;
+pub(crate) mod breaker;
 mod deny_cache;
 mod guard;
 mod lease;

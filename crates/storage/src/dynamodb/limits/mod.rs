@@ -62,8 +62,8 @@ use super::DynamoDb;
 
 /// Limits in a DynamoDB table, the one of everything else or another one of the same shape: exact for all nodes whose clocks agree.
 ///
-/// Every call makes one request in the usual case and three at the most, and is over when its deadline is. A write is never repeated unless it is certain
-/// that it was not made. What is throttled is `Unavailable` at once.
+/// Every call makes one request for each item in the usual case and three at the most, and is over when its deadline is. A write is never
+/// repeated unless it is certain that it was not made. What is throttled is `Unavailable` at once.
 pub struct DynamoDbLimits {
     store: DynamoDb,
     options: DynamoDbLimitsOptions,

@@ -68,13 +68,13 @@ impl Shelf {
         let mut shelf = Self::default();
         let Some(item) = item else { return Ok(shelf) };
         for (name, value) in item {
-            let read = || number(value).map_err(|source| unreadable(item, name, source, operation));
+            let read = || number(value).map_err(|source| unreadable(item, name, &source, operation));
             if let Some(slot) = name.strip_prefix(TICKS) {
-                let slot = digest(slot).ok_or_else(|| unreadable(item, name, "its name names no limit".into(), operation))?;
+                let slot = digest(slot).ok_or_else(|| unreadable(item, name, &"its name names no limit".into(), operation))?;
                 let parts = item.get(&parts_name(slot));
                 let parts = parts.map_or(Ok(1), |parts| number(parts).and_then(|parts| Ok(u32::try_from(parts)?)));
                 let parts = parts.and_then(|parts| if parts == 0 { Err("it is zero".into()) } else { Ok(parts) });
-                let parts = parts.map_err(|source| unreadable(item, &parts_name(slot), source, operation))?;
+                let parts = parts.map_err(|source| unreadable(item, &parts_name(slot), &source, operation))?;
                 shelf.slots.insert(slot, Kept { ticks: read()?, parts });
             } else if name == SPILL {
                 shelf.spill_us = Some(u64::try_from(read()?).unwrap_or(u64::MAX));
@@ -112,7 +112,7 @@ fn digest(text: &str) -> Option<Digest> {
     Some(Digest::from_bytes(number.to_be_bytes()))
 }
 
-fn unreadable(item: &Item, name: &str, source: BoxError, operation: &'static str) -> StoreError {
+fn unreadable(item: &Item, name: &str, source: &BoxError, operation: &'static str) -> StoreError {
     let item = Key::of(item).map_or_else(|| "without a key".to_owned(), |key| key.to_string());
     // The message names a fixed attribute elsewhere; here it is one of many.
     let source = format!("{name}: {source}").into();

@@ -161,7 +161,7 @@ impl<'c> Call<'c> {
             }
             // What an item of a limit alone denied was taken from the part's item.
             let partly = self.taken.split_off(fixed);
-            self.refund_all(partly.into_iter().map(|(place, units, at)| (place, units, at))).await;
+            self.refund_all(partly.into_iter()).await;
         }
         Ok(0)
     }
