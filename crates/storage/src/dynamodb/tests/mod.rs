@@ -1,5 +1,6 @@
 //! What no server for tests shows: answers written down, given by the SDK's replaying client.
 
+mod closing;
 mod counting;
 mod crash;
 mod reading;
