@@ -7,6 +7,7 @@ mod deploy;
 mod fixtures;
 mod keys;
 mod races;
+mod runtimes;
 mod server;
 mod size;
 mod statistics;
