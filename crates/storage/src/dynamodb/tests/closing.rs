@@ -39,20 +39,14 @@ fn request(stream: &mut TcpStream) -> usize {
     read.len()
 }
 
-fn at(address: SocketAddr) -> DynamoDb {
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(format!("http://{address}"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .retry_config(RetryConfig::disabled());
-    DynamoDb::over(Client::from_conf(config.build()), TABLE, PATIENCE)
+fn asking(address: SocketAddr) -> DynamoDb {
+    DynamoDb::over(Client::from_conf(at(&format!("http://{address}")).build()), TABLE, PATIENCE)
 }
 
 #[tokio::test]
 async fn a_request_that_was_closed_on_is_made_again() {
     let (address, serving) = closing(2);
-    let store = at(address);
+    let store = asking(address);
     let found = store.get("test", &mut store.patience(), &crate::dynamodb::key::directory_head(TENANT)).await.unwrap();
     assert_eq!(found, None);
     let came = serving.join().unwrap();
@@ -62,7 +56,7 @@ async fn a_request_that_was_closed_on_is_made_again() {
 #[tokio::test]
 async fn the_outcome_of_a_write_that_was_closed_on_is_unknown() {
     let (address, serving) = closing(1);
-    let store = at(address);
+    let store = asking(address);
     let made = store.commit("test", &mut store.patience(), Vec::new()).await.unwrap();
     assert!(!made, "what stands is to be read again");
     assert!(store.commit("test", &mut store.patience(), Vec::new()).await.unwrap());
