@@ -4,6 +4,8 @@
 mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+mod home;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod notice;
 #[cfg(feature = "postgres")]

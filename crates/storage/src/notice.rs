@@ -1,9 +1,11 @@
 //! What travels between the nodes, whatever carries it.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use togglebox_core::Change;
+use togglebox_core::{Change, ChangeBus as _, LocalBus};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -36,6 +38,17 @@ impl Notice {
 
     pub(crate) fn to_payload(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
+    }
+
+    /// Tells the listeners of this node. One that panics must not make the node deaf.
+    pub(crate) async fn deliver(self, local: &LocalBus) {
+        match AssertUnwindSafe(local.publish(self.change)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "A listener could not be told of a change");
+            }
+            Err(_) => tracing::error!("A listener of change notices panicked"),
+        }
     }
 
     pub(crate) fn of_payload(payload: &[u8]) -> Result<Self, Unreadable> {

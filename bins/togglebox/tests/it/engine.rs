@@ -46,6 +46,12 @@ impl Store {
         Some(|_| Self::postgres())
     }
 
+    /// A table of DynamoDB's, which nodes of several machines can share, too. `None` where the test is to be skipped.
+    pub(crate) fn shared_table() -> Option<fn(&Path) -> Self> {
+        variable_or_skip("TOGGLEBOX_TEST_DYNAMODB")?;
+        Some(Self::dynamodb)
+    }
+
     /// A database file, whatever the run is over.
     pub(crate) fn sqlite(folder: &Path) -> Self {
         let settings = vec![
@@ -74,10 +80,26 @@ impl Store {
         Self { settings, _database: None }
     }
 
+    /// A table of the DynamoDB server that all tests share.
     fn dynamodb(folder: &Path) -> Self {
+        // The table stays: the server keeps it in memory, and ends with the run.
+        Self::table_at(&needed("TOGGLEBOX_TEST_DYNAMODB"), folder)
+    }
+
+    /// A new table at a DynamoDB endpoint, which somebody else keeps.
+    pub(crate) fn table_at(endpoint: &str, folder: &Path) -> Self {
+        let store = Self::no_table_at(endpoint);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
+        command.args(["table", "create"]).env_clear().envs(store.settings.iter().cloned()).current_dir(folder);
+        succeeded(&command.stdin(Stdio::null()).output().expect("the binary starts"));
+        store
+    }
+
+    /// A table at a DynamoDB endpoint that nobody has made.
+    pub(crate) fn no_table_at(endpoint: &str) -> Self {
         let settings = vec![
             ("DB_TYPE", "dynamodb".to_owned()),
-            ("DYNAMODB_ENDPOINT", needed("TOGGLEBOX_TEST_DYNAMODB")),
+            ("DYNAMODB_ENDPOINT", endpoint.to_owned()),
             ("DYNAMODB_TABLE", unique()),
             ("AWS_REGION", "eu-central-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "test".to_owned()),
@@ -85,10 +107,6 @@ impl Store {
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ("JWT_SECRET", SHARED_SECRET.to_owned()),
         ];
-        // The table stays: the server keeps it in memory, and ends with the run.
-        let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
-        command.args(["table", "create"]).env_clear().envs(settings.iter().cloned()).current_dir(folder);
-        succeeded(&command.stdin(Stdio::null()).output().expect("the binary starts"));
         Self { settings, _database: None }
     }
 }

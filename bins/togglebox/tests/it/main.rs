@@ -12,6 +12,7 @@ mod authorization;
 mod client;
 mod command_line;
 mod crash;
+mod cursors;
 mod engine;
 mod evaluation;
 mod hostile;

@@ -49,6 +49,9 @@ pub(super) fn trouble<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Tro
         // Something between us and the service answered, or nobody did.
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Trouble::Later,
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => Trouble::Later,
+        // A connection that was closed while the request was on it, which an idle one may be at any moment. Of what does not pass, the
+        // driver names no kind.
+        SdkError::DispatchFailure(failure) if failure.as_other().is_some() => Trouble::Later,
         // Nothing to sign with, for one: that does not change within a few seconds.
         _ => Trouble::Unusable,
     }

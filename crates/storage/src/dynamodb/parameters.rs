@@ -205,7 +205,7 @@ impl ParameterStore for DynamoDb {
     }
 }
 
-fn add_version(
+pub(super) fn add_version(
     tenant: TenantId,
     environment: Uuid,
     version: &ParameterVersion,
@@ -217,7 +217,7 @@ fn add_version(
     Ok(Action::Put { item, when: Condition::absent() })
 }
 
-fn put(
+pub(super) fn put(
     tenant: TenantId,
     environment: Uuid,
     parameter: &Parameter,

@@ -25,6 +25,7 @@ use super::key::{self, Key, PK, SK};
 use super::patience::Patience;
 use super::table::{self, Index};
 use super::{Capacity, DynamoDbOptions};
+use crate::home::Home;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -41,10 +42,13 @@ const QUEUES: usize = 64;
 /// Writers of one process to the same container queue up instead of getting into each other's way; those of different processes
 /// find out by the container's revision, and the later one tries again.
 ///
+/// Requests are made on the tokio runtime that the table was opened on, whichever the calls come from: their connections live there.
+///
 /// A call that is dropped before it returns has either done all of its work or nothing.
 #[derive(Clone)]
 pub struct DynamoDb {
     pub(super) client: Client,
+    pub(super) home: Home,
     pub(super) table: Arc<str>,
     patience: Duration,
     queues: Arc<[Arc<Mutex<()>>]>,
@@ -125,19 +129,22 @@ pub(super) async fn client(options: &DynamoDbOptions) -> Result<Client, OpenErro
 
 /// Makes a request that may be repeated until it is answered, for as long as there is patience.
 pub(super) async fn repeat<T, E, R, F>(
+    home: &Home,
     operation: &'static str,
     patience: &mut Patience,
     request: impl Fn() -> F,
 ) -> StoreResult<T>
 where
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    F: Future<Output = Result<T, SdkError<E, R>>> + Send + 'static,
+    T: Send + 'static,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     R: fmt::Debug + Send + Sync + 'static,
 {
     loop {
-        let error = match request().await {
-            Ok(output) => return Ok(output),
-            Err(error) => error,
+        let error = match home.run(request()).await {
+            Ok(Ok(output)) => return Ok(output),
+            Ok(Err(error)) => error,
+            Err(ended) => return Err(Trouble::Unusable.error(operation, ended)),
         };
         let trouble = trouble(&error);
         tracing::debug!(operation, ?trouble, code = error.code(), "A request failed");
@@ -208,10 +215,10 @@ impl DynamoDb {
         Ok(Self::over(client, options.table(), options.patience()))
     }
 
-    /// A handle on a table that nobody has looked at.
+    /// A handle on a table that nobody has looked at. Requests are made on the runtime that this is called on.
     pub(super) fn over(client: Client, table: &str, patience: Duration) -> Self {
         let queues = (0..QUEUES).map(|_| Arc::default()).collect();
-        Self { client, table: table.into(), patience, queues, meter: Arc::default() }
+        Self { client, home: Home::here(), table: table.into(), patience, queues, meter: Arc::default() }
     }
 
     /// What this handle and its clones have cost so far.
@@ -243,7 +250,7 @@ impl DynamoDb {
             let get = self.client.get_item().table_name(&*self.table).set_key(Some(key.item())).consistent_read(true);
             get.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
         };
-        let output = repeat(operation, patience, request).await?;
+        let output = repeat(&self.home, operation, patience, request).await?;
         self.meter.read(output.consumed_capacity());
         Ok(output.item)
     }
@@ -266,7 +273,7 @@ impl DynamoDb {
                 let get = self.client.batch_get_item().request_items(&*self.table, batch.clone());
                 get.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
             };
-            let output = repeat(operation, patience, request).await?;
+            let output = repeat(&self.home, operation, patience, request).await?;
             self.meter.read(output.consumed_capacity());
             for item in output.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 // What has no key was not asked for.
@@ -310,7 +317,7 @@ impl DynamoDb {
                     .return_consumed_capacity(ReturnConsumedCapacity::Total)
                     .send()
             };
-            let output = repeat(operation, patience, request).await?;
+            let output = repeat(&self.home, operation, patience, request).await?;
             self.meter.read(output.consumed_capacity());
             items.extend(output.items.unwrap_or_default());
             start = output.last_evaluated_key;
@@ -336,12 +343,13 @@ impl DynamoDb {
         // The service keeps the tokens of an account together, whichever table they were for.
         let token = key::token(&[self.table.as_bytes(), token.as_bytes()]);
         let request = self.client.transact_write_items().set_transact_items(Some(actions)).client_request_token(token);
-        match request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
-            Ok(output) => {
+        match self.home.run(request.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
+            Ok(Ok(output)) => {
                 self.meter.write(output.consumed_capacity());
                 Ok(())
             }
-            Err(error) => {
+            Err(ended) => Err(Err(Trouble::Unusable.error(operation, ended))),
+            Ok(Err(error)) => {
                 let trouble = transaction_trouble(&error);
                 tracing::debug!(operation, ?trouble, code = error.code(), "A transaction failed");
                 if trouble.passes() { Err(Ok((trouble, error.into()))) } else { Err(Err(trouble.error(operation, error))) }
@@ -388,7 +396,7 @@ impl DynamoDb {
                 let write = self.client.batch_write_item().request_items(&*self.table, batch.clone());
                 write.return_consumed_capacity(ReturnConsumedCapacity::Total).send()
             };
-            let output = repeat(operation, patience, request).await?;
+            let output = repeat(&self.home, operation, patience, request).await?;
             self.meter.write(output.consumed_capacity());
             let left: Vec<WriteRequest> = output.unprocessed_items.into_iter().flat_map(HashMap::into_values).flatten().collect();
             // What was left was throttled.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::PostgresOptions;
+use crate::home::Home;
 use crate::notice::{Complaints, Notice};
 
 const CHANNEL: &str = "togglebox_changes";
@@ -37,6 +38,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 pub struct NotifyBus {
     local: Arc<LocalBus>,
     pool: PgPool,
+    home: Home,
     origin: Uuid,
     listening: watch::Receiver<bool>,
     task: AbortHandle,
@@ -44,7 +46,7 @@ pub struct NotifyBus {
 
 impl NotifyBus {
     /// Begins to listen, in the background: when the server cannot be reached yet, it is tried again and again. To be called within a
-    /// tokio runtime.
+    /// tokio runtime; connections live on that one, whichever publishers come from.
     pub fn start(options: &PostgresOptions, entropy: &dyn Entropy) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(2)
@@ -55,7 +57,7 @@ impl NotifyBus {
         let (local, origin) = (Arc::new(LocalBus::default()), entropy.uuid());
         let (tell, listening) = watch::channel(false);
         let task = tokio::spawn(listen(pool.clone(), Arc::clone(&local), origin, tell)).abort_handle();
-        Self { local, pool, origin, listening, task }
+        Self { local, pool, home: Home::here(), origin, listening, task }
     }
 
     /// Waits until the server passes notices on to this node.
@@ -80,7 +82,7 @@ impl Drop for NotifyBus {
 #[async_trait]
 impl ChangeBus for NotifyBus {
     async fn publish(&self, change: Change) -> StoreResult<()> {
-        const OPERATION: &str = "bus.publish";
+        const OPERATION: &str = "changes.publish";
         let unavailable = || StoreError::new(StoreErrorKind::Unavailable, OPERATION);
         self.local.publish(change.clone()).await?;
         let payload = Notice::new(self.origin, change).to_payload().map_err(|error| unavailable().caused_by(error))?;
@@ -88,10 +90,12 @@ impl ChangeBus for NotifyBus {
             return Err(unavailable().caused_by("the notice is too long for the server"));
         }
         let query = sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload);
-        match timeout(HURRY, query.execute(&self.pool)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(unavailable().caused_by(error)),
-            Err(late) => Err(unavailable().caused_by(late)),
+        let pool = self.pool.clone();
+        match self.home.run(async move { timeout(HURRY, query.execute(&pool)).await }).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(unavailable().caused_by(error)),
+            Ok(Err(late)) => Err(unavailable().caused_by(late)),
+            Err(ended) => Err(unavailable().caused_by(ended)),
         }
     }
 
@@ -135,11 +139,7 @@ async fn deliver(listener: &mut PgListener, local: &LocalBus, origin: Uuid, comp
                 let payload = notification.payload();
                 match Notice::of_payload(payload.as_bytes()) {
                     Ok(notice) if notice.origin == origin => {}
-                    Ok(notice) => {
-                        if let Err(error) = local.publish(notice.change).await {
-                            tracing::error!(%error, "A listener could not be told of a change");
-                        }
-                    }
+                    Ok(notice) => notice.deliver(local).await,
                     // A newer version may tell of kinds that this one does not know.
                     Err(why) => complaints.tell(&why, payload.len()),
                 }

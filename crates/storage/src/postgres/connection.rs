@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPoolOptions;
 use togglebox_core::StoreResult;
-use tokio::runtime::Handle;
 
 use super::engine::Engine;
 use super::{PostgresOptions, migrations, role};
+use crate::home::Home;
 use crate::sql::Database;
 
 /// How much longer than the server's own limit its answer is waited for.
@@ -90,7 +90,7 @@ impl Postgres {
         let limit = options.statement_timeout();
         let settings =
             format!("SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}", limit.as_millis().min(i32::MAX as u128));
-        let (patience, home) = (limit.saturating_add(MARGIN), Handle::current());
+        let (patience, home) = (limit.saturating_add(MARGIN), Home::here());
         Ok(Self { engine: Engine { pool, settings: settings.into(), patience, home } })
     }
 

@@ -12,12 +12,12 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row as _, ValueRef};
 use togglebox_core::{StoreErrorKind, TenantId};
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{error, text};
+use crate::home::{Ended, Home};
 use crate::sql::{self, Access, Argument, Statement};
 
 /// The connections to one database.
@@ -29,25 +29,17 @@ pub struct Engine {
     /// How long an answer of the server's is waited for: longer than the server takes when it is there.
     pub(super) patience: Duration,
     /// Where connections are made and cleared up.
-    pub(super) home: Handle,
+    pub(super) home: Home,
 }
 
 impl Engine {
-    /// A connection. It belongs to the runtime that it is made on, and is lost with that one: callers come from threads with runtimes of
-    /// their own, which end before the last figures are written.
+    /// A connection, made at home.
     async fn connection(&self) -> sqlx::Result<PoolConnection<Driver>> {
         if let Some(connection) = self.pool.try_acquire() {
             return Ok(connection);
         }
         let pool = self.pool.clone();
-        // A set, because it stops what nobody waits for any more.
-        let mut acquiring = JoinSet::new();
-        acquiring.spawn_on(async move { pool.acquire().await }, &self.home);
-        match acquiring.join_next().await {
-            Some(Ok(acquired)) => acquired,
-            // The runtime has ended, and everything with it.
-            Some(Err(_)) | None => Err(sqlx::Error::PoolClosed),
-        }
+        self.home.run(async move { pool.acquire().await }).await.unwrap_or_else(|Ended| Err(sqlx::Error::PoolClosed))
     }
 
     /// The statements that a session begins with, in one message: the transaction, the role, the tenant, the locks.
@@ -134,7 +126,7 @@ pub struct Session {
     patience: Duration,
     /// Whether the server has left a statement without an answer.
     silent: bool,
-    home: Handle,
+    home: Home,
 }
 
 impl Session {

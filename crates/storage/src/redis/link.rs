@@ -4,17 +4,15 @@
 //! somebody suspects them, and makes both anew when one of them is gone.
 
 use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::{self, Either};
-use futures_util::{FutureExt as _, StreamExt as _};
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, Msg, RedisError};
-use togglebox_core::{ChangeBus as _, Entropy, EntropyExt as _, LocalBus};
+use togglebox_core::{Entropy, EntropyExt as _, LocalBus};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, error::Elapsed, sleep, timeout, timeout_at};
 use uuid::Uuid;
@@ -200,7 +198,7 @@ async fn listen(link: &Link, local: &LocalBus, mut connections: Connections, com
         match connections.next(&link.suspicion, due).await {
             Event::Message(message) => match Notice::of_payload(message.get_payload_bytes()) {
                 Ok(notice) if notice.origin == link.origin => {}
-                Ok(notice) => deliver(local.publish(notice.change)).await,
+                Ok(notice) => notice.deliver(local).await,
                 Err(why) => complaints.tell(&why, message.get_payload_bytes().len()),
             },
             Event::Closed => return Lost::Closed,
@@ -211,13 +209,6 @@ async fn listen(link: &Link, local: &LocalBus, mut connections: Connections, com
                 due = Instant::now() + HEARTBEAT;
             }
         }
-    }
-}
-
-/// A listener that panics must not make this node deaf.
-async fn deliver<T>(delivery: impl Future<Output = T>) {
-    if AssertUnwindSafe(delivery).catch_unwind().await.is_err() {
-        tracing::error!("A listener of change notices panicked");
     }
 }
 

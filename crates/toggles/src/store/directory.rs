@@ -26,7 +26,8 @@ pub trait DirectoryStore: Send + Sync + Debug + 'static {
     /// `Unavailable`, `Corrupt`.
     async fn directory(&self, tenant: TenantId) -> StoreResult<Directory>;
 
-    /// All revisions, at one moment. Cheap: nodes ask every two seconds.
+    /// All revisions: the directory and which environments there are at one moment, each environment's contents at that one or another
+    /// within the call. Cheap: nodes ask every two seconds.
     ///
     /// # Errors
     /// `Unavailable`.

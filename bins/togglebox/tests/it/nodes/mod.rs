@@ -19,6 +19,15 @@ enum Bus {
     None,
 }
 
+/// What they share.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    /// What this run is over, or PostgreSQL where that cannot be shared or the bus is of PostgreSQL.
+    Database,
+    /// A table of DynamoDB.
+    DynamoDb,
+}
+
 /// Two nodes, and what they share.
 struct Nodes {
     pair: Pair,
@@ -27,8 +36,11 @@ struct Nodes {
 
 impl Nodes {
     /// With authentication on; `None` where the test is to be skipped.
-    async fn start(bus: Bus) -> Option<Self> {
-        let store = Store::shared(matches!(bus, Bus::Database))?;
+    async fn start(over: Over, bus: Bus) -> Option<Self> {
+        let store = match over {
+            Over::Database => Store::shared(matches!(bus, Bus::Database))?,
+            Over::DynamoDb => Store::shared_table()?,
+        };
         let launch = Launch::over(store).set("ENABLE_AUTHENTICATION", "true");
         let (launch, redis) = match bus {
             Bus::Database => (launch, None),
@@ -47,31 +59,41 @@ impl Nodes {
     }
 }
 
-/// Makes a test of an `async fn(&Pair)` for each bus.
+/// Makes a test of an `async fn(&Pair)` for each bus, and over DynamoDB, which carries no notices itself, for both that it can have.
 macro_rules! with_each_bus {
     ($promise:ident) => {
         mod $promise {
-            use crate::nodes::{Bus, Nodes};
+            use crate::nodes::{Bus, Nodes, Over};
 
-            async fn holds(bus: Bus) {
-                let Some(nodes) = Nodes::start(bus).await else { return };
+            async fn holds(over: Over, bus: Bus) {
+                let Some(nodes) = Nodes::start(over, bus).await else { return };
                 super::$promise(&nodes.pair).await;
                 nodes.stop().await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn by_notices_of_the_database() {
-                holds(Bus::Database).await;
+                holds(Over::Database, Bus::Database).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn by_notices_over_redis() {
-                holds(Bus::Redis).await;
+                holds(Over::Database, Bus::Redis).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn by_asking_the_store() {
-                holds(Bus::None).await;
+                holds(Over::Database, Bus::None).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn by_notices_over_redis_beside_dynamodb() {
+                holds(Over::DynamoDb, Bus::Redis).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn by_asking_dynamodb() {
+                holds(Over::DynamoDb, Bus::None).await;
             }
         }
     };

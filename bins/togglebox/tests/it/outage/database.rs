@@ -1,4 +1,4 @@
-//! The database freezes: it keeps its connections, and answers nothing.
+//! The database freezes: it keeps its connections, and answers nothing. Or it is gone.
 
 use std::time::Instant;
 
@@ -12,8 +12,22 @@ use crate::server::{PATIENCE, eventually};
 use crate::service::Database;
 
 /// What no answer may say: the words of drivers and servers.
-const WORDS: [&str; 10] =
-    ["sqlx", "postgres", "redis", "pool", "timed out", "elapsed", "connection", "refused", "sql", Database::PASSWORD];
+const WORDS: [&str; 14] = [
+    "sqlx",
+    "postgres",
+    "redis",
+    "pool",
+    "timed out",
+    "elapsed",
+    "connection",
+    "refused",
+    "sql",
+    "dynamo",
+    "aws",
+    "dispatch",
+    "throughput",
+    Database::PASSWORD,
+];
 
 fn reads() -> [String; 6] {
     let paths = ["flags", "configs", "configs/list", "experiments", "flags/dark", "flags/dark/evaluate?userId=u&track=false"];
@@ -71,11 +85,36 @@ async fn probes_are_answered(client: &Client) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_go_on_while_postgres_is_frozen() {
-    let Some(database) = Database::postgres().await else { return };
-    reads_go_on_while_frozen(&database).await;
+    let Some(mut database) = Database::postgres().await else { return };
+    reads_go_on(&mut database, Blow::Freeze).await;
 }
 
-async fn reads_go_on_while_frozen(database: &Database) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_while_dynamodb_is_frozen() {
+    let Some(mut database) = Database::dynamodb().await else { return };
+    reads_go_on(&mut database, Blow::Freeze).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_while_postgres_is_gone() {
+    let Some(mut database) = Database::postgres().await else { return };
+    reads_go_on(&mut database, Blow::Kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_while_dynamodb_is_gone() {
+    let Some(mut database) = Database::dynamodb().await else { return };
+    reads_go_on(&mut database, Blow::Kill).await;
+}
+
+/// What happens to the database.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    Freeze,
+    Kill,
+}
+
+async fn reads_go_on(database: &mut Database, blow: Blow) {
     let pair = Pair::start(database.launch().set("ENABLE_AUTHENTICATION", "true")).await;
     furnish(&pair.at_one).await;
     let (key, ..) = make_key(&pair.at_one, &["config:read"]).await;
@@ -93,7 +132,10 @@ async fn reads_go_on_while_frozen(database: &Database) {
         before.push(reply.data(200));
     }
 
-    database.service.freeze();
+    match blow {
+        Blow::Freeze => database.service.freeze(),
+        Blow::Kill => database.service.kill(),
+    }
     let answered = 40;
     for reader in &readers {
         for _ in 0..answered {
@@ -111,7 +153,10 @@ async fn reads_go_on_while_frozen(database: &Database) {
         probes_are_answered(reader).await;
     }
 
-    database.service.thaw();
+    match blow {
+        Blow::Freeze => database.service.thaw(),
+        Blow::Kill => database.service.start().await,
+    }
     recovered(&pair, &readers, 2 * answered).await;
     let log = pair.stop().await;
     assert!(!log.contains(r#""level":"ERROR""#) && !log.contains(Database::PASSWORD), "{log}");
@@ -165,6 +210,16 @@ async fn recovered(pair: &Pair, readers: &[Client; 2], counted: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_stops_in_time_though_postgres_is_frozen() {
     let Some(database) = Database::postgres().await else { return };
+    stops_in_time_while_frozen(&database).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_stops_in_time_though_dynamodb_is_frozen() {
+    let Some(database) = Database::dynamodb().await else { return };
+    stops_in_time_while_frozen(&database).await;
+}
+
+async fn stops_in_time_while_frozen(database: &Database) {
     let pair = Pair::start(database.launch()).await;
     both_are_fresh(&pair, &format!("{PUBLIC}/flags")).await;
     database.service.freeze();

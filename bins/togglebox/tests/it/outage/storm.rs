@@ -55,6 +55,12 @@ async fn what_was_acknowledged_is_there_after_postgres_was_killed() {
     survives_kills(&mut database).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_is_there_after_dynamodb_was_killed() {
+    let Some(mut database) = Database::dynamodb().await else { return };
+    survives_kills(&mut database).await;
+}
+
 async fn survives_kills(database: &mut Database) {
     let pair = Pair::start(database.launch()).await;
     let (over, seen) = (Arc::new(AtomicBool::new(false)), [Arc::new(Seen::default()), Arc::new(Seen::default())]);
@@ -89,8 +95,12 @@ async fn survives_kills(database: &mut Database) {
         done.extend(acknowledged);
         unknown.extend(left);
     }
-    both_are_fresh(&pair, &format!("{PUBLIC}/flags")).await;
+    let (flags, configs) = (format!("{PUBLIC}/flags"), format!("{PUBLIC}/configs/list"));
+    both_are_fresh(&pair, &flags).await;
     database.has_listeners(2).await;
+    // Each has what was written to it; so what is the same is all.
+    let served = async |client: &Client| [client.get(&flags).await.data(200), client.get(&configs).await.data(200)];
+    eventually("both serve the same", async || served(&pair.at_one).await == served(&pair.at_other).await).await;
     check(&pair.at_one, &done, &unknown).await;
     check(&pair.at_other, &done, &unknown).await;
     let log = pair.stop().await;

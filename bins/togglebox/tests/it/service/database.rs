@@ -16,8 +16,19 @@ const ACCOUNT: &str = "postgres";
 /// A server with one empty database, and how nodes reach it.
 pub(crate) struct Database {
     pub(crate) service: Service,
-    url: String,
-    bin: PathBuf,
+    pub(super) kind: Kind,
+}
+
+/// What kind of server it is, and what only that kind has.
+pub(super) enum Kind {
+    Postgres {
+        url: String,
+        bin: PathBuf,
+    },
+    /// The address that requests go to.
+    DynamoDb {
+        endpoint: String,
+    },
 }
 
 impl Database {
@@ -46,20 +57,24 @@ impl Database {
         let mut service = Service::stopped("PostgreSQL", folder, start, Box::new(move |id, _| is_ready(&status, id)));
         service.start().await;
         let url = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", Self::PASSWORD, service.port());
-        Some(Self { service, url, bin })
+        Some(Self { service, kind: Kind::Postgres { url, bin } })
     }
 
-    /// How to start a node over it.
+    /// How to start nodes over it. Over DynamoDB's protocol that makes a table of their own.
     pub(crate) fn launch(&self) -> Launch {
-        Launch::over(|_| Store::at(&self.url))
+        match &self.kind {
+            Kind::Postgres { url, .. } => Launch::over(|_| Store::at(url)),
+            Kind::DynamoDb { endpoint } => Launch::over(|folder| Store::table_at(endpoint, folder)),
+        }
     }
 
-    /// Waits until so many nodes hear what the others tell.
+    /// Waits until so many nodes hear what the others tell, where the database carries that.
     pub(crate) async fn has_listeners(&self, nodes: usize) {
+        let Kind::Postgres { url, bin } = &self.kind else { return };
         let query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'";
         let ask = || {
-            let mut psql = Command::new(self.bin.join("psql"));
-            let output = psql.arg(&self.url).args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", query]).output();
+            let mut psql = Command::new(bin.join("psql"));
+            let output = psql.arg(url).args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", query]).output();
             String::from_utf8(output.expect("psql starts").stdout).expect("text").trim() == nodes.to_string()
         };
         eventually(format!("{nodes} nodes listen at PostgreSQL"), async || ask()).await;

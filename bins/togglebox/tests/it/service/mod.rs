@@ -2,6 +2,7 @@
 
 mod daemon;
 mod database;
+mod dynoxide;
 mod redis;
 
 use std::net::TcpListener;

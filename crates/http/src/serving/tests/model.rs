@@ -1,6 +1,7 @@
 //! A store of nothing but places and revisions, which takes its time and counts what it is asked.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Change, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentState, EnvironmentStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::Memory;
@@ -24,10 +26,13 @@ pub(super) fn scope(environment: &str) -> Scope {
 struct Contents {
     directory: Directory,
     revisions: Revisions,
+    /// Since when each environment's contents were at which revision, oldest first.
+    log: Vec<(Instant, Uuid, Revision)>,
     ids: u128,
 }
 
-/// The store. Writes are made at once and by hand; what nodes ask takes `delay`, and is answered as it was in the middle of it.
+/// The store. Writes are made at once and by hand; what nodes ask takes `delay`, and is answered as it was in the middle of it; but the
+/// revisions of contents each as it was at a moment of its own within it, which is all that a store without such moments can promise.
 #[derive(Default)]
 pub(super) struct Model {
     contents: Mutex<Contents>,
@@ -76,6 +81,7 @@ impl Model {
             created_at: Timestamp::EPOCH,
             revision: Revision::ZERO,
         };
+        contents.log.push((Instant::now(), environment.id, Revision::ZERO));
         contents.directory.environments.insert(place.clone(), environment);
         contents.revisions.environments.insert(place.clone(), Revision::ZERO);
         Self::turn(&mut contents)
@@ -93,6 +99,9 @@ impl Model {
         let mut contents = self.contents();
         let revision = contents.revisions.environments.get_mut(place).unwrap();
         *revision = revision.next();
+        let revision = *revision;
+        let id = contents.directory.environments[place].id;
+        contents.log.push((Instant::now(), id, revision));
         told(place, revision.get())
     }
 
@@ -172,7 +181,19 @@ impl DirectoryStore for Model {
     }
 
     async fn revisions(&self, _: TenantId) -> StoreResult<Revisions> {
-        self.answer(|contents| contents.revisions.clone()).await
+        let began = Instant::now();
+        let directory = self.answer(|contents| contents.directory.clone()).await?;
+        let contents = self.contents();
+        let revision = |place: &Scope, id: Uuid| {
+            // Any quarter of the call, the same in every run.
+            let quarter = BuildHasherDefault::<DefaultHasher>::default().hash_one((place, contents.log.len())) % 5;
+            let moment = began + self.delay * u32::try_from(quarter).unwrap() / 4;
+            let mut revisions = contents.log.iter().filter(|(since, of, _)| *of == id && *since <= moment);
+            // One that was made after its moment had nothing in it then.
+            revisions.next_back().map_or(Revision::ZERO, |(_, _, revision)| *revision)
+        };
+        let environments = directory.environments.iter().map(|(place, made)| (place.clone(), revision(place, made.id))).collect();
+        Ok(Revisions { directory: directory.revision, environments })
     }
 
     async fn create_platform(&self, _: TenantId, _: &Platform, _: &AuditRecord) -> StoreResult<Written<Platform>> {

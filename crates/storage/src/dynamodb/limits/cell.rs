@@ -148,7 +148,8 @@ impl DynamoDbLimits {
     pub(super) async fn look(&self, operation: &'static str, key: &Key) -> StoreResult<Shelf> {
         let get = self.store.client.get_item().table_name(&*self.store.table).set_key(Some(key.item())).consistent_read(true);
         let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let got = get.customize().interceptor(self.watch.listener()).send().await;
+        let got = self.store.home.run(get.customize().interceptor(self.watch.listener()).send()).await;
+        let got = got.map_err(|ended| Trouble::Unusable.error(operation, ended))?;
         let got = got.map_err(|error| trouble(&error).error(operation, error))?;
         self.store.meter.read(got.consumed_capacity());
         Shelf::read(got.item(), operation)
@@ -166,12 +167,13 @@ impl DynamoDbLimits {
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let error = match update.customize().interceptor(self.watch.listener()).send().await {
-            Ok(output) => {
+        let error = match self.store.home.run(update.customize().interceptor(self.watch.listener()).send()).await {
+            Ok(Ok(output)) => {
                 self.store.meter.write(output.consumed_capacity());
                 return Ok(Written::Done(output.attributes));
             }
-            Err(error) => error,
+            Ok(Err(error)) => error,
+            Err(ended) => return Err(Trouble::Unusable.error(operation, ended)),
         };
         if let SdkError::ServiceError(context) = &error
             && let UpdateItemError::ConditionalCheckFailedException(failed) = context.err()

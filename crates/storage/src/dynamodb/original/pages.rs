@@ -12,6 +12,7 @@ use super::super::patience::Patience;
 use super::super::store::repeat;
 use super::PATIENCE;
 use super::row::Row;
+use crate::home::Home;
 
 const OPERATION: &str = "original.read";
 
@@ -61,7 +62,7 @@ impl Pages {
                     let scan = client.scan().table_name(table).consistent_read(true);
                     scan.set_exclusive_start_key(start.clone()).send()
                 };
-                let output = repeat(OPERATION, &mut patience, request).await?;
+                let output = repeat(&Home::here(), OPERATION, &mut patience, request).await?;
                 (output.items, output.last_evaluated_key)
             }
             Part::Partition { key, prefix } => {
@@ -77,7 +78,7 @@ impl Pages {
                     };
                     query.set_exclusive_start_key(start.clone()).send()
                 };
-                let output = repeat(OPERATION, &mut patience, request).await?;
+                let output = repeat(&Home::here(), OPERATION, &mut patience, request).await?;
                 (output.items, output.last_evaluated_key)
             }
         };
@@ -96,7 +97,7 @@ pub(super) async fn partitions(client: &Client, table: &str) -> StoreResult<BTre
             let scan = client.scan().table_name(table).consistent_read(true).expression_attribute_names("#p", PK);
             scan.projection_expression("#p").set_exclusive_start_key(start.clone()).send()
         };
-        let output = repeat(OPERATION, &mut patience, request).await?;
+        let output = repeat(&Home::here(), OPERATION, &mut patience, request).await?;
         found.extend(output.items.into_iter().flatten().map(|item| Row::of(item).pk));
         start = output.last_evaluated_key;
         if start.is_none() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_sdk_dynamodb::config::interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut};
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
-use togglebox_core::{EntropyExt, OsEntropy};
+use togglebox_core::{EntropyExt as _, OsEntropy};
 use togglebox_toggles::store::{
     Delta, DirectoryStore, ExperimentStatistics, ExperimentStore, ScopedDelta, StatisticsBatch, StatisticsStore, Subject,
     SubjectSums,
@@ -14,7 +14,6 @@ use togglebox_toggles::{Environment, ExperimentKey, Platform, VariationKey};
 
 use super::*;
 use crate::dynamodb::store::Range;
-use crate::dynamodb::{DynamoDbOptions, TableOptions, create_table};
 
 const SEEN: u16 = 120;
 const CONVERTED: u16 = 60;
@@ -51,27 +50,9 @@ impl Intercept for Fuse {
     }
 }
 
-/// The server's address. Where `CI` is set there must be one.
-fn endpoint() -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "where the servers are is told to tests by the environment")]
-    let variable = |name: &str| std::env::var(name).ok();
-    let endpoint = variable("TOGGLEBOX_TEST_DYNAMODB");
-    if endpoint.is_none() {
-        assert!(variable("CI").is_none(), "TOGGLEBOX_TEST_DYNAMODB is not set: start the tests with `cargo xtask test`");
-        println!("skipped: TOGGLEBOX_TEST_DYNAMODB is not set");
-    }
-    endpoint
-}
-
 /// A handle that stops after so many requests.
 fn stopping(endpoint: &str, table: &str, requests: i64, answer_lost: bool) -> DynamoDb {
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .retry_config(RetryConfig::disabled())
-        .interceptor(Fuse { left: AtomicI64::new(requests), answer_lost });
+    let config = at(endpoint).interceptor(Fuse { left: AtomicI64::new(requests), answer_lost });
     DynamoDb::over(Client::from_conf(config.build()), table, Duration::from_millis(20))
 }
 
@@ -125,10 +106,7 @@ fn is_full(figures: &ExperimentStatistics) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sender_that_stops_anywhere_has_counted_all_or_nothing() {
     let Some(endpoint) = endpoint() else { return };
-    let table = format!("test-{}", OsEntropy.hex::<8>());
-    let options = DynamoDbOptions::new(&table).with_endpoint(&endpoint).with_credentials("test", "test");
-    create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
-    let store = DynamoDb::open(&options).await.unwrap();
+    let (store, table) = with_table(&endpoint).await;
     let (mut swept_up, mut never_began) = (0, 0);
     for answer_lost in [false, true] {
         let mut stopped = 0;

@@ -1,8 +1,10 @@
-//! What no server for tests shows: answers written down, given by the SDK's replaying client.
+//! What no server for tests shows: answers written down, given by the SDK's replaying client. And what needs to see the inside of the adapter.
 
+mod closing;
 mod counting;
 mod crash;
 mod limits;
+mod long_lists;
 mod reading;
 mod writing;
 
@@ -14,12 +16,12 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_smithy_http_client::test_util::{ReplayEvent, StaticReplayClient};
 use serde_json::{Value, json};
-use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Timestamp};
+use togglebox_core::{Actor, AuditRecord, EntropyExt as _, OsEntropy, Revision, TenantId, Timestamp};
 use togglebox_toggles::{Experiment, Scope};
 use uuid::Uuid;
 
-use super::DynamoDb;
 use super::digest::Digest;
+use super::{DynamoDb, DynamoDbOptions, TableOptions, create_table};
 
 const TENANT: TenantId = TenantId::DEFAULT;
 const TABLE: &str = "togglebox";
@@ -47,6 +49,36 @@ pub(super) fn client_answering(answers: impl IntoIterator<Item = (u16, Value)>) 
         .http_client(replay.clone())
         .build();
     (Client::from_conf(config), replay)
+}
+
+/// The server's address. Where `CI` is set there must be one.
+fn endpoint() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "where the servers are is told to tests by the environment")]
+    let variable = |name: &str| std::env::var(name).ok();
+    let endpoint = variable("TOGGLEBOX_TEST_DYNAMODB");
+    if endpoint.is_none() {
+        assert!(variable("CI").is_none(), "TOGGLEBOX_TEST_DYNAMODB is not set: start the tests with `cargo xtask test`");
+        println!("skipped: TOGGLEBOX_TEST_DYNAMODB is not set");
+    }
+    endpoint
+}
+
+/// How a client reaches a server that does not look at signatures.
+fn at(endpoint: &str) -> aws_sdk_dynamodb::config::Builder {
+    Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+}
+
+/// A handle on a new table of a server, and the table's name.
+async fn with_table(endpoint: &str) -> (DynamoDb, String) {
+    let table = format!("test-{}", OsEntropy.hex::<8>());
+    let options = DynamoDbOptions::new(&table).with_endpoint(endpoint).with_credentials("test", "test");
+    create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
+    (DynamoDb::open(&options).await.unwrap(), table)
 }
 
 /// What was asked: the operations and their bodies.

@@ -1,15 +1,45 @@
 //! Notices between nodes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::Row;
 use togglebox_core::{Change, ChangeBus, ChangeListener, OsEntropy, Revision, StoreErrorKind, TenantId};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::super::{NotifyBus, PostgresOptions};
 use super::server::Database;
+
+mod conformance {
+    use std::sync::Arc;
+
+    use togglebox_core::testkit::BusPair;
+
+    use super::{Database, node};
+
+    struct Lent {
+        buses: BusPair,
+        _database: Database,
+    }
+
+    impl AsRef<BusPair> for Lent {
+        fn as_ref(&self) -> &BusPair {
+            &self.buses
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let database = Database::empty().await?;
+        let ((here, _), (there, _)) = (node(&database).await, node(&database).await);
+        Some(Lent { buses: BusPair { here: Arc::new(here), there: Arc::new(there) }, _database: database })
+    }
+
+    togglebox_core::change_bus_suite!(fresh);
+}
 
 /// Long enough for anything that comes at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -109,13 +139,53 @@ async fn a_lost_connection_is_made_anew_and_nothing_false_is_told() {
     assert!((1..=sent).contains(&revision.get()), "only what was published is told");
 }
 
+/// A worker of the HTTP server is such a publisher: it may be busy with something else, or have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notices_do_not_depend_on_the_runtime_of_an_earlier_publisher() {
+    let Some(database) = Database::empty().await else { return };
+    let ((a, _), (_b, mut at_b)) = (node(&database).await, node(&database).await);
+    let a = Arc::new(a);
+    for first in [1, 3] {
+        let publisher = Arc::clone(&a);
+        let publish = move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(publisher.publish(change(first))).unwrap();
+            runtime
+        };
+        // From here on nobody drives it.
+        let standing = spawn_blocking(publish).await.unwrap();
+        a.publish(change(first + 1)).await.unwrap();
+        assert_eq!((next(&mut at_b).await, next(&mut at_b).await), (change(first), change(first + 1)));
+        standing.shutdown_background();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_panics_does_not_make_its_node_deaf() {
+    struct Panics(AtomicBool);
+    impl ChangeListener for Panics {
+        fn changed(&self, _: &Change) {
+            assert!(self.0.swap(true, Ordering::SeqCst), "a panic on purpose");
+        }
+    }
+    let Some(database) = Database::empty().await else { return };
+    let ((a, _), (b, _)) = (node(&database).await, node(&database).await);
+    let panics = Arc::new(Panics(AtomicBool::new(false)));
+    b.subscribe(Arc::<Panics>::clone(&panics));
+    let mut at_b = listener(&b);
+    a.publish(change(1)).await.unwrap();
+    a.publish(change(2)).await.unwrap();
+    while next(&mut at_b).await != change(2) {}
+    assert!(panics.0.load(Ordering::SeqCst));
+}
+
 #[tokio::test]
 async fn without_a_server_only_this_node_hears() {
     let options = PostgresOptions::new("postgres://ann:hunter2@127.0.0.1:1/flags").unwrap();
     let bus = NotifyBus::start(&options, &OsEntropy);
     let mut heard = listener(&bus);
     let error = bus.publish(change(1)).await.unwrap_err();
-    assert_eq!(*error.kind(), StoreErrorKind::Unavailable);
+    assert_eq!((error.kind(), error.operation()), (&StoreErrorKind::Unavailable, "changes.publish"));
     assert!(!format!("{error:?} {bus:?}").contains("hunter2"));
     assert_eq!(heard.try_recv().unwrap(), change(1));
 }

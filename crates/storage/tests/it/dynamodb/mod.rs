@@ -8,6 +8,7 @@ mod fixtures;
 mod keys;
 mod limits;
 mod races;
+mod runtimes;
 mod server;
 mod size;
 mod statistics;

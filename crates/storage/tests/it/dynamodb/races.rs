@@ -1,6 +1,9 @@
 //! Writers of several processes at the same things: handles that share nothing but the table.
 
-use togglebox_core::{StoreErrorKind, TenantId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use togglebox_core::{Revision, StoreErrorKind, TenantId};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::Parameter;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore, ParameterStore};
@@ -19,6 +22,7 @@ on_every_server! {
     the_directory_is_whole_after_writes_from_many_nodes
     a_limit_holds_across_nodes
     states_are_whole_while_many_nodes_write
+    revisions_are_of_moments_within_the_call
 }
 
 /// Handles of different processes on one table with one environment.
@@ -109,6 +113,53 @@ async fn a_limit_holds_across_nodes(server: Server) {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 5);
     let refused = outcomes.iter().filter(|outcome| **outcome == Err(StoreErrorKind::LimitReached { limit: 5 }));
     assert_eq!(refused.count(), 7);
+}
+
+/// Nothing that was acknowledged before the question is missing, and nothing is told that had not been written at its end; so who asks
+/// again and again is never told less than before. Another environment comes and goes meanwhile, and with it the directory's revision.
+async fn revisions_are_of_moments_within_the_call(server: Server) {
+    const WRITES: u64 = 40;
+    let nodes = nodes(server).await;
+    let (acknowledged, store) = (Arc::new(AtomicU64::new(0)), nodes[0].clone());
+    let mut writers = JoinSet::new();
+    let told = Arc::clone(&acknowledged);
+    writers.spawn(async move {
+        let made = ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 100, &audit(1000)).await;
+        let mut revision = made.unwrap().revision;
+        told.store(revision.get(), Ordering::SeqCst);
+        while revision.get() < WRITES {
+            let record = audit(1000 + u128::from(revision.get()));
+            let written = ParameterStore::append(&store, TENANT, &place(1), &parameter("p"), revision, &record).await;
+            revision = written.unwrap().revision;
+            told.store(revision.get(), Ordering::SeqCst);
+        }
+    });
+    let (store, told) = (nodes[2].clone(), Arc::clone(&acknowledged));
+    writers.spawn(async move {
+        store.create_platform(TENANT, &platform(2), &audit(2000)).await.unwrap();
+        let mut n = 2001;
+        while told.load(Ordering::SeqCst) < WRITES {
+            let made = store.create_environment(TENANT, &environment(&place(2)), &audit(n)).await.unwrap();
+            store.delete_environment(TENANT, &place(2), made.value.revision, &audit(n + 1)).await.unwrap();
+            n += 2;
+        }
+    });
+    let (mut directory, mut asked) = (Revision::ZERO, 0);
+    while acknowledged.load(Ordering::SeqCst) < WRITES {
+        if let Some(ended) = writers.try_join_next() {
+            ended.unwrap();
+        }
+        let before = acknowledged.load(Ordering::SeqCst);
+        let revisions = nodes[1].revisions(TENANT).await.unwrap();
+        let after = nodes[3].load(TENANT, &place(1)).await.unwrap().unwrap().revision.get();
+        let shown = revisions.environments[&place(1)].get();
+        assert!((before..=after).contains(&shown), "{shown} between {before} and {after}");
+        assert!(revisions.directory >= directory);
+        directory = revisions.directory;
+        asked += 1;
+    }
+    writers.join_all().await;
+    assert!(asked > 3 && directory > Revision::new(4), "{asked} {directory:?}");
 }
 
 async fn states_are_whole_while_many_nodes_write(server: Server) {

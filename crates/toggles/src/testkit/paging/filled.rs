@@ -1,59 +1,86 @@
-//! A store with long lists.
+//! What makes lists long.
 
 use std::collections::BTreeMap;
 
-use togglebox_core::{AuditFilter, AuditRecord, Timestamp};
+use togglebox_core::{AuditFilter, AuditRecord, TenantId, Timestamp};
 
 use crate::testkit::ToggleStores;
 use crate::testkit::fixtures::{A, MANY, at, audit_at, flag, parameter};
 use crate::testkit::lists::{Item, List};
-use crate::{Flag, FlagKey, ParameterKey, ParameterVersion, Scope};
+use crate::{Flag, FlagKey, FlagVersion, ParameterKey, ParameterVersion, Scope};
+
+/// How long each list is, at least.
+pub(super) const ITEMS: u64 = 10_000;
 
 /// How many records of each history are of one moment.
 const AT_ONCE: u64 = 7;
 
-/// What was written before anybody walks.
-pub(super) struct Filled {
-    pub(super) place: Scope,
-    pub(super) flag: FlagKey,
-    /// Its history, oldest first.
-    pub(super) flags: Vec<Flag>,
-    pub(super) parameter: ParameterKey,
-    /// Its history, oldest first.
-    pub(super) parameters: Vec<ParameterVersion>,
-    /// The audit records of both.
-    pub(super) records: Vec<AuditRecord>,
+/// Long histories of a flag and of a parameter, with their audit records: what is there before anybody walks.
+///
+/// All audit records of the flag, and some of the parameter's, say the same place and target; so there are at least as many in every
+/// list, and others between them.
+#[derive(Debug)]
+pub struct LongHistories {
+    /// Whose they are.
+    pub tenant: TenantId,
+    /// Where the flag and the parameter are.
+    pub place: Scope,
+    /// The versions of the flag, oldest first. The last one is active.
+    pub flags: Vec<Flag>,
+    /// The versions of the parameter, oldest first. The last one is active.
+    pub parameters: Vec<ParameterVersion>,
+    /// What is recorded of each version of the flag.
+    pub records_of_flag: Vec<AuditRecord>,
+    /// What is recorded of each version of the parameter.
+    pub records_of_parameter: Vec<AuditRecord>,
     /// Older records may go: the oldest tenth.
     pub(super) pruned_before: Timestamp,
     /// The second of which the newest records are.
     pub(super) newest: u64,
 }
 
-impl Filled {
-    /// A flag and a parameter with histories of so many versions. All audit records of the flag, and some of the parameter's, say the
-    /// same place and target; so there are at least as many in every list, and others between them.
-    pub(super) async fn new(stores: &ToggleStores, items: u64) -> Self {
+impl LongHistories {
+    /// Their first versions, in a store that was empty. The others are written down here, and are to be filled in: by
+    /// [`fill`](Self::fill), or in a way that only the adapter knows.
+    pub async fn begin(stores: &ToggleStores) -> Self {
         let place = stores.with_environment(A, "web", "production").await;
-        let flags = tokio::spawn(of_flag(stores.clone(), place.clone(), items));
-        let (parameters, mut records) = of_parameter(stores, &place, items).await;
-        let (flags, of_flags) = flags.await.unwrap();
-        records.extend(of_flags);
-        Self {
-            flag: flags[0].key.clone(),
-            parameter: parameters[0].key.clone(),
+        let histories = Self {
+            tenant: A,
             place,
-            flags,
-            parameters,
-            records,
-            pruned_before: at(second(items / 10)),
-            newest: second(items),
-        }
+            flags: (0..ITEMS).map(|n| Flag { version: FlagVersion::from_patch(n), ..flag("f", &n.to_string()) }).collect(),
+            parameters: (0..ITEMS).map(|n| ParameterVersion { version: n + 1, ..parameter("p", &n.to_string()) }).collect(),
+            records_of_flag: (0..ITEMS).map(|n| record(n, Some("web"), Some("production"), "f")).collect(),
+            records_of_parameter: (0..ITEMS).map(record_of_parameter).collect(),
+            pruned_before: at(second(ITEMS / 10)),
+            newest: second(ITEMS),
+        };
+        let (place, flag, parameter) = (&histories.place, &histories.flags[0], &histories.parameters[0]);
+        stores.flags.create(A, place, flag, &histories.records_of_flag[0]).await.unwrap();
+        stores.parameters.create(A, place, parameter, MANY, &histories.records_of_parameter[0]).await.unwrap();
+        histories
     }
 
-    /// Both histories, and the audit log with every kind of filter.
-    pub(super) fn lists(&self) -> Vec<List> {
-        let (flag, parameter) = (self.flag.as_str(), self.parameter.as_str());
+    /// Fills in what is missing, through the ports: one version after the other, the flag beside the parameter.
+    pub async fn fill(&self, stores: &ToggleStores) {
+        let flags =
+            tokio::spawn(append_flags(stores.clone(), self.place.clone(), self.flags.clone(), self.records_of_flag.clone()));
+        append_parameters(stores, &self.place, &self.parameters, &self.records_of_parameter).await;
+        flags.await.unwrap();
+    }
+
+    pub(super) fn flag(&self) -> &FlagKey {
+        &self.flags[0].key
+    }
+
+    pub(super) fn parameter(&self) -> &ParameterKey {
+        &self.parameters[0].key
+    }
+
+    /// Both histories, and the audit log with those kinds of filter that are chosen.
+    pub(super) fn lists(&self, chosen: impl Fn(&AuditFilter) -> bool) -> Vec<List> {
+        let (flag, parameter) = (self.flag().as_str(), self.parameter().as_str());
         let mut lists = List::records(&self.place, flag);
+        lists.retain(|list| !matches!(list, List::Records(filter) if !chosen(filter)));
         lists.extend([List::flag(&self.place, flag), List::parameter(&self.place, parameter)]);
         lists
     }
@@ -65,7 +92,7 @@ impl Filled {
             List::Parameter(..) => self.parameters.iter().map(Item::of_parameter).collect(),
             List::Records(filter) => {
                 let stays = |record: &&AuditRecord| record.at >= self.pruned_before && is_found(record, filter);
-                self.records.iter().filter(stays).map(Item::of_record).collect()
+                self.records_of_flag.iter().chain(&self.records_of_parameter).filter(stays).map(Item::of_record).collect()
             }
         };
         items.into_iter().map(|item| (item.id, item)).collect()
@@ -79,41 +106,33 @@ fn second(n: u64) -> u64 {
     FIRST + n / AT_ONCE
 }
 
-async fn of_flag(stores: ToggleStores, place: Scope, items: u64) -> (Vec<Flag>, Vec<AuditRecord>) {
-    let (mut flags, mut records) = (Vec::<Flag>::new(), Vec::new());
-    for n in 0..items {
-        let (given, record) = (flag("f", &n.to_string()), record(n, Some("web"), Some("production"), "f"));
-        let written = match flags.last() {
-            None => stores.flags.create(A, &place, &given, &record).await,
-            Some(last) => stores.flags.append(A, &place, &given, last.revision, &record).await,
-        };
-        flags.push(written.unwrap().value);
-        records.push(record);
+async fn append_flags(stores: ToggleStores, place: Scope, flags: Vec<Flag>, records: Vec<AuditRecord>) {
+    let mut revision = stores.flags.find(A, &place, &flags[0].key).await.unwrap().unwrap().revision;
+    for (given, record) in flags.iter().zip(&records).skip(1) {
+        let written = stores.flags.append(A, &place, given, revision, record).await.unwrap();
+        assert_eq!(written.value.version, given.version);
+        revision = written.revision;
     }
-    (flags, records)
 }
 
-async fn of_parameter(stores: &ToggleStores, place: &Scope, items: u64) -> (Vec<ParameterVersion>, Vec<AuditRecord>) {
-    let (mut parameters, mut records, mut revision) = (Vec::new(), Vec::new(), None);
-    for n in 0..items {
-        let (platform, environment, target) = match n % 5 {
-            0 => (Some("web"), Some("production"), "f"),
-            1 => (Some("ios"), Some("production"), "f"),
-            2 => (Some("web"), Some("staging"), "f"),
-            3 => (Some("web"), Some("production"), "p"),
-            _ => (None, None, "f"),
-        };
-        let (given, record) = (parameter("p", &n.to_string()), record(n, platform, environment, target));
-        let written = match revision {
-            None => stores.parameters.create(A, place, &given, MANY, &record).await,
-            Some(revision) => stores.parameters.append(A, place, &given, revision, &record).await,
-        };
-        let written = written.unwrap();
-        revision = Some(written.revision);
-        parameters.push(written.value.active);
-        records.push(record);
+async fn append_parameters(stores: &ToggleStores, place: &Scope, parameters: &[ParameterVersion], records: &[AuditRecord]) {
+    let mut revision = stores.parameters.find(A, place, &parameters[0].key).await.unwrap().unwrap().revision;
+    for (given, record) in parameters.iter().zip(records).skip(1) {
+        let written = stores.parameters.append(A, place, given, revision, record).await.unwrap();
+        assert_eq!(written.value.latest_version, given.version);
+        revision = written.revision;
     }
-    (parameters, records)
+}
+
+fn record_of_parameter(n: u64) -> AuditRecord {
+    let (platform, environment, target) = match n % 5 {
+        0 => (Some("web"), Some("production"), "f"),
+        1 => (Some("ios"), Some("production"), "f"),
+        2 => (Some("web"), Some("staging"), "f"),
+        3 => (Some("web"), Some("production"), "p"),
+        _ => (None, None, "f"),
+    };
+    record(n, platform, environment, target)
 }
 
 fn record(n: u64, platform: Option<&str>, environment: Option<&str>, target: &str) -> AuditRecord {

@@ -6,43 +6,52 @@ mod others;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use togglebox_core::PageRequest;
+use togglebox_core::{AuditFilter, PageRequest};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use self::filled::Filled;
+use self::filled::ITEMS;
+pub use self::filled::LongHistories;
 use self::others::{Others, THEIRS};
 use super::ToggleStores;
 use super::fixtures::A;
 use super::lists::{Item, List};
 
-/// How long each list is, at least.
-const ITEMS: u64 = 10_000;
 /// How long the smaller ones of the pages are.
-const SMALL: usize = 61;
+const SMALL: usize = 151;
 
-/// Every list that goes on by cursor: what is there from the first page to the last is shown exactly once and in order, though items
-/// come in at the front and in the middle and go at the end, other things come and go with their histories, and another tenant writes
-/// under the same names. Between two pages there is always a write.
+/// As [`LongHistories::are_walked_whole_while_others_write`], filled through the ports.
 pub async fn long_lists_are_walked_whole_while_others_write(stores: &ToggleStores) {
-    let filled = Filled::new(stores, ITEMS).await;
-    let others = Others::start(stores, &filled).await;
-    let mut walks = JoinSet::new();
-    for list in filled.lists() {
-        let (stores, steps) = (stores.clone(), others.steps());
-        walks.spawn(async move {
-            let small = tokio::spawn(walk(stores.clone(), list.clone(), SMALL, steps.clone()));
-            let large = walk(stores, list.clone(), PageRequest::MAX_LIMIT, steps).await;
-            (list, large, small.await.unwrap())
-        });
-    }
-    let walks = walks.join_all().await;
-    others.stop().await;
-    for (list, large, small) in &walks {
-        let standing = filled.standing(list);
-        assert!(standing.len() as u64 >= ITEMS * 9 / 10, "{list:?} is short");
-        // Items of one moment have an order, too: the same on pages of any size.
-        assert!(kept(list, large, &standing) == kept(list, small, &standing), "{list:?}: another order on smaller pages");
+    let histories = LongHistories::begin(stores).await;
+    histories.fill(stores).await;
+    histories.are_walked_whole_while_others_write(stores, |_| true).await;
+}
+
+impl LongHistories {
+    /// Every list that goes on by cursor: what is there from the first page to the last is shown exactly once and in order, though items
+    /// come in at the front and in the middle and go at the end, other things come and go with their histories, and another tenant writes
+    /// under the same names. Between two pages there is always a write.
+    ///
+    /// Of the lists of the audit log only those are walked that `chosen` says.
+    pub async fn are_walked_whole_while_others_write(&self, stores: &ToggleStores, chosen: impl Fn(&AuditFilter) -> bool) {
+        let others = Others::start(stores, self).await;
+        let mut walks = JoinSet::new();
+        for list in self.lists(chosen) {
+            let (stores, steps) = (stores.clone(), others.steps());
+            walks.spawn(async move {
+                let small = tokio::spawn(walk(stores.clone(), list.clone(), SMALL, steps.clone()));
+                let large = walk(stores, list.clone(), PageRequest::MAX_LIMIT, steps).await;
+                (list, large, small.await.unwrap())
+            });
+        }
+        let walks = walks.join_all().await;
+        others.stop().await;
+        for (list, large, small) in &walks {
+            let standing = self.standing(list);
+            assert!(standing.len() as u64 >= ITEMS * 9 / 10, "{list:?} is short");
+            // Items of one moment have an order, too: the same on pages of any size.
+            assert!(kept(list, large, &standing) == kept(list, small, &standing), "{list:?}: another order on smaller pages");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use togglebox_core::{AuditRecord, TenantId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::filled::Filled;
+use super::LongHistories;
 use crate::testkit::ToggleStores;
 use crate::testkit::fixtures::{A, B, MANY, audit_at, flag, parameter};
 use crate::{FlagKey, ParameterKey, PlatformName, Scope};
@@ -26,11 +26,11 @@ pub(super) struct Others {
 }
 
 impl Others {
-    pub(super) async fn start(stores: &ToggleStores, filled: &Filled) -> Self {
+    pub(super) async fn start(stores: &ToggleStores, filled: &LongHistories) -> Self {
         let Scope { platform, environment } = &filled.place;
         let elsewhere = stores.with_environment(B, platform.as_str(), environment.as_str()).await;
-        stores.with_flag(B, &elsewhere, filled.flag.as_str()).await;
-        stores.with_parameter(B, &elsewhere, filled.parameter.as_str()).await;
+        stores.with_flag(B, &elsewhere, filled.flag().as_str()).await;
+        stores.with_parameter(B, &elsewhere, filled.parameter().as_str()).await;
         let late: PlatformName = "late".parse().unwrap();
         stores.with_platform(A, late.as_str()).await;
         let mut others = Self {
@@ -99,13 +99,13 @@ struct Editor {
 }
 
 impl Editor {
-    fn new(stores: &ToggleStores, filled: &Filled, tenant: TenantId) -> Self {
+    fn new(stores: &ToggleStores, filled: &LongHistories, tenant: TenantId) -> Self {
         Self {
             stores: stores.clone(),
             tenant,
             place: filled.place.clone(),
-            flag: filled.flag.clone(),
-            parameter: filled.parameter.clone(),
+            flag: filled.flag().clone(),
+            parameter: filled.parameter().clone(),
             text: if tenant == A { "edited" } else { THEIRS },
         }
     }
