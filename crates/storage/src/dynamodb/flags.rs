@@ -185,7 +185,7 @@ impl FlagStore for DynamoDb {
 }
 
 /// The item of the active version, or of one in the history.
-fn item_of(key: &Key, flag: &Flag, incarnation: Uuid, operation: &'static str) -> StoreResult<Item> {
+pub(super) fn item_of(key: &Key, flag: &Flag, incarnation: Uuid, operation: &'static str) -> StoreResult<Item> {
     Draft::new(key)
         .with("key", flag.key.as_str())
         .with("incarnation", incarnation)

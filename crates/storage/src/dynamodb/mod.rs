@@ -70,6 +70,7 @@ mod statistics;
 mod store;
 mod sweep;
 mod table;
+mod transfer;
 mod write;
 
 #[cfg(test)]

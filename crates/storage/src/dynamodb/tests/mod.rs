@@ -3,6 +3,7 @@
 mod counting;
 mod crash;
 mod reading;
+mod transfer;
 mod writing;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ mod deploy;
 mod fixtures;
 mod keys;
 mod races;
-mod server;
+pub(crate) mod server;
 mod size;
 mod statistics;
 mod sweep;
@@ -41,4 +41,4 @@ macro_rules! on_every_server {
         }
     };
 }
-use on_every_server;
+pub(crate) use on_every_server;
