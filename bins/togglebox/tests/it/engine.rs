@@ -74,6 +74,12 @@ impl Store {
         Self { settings, _database: None }
     }
 
+    /// A table of DynamoDB, whatever the run is over. `None` where the test is to be skipped.
+    pub(crate) fn table() -> Option<fn(&Path) -> Self> {
+        variable_or_skip("TOGGLEBOX_TEST_DYNAMODB")?;
+        Some(Self::dynamodb)
+    }
+
     fn dynamodb(folder: &Path) -> Self {
         let settings = vec![
             ("DB_TYPE", "dynamodb".to_owned()),

@@ -19,6 +19,9 @@ use super::patience::Patience;
 use super::store::Range;
 use super::write::{Stage, Write};
 
+/// The attribute of a directory whose tenant was begun by an import that is not complete.
+pub(super) const IMPORTING: &str = "importing";
+
 /// How far a tenant's directory has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Head {
@@ -45,12 +48,12 @@ impl Head {
     }
 }
 
-/// What puts the digest of all platforms and environments right, provided that the directory has still counted as far.
-pub(super) fn tell_digest(tenant: TenantId, revision: Revision, digest: Digest) -> Action {
+/// What ends an import: it puts the digest of all platforms and environments right, provided that the directory has still counted as far.
+pub(super) fn completed(tenant: TenantId, revision: Revision, digest: Digest) -> Action {
     Action::Update {
         key: key::directory_head(tenant),
         set: vec![("digest", digest.number().into())],
-        remove: Vec::new(),
+        remove: vec![IMPORTING],
         when: Condition::is("rev", revision),
     }
 }

@@ -183,7 +183,7 @@ pub(super) async fn complete(store: &DynamoDb, tenant: TenantId) -> StoreResult<
                 add(sum, item)?;
             }
         }
-        let mut groups = vec![Group::from(directory::tell_digest(tenant, revision, directory.digest()))];
+        let mut groups = vec![Group::from(directory::completed(tenant, revision, directory.digest()))];
         for (id, standing) in &directory.environments {
             let Sum { digest, parameters } = sums.get(id).copied().unwrap_or_default();
             let set = vec![("contents_digest", digest.number().into()), ("parameters", parameters.into())];

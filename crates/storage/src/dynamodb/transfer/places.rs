@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::DynamoDb;
 use super::super::action::{Action, Condition};
-use super::super::directory::{EnvironmentDraft, environment_item, environment_of, platform_item, platform_of};
+use super::super::directory::{EnvironmentDraft, IMPORTING, environment_item, environment_of, platform_item, platform_of};
 use super::super::gone::Gone;
 use super::super::item::{Attributes, Item};
 use super::super::key::{self, Key};
@@ -29,6 +29,8 @@ pub(in super::super) struct Inside {
 pub(super) struct Directory {
     /// How far it has counted, if anything ever was.
     pub(super) revision: Option<Revision>,
+    /// Whether all of the tenant comes from an import that is not complete.
+    pub(super) importing: bool,
     pub(super) platforms: BTreeMap<String, (Platform, Uuid)>,
     /// Those that belong to a platform that is there.
     pub(super) environments: BTreeMap<Uuid, Standing>,
@@ -66,6 +68,7 @@ pub(super) async fn read(store: &DynamoDb, operation: &'static str, tenant: Tena
         let sk: String = attributes.get(key::SK)?;
         if sk == key::directory_head(tenant).sk {
             directory.revision = Some(attributes.get("rev")?);
+            directory.importing = item.contains_key(IMPORTING);
         } else if sk.starts_with('P') {
             let platform = platform_of(item, operation)?;
             let record = Platform {
@@ -142,7 +145,11 @@ impl Restoring<'_> {
             }
             let directory = Action::Update {
                 key: keys[0].clone(),
-                set: vec![("rev", record.directory.into()), ("digest", Digest::default().number().into())],
+                set: vec![
+                    ("rev", record.directory.into()),
+                    ("digest", Digest::default().number().into()),
+                    (IMPORTING, true.into()),
+                ],
                 remove: Vec::new(),
                 when: Condition::absent(),
             };

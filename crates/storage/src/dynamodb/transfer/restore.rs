@@ -21,6 +21,8 @@ pub(in super::super) struct Restoring<'a> {
     pub(in super::super) tenant: TenantId,
     /// The environments by id, once they were asked for.
     places: Option<HashMap<Uuid, Inside>>,
+    /// Whether nothing but this import has ever written to the tenant, as far as is known.
+    pub(in super::super) is_alone: bool,
 }
 
 /// Something of an environment that is there.
@@ -54,7 +56,7 @@ pub(in super::super) const fn refusal(kind: StoreErrorKind) -> StoreError {
 
 impl<'a> Restoring<'a> {
     pub(super) const fn new(store: &'a DynamoDb, tenant: TenantId) -> Self {
-        Self { store, tenant, places: None }
+        Self { store, tenant, places: None, is_alone: false }
     }
 
     /// Takes all records in, neighbours of one kind together.
@@ -199,6 +201,7 @@ impl<'a> Restoring<'a> {
             Some(places) => places,
             None => {
                 let directory = places::read(self.store, RESTORE, self.tenant).await?;
+                self.is_alone = directory.importing;
                 directory.insides().into_iter().map(|inside| (inside.environment, inside)).collect()
             }
         };

@@ -15,8 +15,8 @@ pub(in super::super::super) enum Shelf {
     Total,
     /// In items of a shard that begin like this, which has a total, too.
     Counts(&'static str),
-    /// In items of a shard that begin like this, whatever else it has.
-    Sketches(&'static str),
+    /// The same, but the shard need not have a total.
+    Alone(&'static str),
     /// In partitions of their own, by subject.
     Subjects,
 }

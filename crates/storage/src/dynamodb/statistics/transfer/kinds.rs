@@ -165,7 +165,7 @@ figure!(
 );
 
 figure!(
-    ParameterClients of Parameter on Shelf::Sketches(SKETCHES),
+    ParameterClients of Parameter on Shelf::Counts(SKETCHES),
     key |it, figures| figures.sketch(None, it.hour),
     draft |it, draft| sketched(draft, it.hour, &it.sketch),
     read |environment, key, items| {
@@ -205,7 +205,7 @@ figure!(
 );
 
 figure!(
-    FlagUsers of Flag on Shelf::Sketches(SKETCHES),
+    FlagUsers of Flag on Shelf::Alone(SKETCHES),
     key |it, figures| figures.sketch(Some(it.side), it.hour),
     draft |it, draft| sketched(draft, it.hour, &it.sketch),
     read |environment, key, items| {

@@ -30,7 +30,8 @@ impl Restoring<'_> {
             let (environment, key) = record.of();
             let incarnation = things[&(environment, key.to_owned())].incarnation;
             let place = |shard| record.key(Figures { tenant: self.tenant, incarnation, shard });
-            let shards = if F::SHELF == Shelf::Subjects { 0..1 } else { 0..SHARDS };
+            // Other shards only have what nodes have counted.
+            let shards = if self.is_alone || F::SHELF == Shelf::Subjects { 0..1 } else { 0..SHARDS };
             let places: Vec<_> = shards.map(place).collect();
             let item = record.draft(Draft::new(&place(0)))?.finish(RESTORE)?;
             leaves.push(Leaf { places, item });

@@ -41,7 +41,7 @@ pub(in super::super::super) async fn tell<F: Figure>(teller: &Teller, within: &[
         match F::SHELF {
             Shelf::Total => totals::<F>(teller, &things).await?,
             Shelf::Counts(prefix) => shards::<F>(teller, things, prefix, true).await?,
-            Shelf::Sketches(prefix) => shards::<F>(teller, things, prefix, false).await?,
+            Shelf::Alone(prefix) => shards::<F>(teller, things, prefix, false).await?,
             Shelf::Subjects => subjects::<F>(teller, &things).await?,
         }
     }
@@ -67,7 +67,7 @@ async fn totals<F: Figure>(teller: &Teller, things: &[Of]) -> StoreResult<()> {
 }
 
 /// A batch that counts something always adds to the total of its shard; so a shard without a total need not be asked for more. What an
-/// import has written may stand without one, but only in the first shard. Sketches may come alone.
+/// import has written may stand without one, but only in the first shard. Users of a flag may come alone.
 async fn shards<F: Figure>(teller: &Teller, things: Vec<Of>, prefix: &'static str, totalled: bool) -> StoreResult<()> {
     let standing = if totalled { standing(teller, &things).await? } else { HashMap::new() };
     let ranges = things.into_iter().map(|of| {
