@@ -1,7 +1,6 @@
 //! Users and API keys, out and in.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 use togglebox_auth::Role;
@@ -44,7 +43,7 @@ async fn owners(teller: &Teller, entries: &[Item]) -> StoreResult<Vec<Owner>> {
 }
 
 pub(in super::super) async fn tell_users(teller: &Teller) -> StoreResult<()> {
-    let mut lists = pin!(pages(&teller.store, vec![((), Range::all(key::users(teller.tenant, None)))]));
+    let mut lists = pages(&teller.store, vec![((), Range::all(key::users(teller.tenant, None)))]);
     while let Some(((), entries)) = lists.try_next().await? {
         let record = |Owner { user, .. }: Owner| {
             let record = User {
@@ -66,11 +65,11 @@ pub(in super::super) async fn tell_users(teller: &Teller) -> StoreResult<()> {
 }
 
 pub(in super::super) async fn tell_keys(teller: &Teller) -> StoreResult<()> {
-    let mut lists = pin!(pages(&teller.store, vec![((), Range::all(key::users(teller.tenant, None)))]));
+    let mut lists = pages(&teller.store, vec![((), Range::all(key::users(teller.tenant, None)))]);
     while let Some(((), entries)) = lists.try_next().await? {
         let holders = owners(teller, &entries).await?.into_iter().filter(|owner| owner.keys > 0);
         let ranges = holders.map(|owner| ((), Range::all(key::api_keys(teller.tenant, owner.incarnation))));
-        let mut keys = pin!(pages(&teller.store, ranges.collect()));
+        let mut keys = pages(&teller.store, ranges.collect());
         while let Some(((), entries)) = keys.try_next().await? {
             let place = |entry: &Item| Ok(key::api_key(teller.tenant, &api_keys::hash_of(entry, DUMP)?));
             let places = entries.iter().map(place).collect::<StoreResult<Vec<Key>>>()?;

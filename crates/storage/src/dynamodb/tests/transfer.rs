@@ -17,7 +17,9 @@ const BATCH: usize = 7;
 
 fn contents(records: &[Record]) -> Contents {
     let mut contents = Contents::new();
-    records.iter().for_each(|record| contents.add(record).unwrap());
+    for record in records {
+        contents.add(record).unwrap();
+    }
     contents
 }
 
@@ -163,16 +165,13 @@ async fn what_is_written_down_of_a_batch_is_counted_before_it_is_told() {
         let sent = StatisticsStore::record(&stopping(&endpoint, &table, stopped, false), tenant, &large()).await;
         let told = dump(&store, tenant).await;
         let subjects = told.iter().filter(|record| record.kind() == Kind::ExperimentSubject).count();
-        match figures(&store, tenant).await {
-            Some(figures) => {
-                assert!(is_full(&figures), "stopped after {stopped} requests");
-                assert_eq!(subjects, usize::from(SEEN));
-                all += 1;
-            }
-            None => {
-                assert_eq!(subjects, 0);
-                nothing += 1;
-            }
+        if let Some(figures) = figures(&store, tenant).await {
+            assert!(is_full(&figures), "stopped after {stopped} requests");
+            assert_eq!(subjects, usize::from(SEEN));
+            all += 1;
+        } else {
+            assert_eq!(subjects, 0);
+            nothing += 1;
         }
         // It is the tenant's own: given back, it is there already.
         assert_eq!(store.restore(tenant, &told).await.unwrap(), Restored { new: 0, old: told.len() });

@@ -4,7 +4,6 @@
 //! different containers), a record is given a higher number to stand by.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 use togglebox_core::{AuditFilter, AuditRecord, Revision, StoreResult, Timestamp};
@@ -19,7 +18,7 @@ use crate::transfer::record::Audit;
 
 pub(super) async fn tell(teller: &Teller) -> StoreResult<()> {
     let everything = Range::all(key::audit_list(teller.tenant, &AuditFilter::default()));
-    let mut entries = pin!(pages(&teller.store, vec![((), everything)]));
+    let mut entries = pages(&teller.store, vec![((), everything)]);
     while let Some(((), entries)) = entries.try_next().await? {
         let mut patience = teller.store.long_patience();
         let key = |entry: &Item| Ok(key::audit_record(teller.tenant, Attributes::new(entry, DUMP).get("id")?));
@@ -82,7 +81,7 @@ impl Restoring<'_> {
             ..Range::all(key::audit_list(self.tenant, &AuditFilter::default()))
         };
         let mut last = HashMap::new();
-        let mut entries = pin!(pages(self.store, vec![((), range)]));
+        let mut entries = pages(self.store, vec![((), range)]);
         while let Some(((), entries)) = entries.try_next().await? {
             for entry in &entries {
                 let attributes = Attributes::new(entry, RESTORE);

@@ -1,9 +1,9 @@
 //! What stands in environments: heads of parameters and flags, and experiments.
 
 use std::collections::{BTreeMap, HashMap};
-use std::pin::pin;
 
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
 use togglebox_core::{Revision, StoreErrorKind, StoreResult, TenantId};
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(in super::super) fn heads(
     tenant: TenantId,
     within: &[Inside],
     kind: Kind,
-) -> impl Stream<Item = StoreResult<(Inside, Vec<Item>)>> + Send + 'static {
+) -> BoxStream<'static, StoreResult<(Inside, Vec<Item>)>> {
     let range = |inside: &Inside| {
         let wanted = Wanted::Prefix(format!("{}#", kind.letter()));
         (*inside, Range { wanted, ..Range::all(key::contents(tenant, inside.incarnation)) })
@@ -38,7 +38,7 @@ pub(in super::super) fn heads(
 }
 
 pub(super) async fn parameters(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, Kind::Parameter));
+    let mut heads = heads(&teller.store, teller.tenant, within, Kind::Parameter);
     while let Some((Inside { environment, .. }, items)) = heads.try_next().await? {
         let record = |item: &Item| {
             let attributes = Attributes::new(item, DUMP);
@@ -52,7 +52,7 @@ pub(super) async fn parameters(teller: &Teller, within: &[Inside]) -> StoreResul
 }
 
 pub(super) async fn flags(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, Kind::Flag));
+    let mut heads = heads(&teller.store, teller.tenant, within, Kind::Flag);
     while let Some((Inside { environment, .. }, items)) = heads.try_next().await? {
         let record = |item: &Item| {
             let attributes = Attributes::new(item, DUMP);
@@ -65,7 +65,7 @@ pub(super) async fn flags(teller: &Teller, within: &[Inside]) -> StoreResult<()>
 }
 
 pub(super) async fn experiments(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, Kind::Experiment));
+    let mut heads = heads(&teller.store, teller.tenant, within, Kind::Experiment);
     while let Some((Inside { environment, .. }, items)) = heads.try_next().await? {
         let record = |item: &Item| {
             let experiment = experiments::experiment_of(item, DUMP)?;
@@ -176,7 +176,7 @@ pub(super) async fn complete(store: &DynamoDb, tenant: TenantId) -> StoreResult<
         let mut sums = HashMap::<Uuid, Sum>::new();
         let ranges =
             directory.insides().into_iter().map(|inside| (inside, Range::all(key::contents(tenant, inside.incarnation))));
-        let mut contents = pin!(pages(store, ranges.collect()));
+        let mut contents = pages(store, ranges.collect());
         while let Some((inside, items)) = contents.try_next().await? {
             let sum = sums.entry(inside.environment).or_default();
             for item in &items {

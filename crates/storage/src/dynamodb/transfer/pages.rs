@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use togglebox_core::StoreResult;
 
 use super::super::DynamoDb;
@@ -21,7 +21,7 @@ type Page = (Vec<Item>, Option<String>);
 pub(in super::super) fn pages<T: Clone + Send + 'static>(
     store: &DynamoDb,
     ranges: Vec<(T, Range)>,
-) -> impl Stream<Item = StoreResult<(T, Vec<Item>)>> + Send + 'static {
+) -> BoxStream<'static, StoreResult<(T, Vec<Item>)>> {
     let (ahead, behind) = (store.clone(), store.clone());
     let first = move |(of, range): (T, Range)| {
         let store = ahead.clone();
@@ -49,7 +49,7 @@ pub(in super::super) fn pages<T: Clone + Send + 'static>(
             }
         })
     };
-    stream::iter(ranges).map(first).buffered(AT_ONCE).map_ok(rest).try_flatten()
+    stream::iter(ranges).map(first).buffered(AT_ONCE).map_ok(rest).try_flatten().boxed()
 }
 
 async fn read(store: &DynamoDb, range: &Range) -> StoreResult<Page> {

@@ -215,7 +215,7 @@ impl Restoring<'_> {
                     if taken.insert(key.clone(), record.id).is_some() {
                         return Err(refusal(StoreErrorKind::AlreadyExists));
                     }
-                    groups.push(environment(tenant, record, key, owner, directory)?);
+                    groups.push(environment(tenant, record, &key, owner, directory)?);
                 }
                 Ok(groups)
             })
@@ -226,9 +226,9 @@ impl Restoring<'_> {
 }
 
 /// What writes an environment. What a deleted platform of the same name has left behind makes room, as it does for one that is made.
-fn environment(tenant: TenantId, record: &Environment, key: Key, owner: Uuid, directory: &Directory) -> StoreResult<Group> {
+fn environment(tenant: TenantId, record: &Environment, key: &Key, owner: Uuid, directory: &Directory) -> StoreResult<Group> {
     let mut actions = Vec::new();
-    let when = match directory.left_over.get(&key) {
+    let when = match directory.left_over.get(key) {
         Some(left) => {
             let gone = Gone::Environment { incarnation: *left };
             actions.push(gone.note(RESTORE, tenant, SystemClock.now())?);
@@ -247,7 +247,7 @@ fn environment(tenant: TenantId, record: &Environment, key: Key, owner: Uuid, di
     };
     let draft =
         EnvironmentDraft { owner, incarnation: incarnation(), contents: record.contents_revision, changed_at: record.changed_at };
-    let item = environment_item(&key, &environment, draft, RESTORE)?;
+    let item = environment_item(key, &environment, draft, RESTORE)?;
     actions.push(Action::Put { item, when });
     Ok(Group { actions, tally: None })
 }

@@ -197,13 +197,12 @@ impl<'a> Restoring<'a> {
 
     /// In which environment each of these is.
     pub(super) async fn insides(&mut self, wanted: impl IntoIterator<Item = Uuid>) -> StoreResult<HashMap<Uuid, Inside>> {
-        let places = match self.places.take() {
-            Some(places) => places,
-            None => {
-                let directory = places::read(self.store, RESTORE, self.tenant).await?;
-                self.is_alone = directory.importing;
-                directory.insides().into_iter().map(|inside| (inside.environment, inside)).collect()
-            }
+        let places = if let Some(places) = self.places.take() {
+            places
+        } else {
+            let directory = places::read(self.store, RESTORE, self.tenant).await?;
+            self.is_alone = directory.importing;
+            directory.insides().into_iter().map(|inside| (inside.environment, inside)).collect()
         };
         let places = self.places.insert(places);
         let found = wanted.into_iter().map(|id| places.get(&id).map(|inside| (id, *inside)));

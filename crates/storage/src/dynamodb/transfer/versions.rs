@@ -1,7 +1,6 @@
 //! Versions of parameters and flags.
 
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 use togglebox_core::{StoreErrorKind, StoreResult};
@@ -32,9 +31,9 @@ fn histories(teller: &Teller, inside: Inside, kind: Kind, items: &[Item]) -> Sto
 }
 
 pub(super) async fn parameters(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, Kind::Parameter));
+    let mut heads = heads(&teller.store, teller.tenant, within, Kind::Parameter);
     while let Some((inside, items)) = heads.try_next().await? {
-        let mut versions = pin!(pages(&teller.store, histories(teller, inside, Kind::Parameter, &items)?));
+        let mut versions = pages(&teller.store, histories(teller, inside, Kind::Parameter, &items)?);
         while let Some((environment, items)) = versions.try_next().await? {
             let record = |item: &Item| {
                 let version = parameters::version_of(item, 0, DUMP)?;
@@ -55,12 +54,12 @@ pub(super) async fn parameters(teller: &Teller, within: &[Inside]) -> StoreResul
 }
 
 pub(super) async fn flags(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, Kind::Flag));
+    let mut heads = heads(&teller.store, teller.tenant, within, Kind::Flag);
     while let Some((inside, items)) = heads.try_next().await? {
         let active = items.iter().filter(|item| !item.contains_key(DRAFT));
         let active = active.map(|item| flag_version(inside.environment, item, true));
         teller.tell(active.collect::<StoreResult<_>>()?).await?;
-        let mut versions = pin!(pages(&teller.store, histories(teller, inside, Kind::Flag, &items)?));
+        let mut versions = pages(&teller.store, histories(teller, inside, Kind::Flag, &items)?);
         while let Some((environment, items)) = versions.try_next().await? {
             let earlier = items.iter().map(|item| flag_version(environment, item, false));
             teller.tell(earlier.collect::<StoreResult<_>>()?).await?;

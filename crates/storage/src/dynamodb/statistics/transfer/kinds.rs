@@ -93,7 +93,7 @@ fn sketch(items: &[Item]) -> StoreResult<Vec<u8>> {
             Some(all) => all.merge(&sketch),
         }
     }
-    Ok(all.unwrap_or_else(Sketch::new).to_bytes())
+    Ok(all.unwrap_or_default().to_bytes())
 }
 
 /// Side and hour of a sketch.

@@ -1,7 +1,6 @@
 //! Tells figures, thing by thing.
 
 use std::collections::HashMap;
-use std::pin::pin;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use togglebox_core::{StoreResult, TenantId};
@@ -31,7 +30,7 @@ impl Of {
 
 /// Tells all figures of a kind.
 pub(in super::super::super) async fn tell<F: Figure>(teller: &Teller, within: &[Inside]) -> StoreResult<()> {
-    let mut heads = pin!(heads(&teller.store, teller.tenant, within, F::KIND));
+    let mut heads = heads(&teller.store, teller.tenant, within, F::KIND);
     while let Some((Inside { environment, .. }, items)) = heads.try_next().await? {
         let of = |item: &Item| {
             let attributes = Attributes::new(item, DUMP);
@@ -85,7 +84,7 @@ async fn shards<F: Figure>(teller: &Teller, things: Vec<Of>, prefix: &'static st
         let store = teller.store.clone();
         async move { together(store, ranges).await.map(|together| (of, together)) }
     });
-    let mut begun = pin!(begun.buffered(AT_ONCE));
+    let mut begun = begun.buffered(AT_ONCE).boxed();
     while let Some((of, mut together)) = begun.try_next().await? {
         loop {
             let groups = together.next().await?;
@@ -107,7 +106,7 @@ async fn subjects<F: Figure>(teller: &Teller, things: &[Of]) -> StoreResult<()> 
         let range = |number| (of.clone(), Range::all(bucket(teller.tenant, of.incarnation, number)));
         (0..BUCKETS).map(range)
     });
-    let mut pages = pin!(pages(&teller.store, ranges.collect()));
+    let mut pages = pages(&teller.store, ranges.collect());
     while let Some((of, items)) = pages.try_next().await? {
         let record = |item: &Item| F::read(of.environment, &of.key, std::slice::from_ref(item)).transpose();
         let records = items.iter().filter_map(record).map(|record| record.map(F::into));
