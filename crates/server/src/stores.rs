@@ -120,9 +120,7 @@ impl Stores {
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
             #[cfg(feature = "dynamodb")]
             DatabaseSettings::DynamoDb(settings) => {
-                let store = DynamoDb::open(&dynamodb_options(settings)).await;
-                let store = store.with_context(|| format!("cannot open the {database}"))?;
-                Ok(Self::over(store, self::bus(bus, Database::Other)?))
+                Ok(Self::over(dynamodb(settings, database).await?, self::bus(bus, Database::Other)?))
             }
             #[cfg(not(feature = "dynamodb"))]
             DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
@@ -180,7 +178,7 @@ impl<S: Transfer + Engine> Movable for S {}
 /// Opens what the settings name, to take its contents out or put them in.
 ///
 /// # Errors
-/// The store cannot be opened, is not in this build, or cannot be moved.
+/// The store cannot be opened, or is not in this build.
 pub(crate) async fn open_movable(database: &DatabaseSettings) -> anyhow::Result<Box<dyn Movable>> {
     match database {
         DatabaseSettings::Sqlite(settings) => Ok(Box::new(sqlite(settings).await?)),
@@ -188,7 +186,10 @@ pub(crate) async fn open_movable(database: &DatabaseSettings) -> anyhow::Result<
         DatabaseSettings::Postgres(settings) => Ok(Box::new(postgres(settings, &postgres_options(settings)?).await?)),
         #[cfg(not(feature = "postgres"))]
         DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
-        DatabaseSettings::DynamoDb(_) => bail!("a table of DynamoDB can be neither exported nor imported yet"),
+        #[cfg(feature = "dynamodb")]
+        DatabaseSettings::DynamoDb(settings) => Ok(Box::new(dynamodb(settings, database).await?)),
+        #[cfg(not(feature = "dynamodb"))]
+        DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
     }
 }
 
@@ -266,6 +267,12 @@ pub(crate) fn dynamodb_options(settings: &DynamoDbSettings) -> DynamoDbOptions {
         options = options.with_endpoint(endpoint);
     }
     options
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(settings: &DynamoDbSettings, database: &DatabaseSettings) -> anyhow::Result<DynamoDb> {
+    let store = DynamoDb::open(&dynamodb_options(settings)).await;
+    store.with_context(|| format!("cannot open the {database}"))
 }
 
 #[cfg(feature = "postgres")]

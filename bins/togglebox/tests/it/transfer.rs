@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::{ADMIN, Client, INTERNAL, PASSWORD, PUBLIC, config, experiment, flag, make_environment, make_key, make_user};
 use crate::client::{sign_in, start_with_admin};
+use crate::engine::Store;
 use crate::server::{Launch, PATIENCE};
 
 const SECRET: &str = "an-entirely-made-up-0123456789-value-Zq7";
@@ -55,6 +56,11 @@ fn empty() -> Launch {
     Launch::over_sqlite().set("JWT_SECRET", SECRET)
 }
 
+/// An empty table under the same secret; `None` where the test is to be skipped.
+fn empty_table() -> Option<Launch> {
+    Some(Launch::over(Store::table()?).set("JWT_SECRET", SECRET))
+}
+
 async fn export(launch: &Launch, to: &Path) -> Output {
     launch.run(&["export", "--to", to.to_str().unwrap()], "").await
 }
@@ -78,6 +84,13 @@ fn records(file: &Path) -> Vec<String> {
         .filter(|line| !line.starts_with("{\"trailer\""))
         .map(str::to_owned)
         .collect()
+}
+
+/// The same in an order of their own: engines differ in theirs.
+fn sorted(file: &Path) -> Vec<String> {
+    let mut records = records(file);
+    records.sort();
+    records
 }
 
 /// What every route that reads answers, by path: the status, and the body but for the time of the answer.
@@ -267,12 +280,22 @@ fn larger(dump: &Path, more: usize) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_is_killed_goes_on() {
+    killed_import_goes_on(&empty(), 30_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_into_a_table_that_is_killed_goes_on() {
+    let Some(target) = empty_table() else { return };
+    killed_import_goes_on(&target, 6_000).await;
+}
+
+/// Kills an import of so many records twice on its way.
+async fn killed_import_goes_on(target: &Launch, more: usize) {
     let (source, _) = filled().await;
     let dump = source.folder().join("dump.jsonl");
     ok(&export(&source, &dump).await);
-    let dump = larger(&dump, 30_000);
+    let dump = larger(&dump, more);
     let journal = PathBuf::from(format!("{}.progress", dump.display()));
-    let target = empty();
     let done = |journal: &Path| {
         let entry: Option<Value> = fs::read(journal).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         entry.and_then(|entry| entry["records"].as_u64()).unwrap_or(0)
@@ -289,18 +312,61 @@ async fn an_import_that_is_killed_goes_on() {
         tokio::time::timeout(PATIENCE * 4, progressed).await.expect("it makes progress");
         running.kill().await.unwrap();
         last = done(&journal);
-        assert!((1000..30_000).contains(&last), "{last}");
+        assert!((1000..more as u64).contains(&last), "{last}");
     }
     // Another file is not the same import, and this one into another store would begin anew.
-    let refused = import(&target, &source.folder().join("dump.jsonl")).await;
+    let refused = import(target, &source.folder().join("dump.jsonl")).await;
     assert_eq!(refused.status.code(), Some(73), "{}", said(&refused));
     assert_eq!(done(&journal), last);
-    let told = ok(&import(&target, &dump).await);
+    let told = ok(&import(target, &dump).await);
     assert!(told.contains(&format!("goes on after record {last}")), "{told}");
     assert!(!journal.exists());
     let again = source.folder().join("again.jsonl");
-    ok(&export(&target, &again).await);
-    assert_eq!(records(&again), records(&dump));
-    let over = import(&target, &dump).await;
+    ok(&export(target, &again).await);
+    assert_eq!(sorted(&again), sorted(&dump));
+    let over = import(target, &dump).await;
     assert_eq!(over.status.code(), Some(73), "an import that came to its end is over: {}", said(&over));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_moves_in_and_out() {
+    let Some(target) = empty_table() else { return };
+    let (source, key) = filled().await;
+    let before = answers(&source, &key).await;
+    let (first, second) = (source.folder().join("first.jsonl.gz"), source.folder().join("second.jsonl"));
+    ok(&export(&source, &first).await);
+    ok(&import(&target, &first).await);
+    let refused = import(&target, &first).await;
+    assert_eq!(refused.status.code(), Some(73), "{}", said(&refused));
+    let told = ok(&export(&target, &second).await);
+    assert!(told.contains("no view of one moment"), "{told}");
+    let (back, third, fourth) = (empty(), source.folder().join("third.jsonl"), source.folder().join("fourth.jsonl"));
+    ok(&import(&back, &second).await);
+    ok(&export(&back, &third).await);
+    ok(&export(&source, &fourth).await);
+    assert_eq!(records(&third), records(&fourth));
+    for (path, answer) in answers(&target, &key).await {
+        assert_eq!(Some(&answer), before.get(&path), "{path}");
+    }
+}
+
+/// SQLite takes documents of any size, an item of DynamoDB does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_too_large_for_a_table_is_named() {
+    let Some(target) = empty_table() else { return };
+    let (source, _) = filled().await;
+    let dump = source.folder().join("dump.jsonl");
+    ok(&export(&source, &dump).await);
+    let text = fs::read_to_string(&dump).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.pop();
+    let at = lines.iter().position(|line| line.starts_with("{\"parameterVersion\"")).unwrap();
+    let mut version: Value = serde_json::from_str(&lines[at]).unwrap();
+    version["parameterVersion"]["definition"]["defaultValue"] = "x".repeat(400 * 1024).into();
+    lines[at] = version.to_string();
+    fs::write(&dump, sealed(&lines)).unwrap();
+    let refused = import(&target, &dump).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let words = format!("line {}: the parameterVersion cannot be written: it is larger than the store can hold", at + 1);
+    assert!(said(&refused).contains(&words), "{}", said(&refused));
 }

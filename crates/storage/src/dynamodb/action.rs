@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 
+use togglebox_core::Revision;
+
 use super::item::{Item, Value, size_of};
 use super::key::{Key, PK};
 
@@ -50,6 +52,11 @@ impl Condition {
     /// An attribute is less than this, or is not there.
     pub(super) fn below(name: &'static str, value: impl Into<Value>) -> Self {
         Self { below: Some((name, value.into())), ..Self::default() }
+    }
+
+    /// Something has counted up to `revision`. It need not be there before it has counted anything.
+    pub(super) fn counted(name: &'static str, revision: Revision) -> Self {
+        if revision == Revision::ZERO { Self::below(name, Revision::ZERO.next()) } else { Self::is(name, revision) }
     }
 
     /// And another attribute has that value.

@@ -24,13 +24,24 @@ pub(super) fn revision_of(item: &Item, operation: &'static str) -> StoreResult<R
     Attributes::new(item, operation).get("rev")
 }
 
-/// What appends a record. It fails when there is one with this id.
-pub(super) fn actions(
+/// The items that a record is kept in.
+pub(super) struct Kept {
+    /// What of it is too large for its own item.
+    pub(super) parts: Vec<Item>,
+    /// The record itself.
+    pub(super) record: Item,
+    /// Its entries in the lists that can ask for it, that of everything first.
+    pub(super) entries: Vec<Item>,
+}
+
+/// What keeps a record. Records of the same millisecond stand in the lists by `order`: the revision, where they were made here.
+pub(super) fn kept(
     operation: &'static str,
     tenant: TenantId,
     record: &AuditRecord,
     revision: Revision,
-) -> StoreResult<Vec<Action>> {
+    order: Revision,
+) -> StoreResult<Kept> {
     let key = key::audit_record(tenant, record.id);
     let mut draft = Draft::new(&key)
         .with("rev", revision)
@@ -40,28 +51,46 @@ pub(super) fn actions(
         .with("action", record.action.as_str())
         .maybe("platform", record.platform.as_deref())
         .maybe("environment", record.environment.as_deref())
-        .with("target", record.target.as_str());
-    let mut actions = Vec::new();
-    for (name, parts, value) in [("before", "before_parts", &record.before), ("after", "after_parts", &record.after)] {
+        .with("target", record.target.as_str())
+        .maybe("order", (order != revision).then_some(order));
+    let mut parts = Vec::new();
+    for (name, count, value) in [("before", "before_parts", &record.before), ("after", "after_parts", &record.after)] {
         let Some(text) = optional_json(operation, value.as_ref())? else { continue };
         if text.len() <= PART {
             draft = draft.with(name, text);
             continue;
         }
         let texts = cut(&text, PART);
-        draft = draft.with(parts, texts.len() as u64);
+        draft = draft.with(count, texts.len() as u64);
         for (n, text) in (0..).zip(texts) {
-            let item = Draft::new(&Key::new(key.pk.as_str(), part(name, n))).with("text", text).finish(operation)?;
-            actions.push(Action::Put { item, when: Condition::none() });
+            parts.push(Draft::new(&Key::new(key.pk.as_str(), part(name, n))).with("text", text).finish(operation)?);
         }
     }
-    actions.push(Action::Put { item: draft.finish(operation)?, when: Condition::absent() });
-    for filter in key::audit_filters(record) {
-        let entry = Key::new(key::audit_list(tenant, &filter), key::audit_entry(record.at, revision, record.id));
-        let item = Draft::new(&entry).with("id", record.id).with("at", record.at).with("rev", revision).finish(operation)?;
-        actions.push(Action::Put { item, when: Condition::none() });
-    }
-    Ok(actions)
+    let entry = |filter: AuditFilter| {
+        let entry = Key::new(key::audit_list(tenant, &filter), key::audit_entry(record.at, order, record.id));
+        Draft::new(&entry).with("id", record.id).with("at", record.at).with("rev", order).finish(operation)
+    };
+    let entries = key::audit_filters(record).into_iter().map(entry).collect::<StoreResult<_>>()?;
+    Ok(Kept { parts, record: draft.finish(operation)?, entries })
+}
+
+/// What appends a record. It fails when there is one with this id.
+pub(super) fn actions(
+    operation: &'static str,
+    tenant: TenantId,
+    record: &AuditRecord,
+    revision: Revision,
+) -> StoreResult<Vec<Action>> {
+    let Kept { parts, record, entries } = kept(operation, tenant, record, revision, revision)?;
+    let put = |item| Action::Put { item, when: Condition::none() };
+    let record = Action::Put { item: record, when: Condition::absent() };
+    Ok(parts.into_iter().map(put).chain([record]).chain(entries.into_iter().map(put)).collect())
+}
+
+/// Where a record stands among those of the same millisecond.
+pub(super) fn order_of(item: &Item, operation: &'static str) -> StoreResult<Revision> {
+    let attributes = Attributes::new(item, operation);
+    attributes.maybe("order")?.map_or_else(|| attributes.get("rev"), Ok)
 }
 
 fn part(name: &str, n: u64) -> String {
@@ -105,7 +134,7 @@ impl AuditLog for DynamoDb {
             let key = key::audit_record(tenant, entry.id);
             // One that is not there was removed for its age since the list was read.
             if let Some(item) = records.remove(&key) {
-                items.push(self.record(OPERATION, &mut patience, &key, &item).await?);
+                items.push(self.audit_record(OPERATION, &mut patience, &key, &item).await?);
             }
         }
         Ok(Page { items, next })
@@ -171,7 +200,14 @@ fn parts_of(key: &Key, item: &Item, operation: &'static str) -> StoreResult<Vec<
 }
 
 impl DynamoDb {
-    async fn record(&self, operation: &'static str, patience: &mut Patience, key: &Key, item: &Item) -> StoreResult<AuditRecord> {
+    /// What a record says in all.
+    pub(super) async fn audit_record(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        key: &Key,
+        item: &Item,
+    ) -> StoreResult<AuditRecord> {
         let attributes = Attributes::new(item, operation);
         let (mut before, mut after) = (attributes.optional_json("before")?, attributes.optional_json("after")?);
         if let Some(parts) = attributes.maybe("before_parts")? {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
 use uuid::Uuid;
@@ -18,6 +18,9 @@ use super::key::{self, Key};
 use super::patience::Patience;
 use super::store::Range;
 use super::write::{Stage, Write};
+
+/// The attribute of a directory whose tenant was begun by an import that is not complete.
+pub(super) const IMPORTING: &str = "importing";
 
 /// How far a tenant's directory has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +43,18 @@ impl Head {
             key: key::directory_head(tenant),
             set: vec![("rev", self.revision.next().into()), ("digest", digest.number().into())],
             remove: Vec::new(),
-            when: if self.revision == Revision::ZERO { Condition::absent() } else { Condition::is("rev", self.revision) },
+            when: Condition::counted("rev", self.revision),
         }
+    }
+}
+
+/// What ends an import: it puts the digest of all platforms and environments right, provided that the directory has still counted as far.
+pub(super) fn completed(tenant: TenantId, revision: Revision, digest: Digest) -> Action {
+    Action::Update {
+        key: key::directory_head(tenant),
+        set: vec![("digest", digest.number().into())],
+        remove: vec![IMPORTING],
+        when: Condition::is("rev", revision),
     }
 }
 
@@ -132,15 +145,7 @@ impl DirectoryStore for DynamoDb {
             }
             let revision = head.revision.next();
             let platform = Platform { revision, ..platform.clone() };
-            let item = Draft::new(&key)
-                .with("name", platform.name.as_str())
-                .with("id", platform.id)
-                .with("incarnation", audit.id)
-                .maybe("description", platform.description.as_deref())
-                .maybe("created_by", optional_json(operation, platform.created_by.as_ref())?)
-                .with("created_at", platform.created_at)
-                .with("rev", revision)
-                .finish(operation)?;
+            let item = platform_item(&key, &platform, audit.id, operation)?;
             let actions = vec![head.advance(tenant, head.digest.with(revision)), Action::Put { item, when: Condition::absent() }];
             if write.commit(actions, revision).await? {
                 return Ok(Written { value: platform, revision });
@@ -252,7 +257,9 @@ impl DirectoryStore for DynamoDb {
             } else {
                 Condition::absent()
             };
-            let item = environment_item(&key, &environment, owner, audit.id, operation)?;
+            let draft =
+                EnvironmentDraft { owner, incarnation: audit.id, contents: Revision::ZERO, changed_at: environment.created_at };
+            let item = environment_item(&key, &environment, draft, operation)?;
             actions.push(Action::Put { item, when });
             if write.commit(actions, revision).await? {
                 return Ok(Written { value: environment, revision });
@@ -363,7 +370,19 @@ fn incarnation_of(items: &HashMap<Key, Item>, key: &Key, operation: &'static str
     Attributes::new(items.get(key).unwrap_or(&nothing), operation).get("incarnation")
 }
 
-fn platform_of(item: &Item, operation: &'static str) -> StoreResult<Platform> {
+pub(super) fn platform_item(key: &Key, platform: &Platform, incarnation: Uuid, operation: &'static str) -> StoreResult<Item> {
+    Draft::new(key)
+        .with("name", platform.name.as_str())
+        .with("id", platform.id)
+        .with("incarnation", incarnation)
+        .maybe("description", platform.description.as_deref())
+        .maybe("created_by", optional_json(operation, platform.created_by.as_ref())?)
+        .with("created_at", platform.created_at)
+        .with("rev", platform.revision)
+        .finish(operation)
+}
+
+pub(super) fn platform_of(item: &Item, operation: &'static str) -> StoreResult<Platform> {
     let attributes = Attributes::new(item, operation);
     Ok(Platform {
         id: attributes.get("id")?,
@@ -375,14 +394,27 @@ fn platform_of(item: &Item, operation: &'static str) -> StoreResult<Platform> {
     })
 }
 
-/// A new environment, whose contents begin at revision zero.
-fn environment_item(
+/// What an item of an environment says besides the environment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EnvironmentDraft {
+    /// The platform's incarnation.
+    pub(super) owner: Uuid,
+    /// Its own.
+    pub(super) incarnation: Uuid,
+    /// How far its contents have counted.
+    pub(super) contents: Revision,
+    /// When they last did.
+    pub(super) changed_at: Timestamp,
+}
+
+/// An environment in which there is nothing yet.
+pub(super) fn environment_item(
     key: &Key,
     environment: &Environment,
-    owner: Uuid,
-    incarnation: Uuid,
+    draft: EnvironmentDraft,
     operation: &'static str,
 ) -> StoreResult<Item> {
+    let EnvironmentDraft { owner, incarnation, contents, changed_at } = draft;
     Draft::new(key)
         .with("platform", environment.platform.as_str())
         .with("name", environment.name.as_str())
@@ -393,15 +425,15 @@ fn environment_item(
         .maybe("created_by", optional_json(operation, environment.created_by.as_ref())?)
         .with("created_at", environment.created_at)
         .with("rev", environment.revision)
-        .with("contents", Revision::ZERO)
+        .with("contents", contents)
         .with("contents_digest", Digest::default().number())
-        .with("changed_at", environment.created_at)
+        .with("changed_at", changed_at)
         .with("parameters", 0_u64)
         .finish(operation)
 }
 
 /// An environment, and the incarnation of the platform that it belongs to.
-fn environment_of(item: &Item, operation: &'static str) -> StoreResult<(Environment, Uuid)> {
+pub(super) fn environment_of(item: &Item, operation: &'static str) -> StoreResult<(Environment, Uuid)> {
     let attributes = Attributes::new(item, operation);
     let environment = Environment {
         id: attributes.get("id")?,

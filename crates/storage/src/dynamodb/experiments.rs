@@ -94,9 +94,14 @@ fn put(
     when: Condition,
     operation: &'static str,
 ) -> StoreResult<Action> {
-    let item = Draft::new(&key::record(tenant, environment, KIND, experiment.key.as_str()))
+    let draft = Draft::new(&key::record(tenant, environment, KIND, experiment.key.as_str())).with("incarnation", incarnation);
+    Ok(Action::Put { item: item_of(draft, experiment, operation)?, when })
+}
+
+/// The item of an experiment, of which `draft` has the key and the incarnation.
+pub(super) fn item_of(draft: Draft, experiment: &Experiment, operation: &'static str) -> StoreResult<Item> {
+    draft
         .with("key", experiment.key.as_str())
-        .with("incarnation", incarnation)
         .with("status", experiment.status.as_str())
         .document(operation, &experiment.definition)?
         .maybe("started_at", experiment.started_at)
@@ -108,8 +113,7 @@ fn put(
         .with("created_at", experiment.created_at)
         .with("updated_at", experiment.updated_at)
         .with("rev", experiment.revision)
-        .finish(operation)?;
-    Ok(Action::Put { item, when })
+        .finish(operation)
 }
 
 pub(super) fn experiment_of(item: &Item, operation: &'static str) -> StoreResult<Experiment> {

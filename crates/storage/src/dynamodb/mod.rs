@@ -8,7 +8,7 @@
 //!
 //! | item | `PK` | `SK` | attributes |
 //! | --- | --- | --- | --- |
-//! | directory | `T#t#DIR` | `META` | `rev`, `digest` |
+//! | directory | `T#t#DIR` | `META` | `rev`, `digest`; `importing` until an import is complete |
 //! | platform | `T#t#DIR` | `P#<name>` | `id`, `incarnation`, `name`, `description`, `created_by`, `created_at`, `rev` |
 //! | environment | `T#t#DIR` | `E#<platform>#<name>` | as a platform; `owner` (the platform's *inc*), `contents` (revision), `contents_digest`, `changed_at`, `parameters` (how many), `hold` |
 //! | parameter | `T#t#ENV#<env inc>` | `P#<key>` | the active version, `latest_version`, `incarnation`, `rev` |
@@ -16,10 +16,12 @@
 //! | experiment | `T#t#ENV#<env inc>` | `E#<key>` | all of it, `incarnation`, `rev` |
 //! | version of a parameter | `T#t#ENV#<env inc>#P#<key>#<inc>` | 20 digits | `schema`, `document`, `created_by`, `created_at` |
 //! | earlier version of a flag | `T#t#ENV#<env inc>#F#<key>#<inc>` | 20 digits | the item of the flag as it stood |
-//! | audit record | `T#t#AUDIT#ID#<id>` | `META` | the record, `rev` |
+//! | audit record | `T#t#AUDIT#ID#<id>` | `META` | the record, `rev`; `order` where its entries do not stand by `rev` |
 //! | part of a large one | `T#t#AUDIT#ID#<id>` | `before#000`, `after#000` … | `text` |
 //! | entry of an audit list | `T#t#AUDIT`, `T#t#AUDIT#<PET>#<hash>` | `<time>#<rev>#<id>` | `id`, `at`, `rev` |
 //! | note of what was deleted | `T#t#GONE` | `<inc>` | `what`, `gone`, `gone_at`, and what leads to it |
+//!
+//! While a tenant is being imported, a parameter or flag may be a `draft` (see the module `transfer`).
 //!
 //! The items of users, keys, sessions and resets are in the module `accounts`, those of statistics in the module `statistics`, those of
 //! rate limits in the module `limits`.
@@ -73,6 +75,7 @@ mod statistics;
 mod store;
 mod sweep;
 mod table;
+mod transfer;
 mod write;
 
 #[cfg(test)]

@@ -212,9 +212,20 @@ pub(super) fn add_version(
     incarnation: Uuid,
     operation: &'static str,
 ) -> StoreResult<Action> {
-    let history = key::history(tenant, environment, KIND, version.key.as_str(), incarnation);
-    let item = draft(&version_key(&history, version.version), version, operation)?.finish(operation)?;
+    let item = version_item(tenant, environment, version, incarnation, operation)?;
     Ok(Action::Put { item, when: Condition::absent() })
+}
+
+/// The item of a version in the history.
+pub(super) fn version_item(
+    tenant: TenantId,
+    environment: Uuid,
+    version: &ParameterVersion,
+    incarnation: Uuid,
+    operation: &'static str,
+) -> StoreResult<Item> {
+    let history = key::history(tenant, environment, KIND, version.key.as_str(), incarnation);
+    draft(&version_key(&history, version.version), version, operation)?.finish(operation)
 }
 
 pub(super) fn put(
@@ -225,12 +236,22 @@ pub(super) fn put(
     when: Condition,
     operation: &'static str,
 ) -> StoreResult<Action> {
-    let item = draft(&key::record(tenant, environment, KIND, parameter.key().as_str()), &parameter.active, operation)?
+    Ok(Action::Put { item: item_of(tenant, environment, parameter, incarnation, operation)?, when })
+}
+
+/// The item of a parameter, with its active version.
+pub(super) fn item_of(
+    tenant: TenantId,
+    environment: Uuid,
+    parameter: &Parameter,
+    incarnation: Uuid,
+    operation: &'static str,
+) -> StoreResult<Item> {
+    draft(&key::record(tenant, environment, KIND, parameter.key().as_str()), &parameter.active, operation)?
         .with("incarnation", incarnation)
         .with("latest_version", parameter.latest_version)
         .with("rev", parameter.revision)
-        .finish(operation)?;
-    Ok(Action::Put { item, when })
+        .finish(operation)
 }
 
 /// What the item of a version and that of the parameter have in common.
@@ -251,7 +272,7 @@ pub(super) fn parameter_of(item: &Item, operation: &'static str) -> StoreResult<
     })
 }
 
-fn version_of(item: &Item, active: u64, operation: &'static str) -> StoreResult<ParameterVersion> {
+pub(super) fn version_of(item: &Item, active: u64, operation: &'static str) -> StoreResult<ParameterVersion> {
     let attributes = Attributes::new(item, operation);
     let version = attributes.get("version")?;
     Ok(ParameterVersion {

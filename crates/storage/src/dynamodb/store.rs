@@ -13,7 +13,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, Select, WriteRequest};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, Select, WriteRequest,
+};
 use togglebox_core::{EntropyExt as _, OsEntropy, StoreError, StoreErrorKind, StoreResult};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -29,9 +31,9 @@ use crate::home::Home;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The most keys of one batch of reads, and the most deletions of one batch of writes: limits of the service.
-const BATCH_GET: usize = 100;
-const BATCH_WRITE: usize = 25;
+/// The most keys of one batch of reads, and the most items of one batch of writes: limits of the service.
+pub(super) const BATCH_GET: usize = 100;
+pub(super) const BATCH_WRITE: usize = 25;
 /// The most bytes of a transaction, with some kept back for what the service counts besides.
 const MAX_TRANSACTION: usize = 4 * 1024 * 1024 - 64 * 1024;
 /// How many queues writers wait in.
@@ -187,6 +189,11 @@ impl Range {
         Self { partition, ..Self::default() }
     }
 
+    /// The key after which reading begins.
+    fn start(&self) -> Option<Item> {
+        self.after.as_ref().map(|sk| Key::new(self.partition.as_str(), sk.as_str()).item())
+    }
+
     /// The attributes that are partition and sort key, and the condition on them.
     fn condition(&self) -> (&'static str, &'static str, &'static str, Option<AttributeValue>) {
         let (partition, sort) = self.index.map_or((PK, SK), |index| (index.partition, index.sort));
@@ -228,6 +235,11 @@ impl DynamoDb {
 
     pub(super) fn patience(&self) -> Patience {
         Patience::new(self.patience)
+    }
+
+    /// For work that nobody waits in front of, and that may well be throttled.
+    pub(super) fn long_patience(&self) -> Patience {
+        Patience::new(self.patience.saturating_mul(12))
     }
 
     /// Waits behind other writers of this process to the same container.
@@ -294,37 +306,62 @@ impl DynamoDb {
 
     /// Items of a partition, all pages of them: as they stand now, each at its own moment.
     pub(super) async fn query(&self, operation: &'static str, patience: &mut Patience, range: Range) -> StoreResult<Vec<Item>> {
-        let (partition, sort, condition, bound) = range.condition();
         let mut items = Vec::new();
-        let mut start = range.after.as_ref().map(|sk| Key::new(range.partition.as_str(), sk.as_str()).item());
+        let mut start = range.start();
         loop {
             let left = range.limit.map(|limit| limit.saturating_sub(items.len()));
-            let request = || {
-                let query = self.client.query().table_name(&*self.table).select(Select::AllAttributes);
-                let mut query = query
-                    .set_index_name(range.index.map(|index| index.name.to_owned()))
-                    .consistent_read(range.index.is_none())
-                    .key_condition_expression(condition)
-                    .expression_attribute_names("#p", partition)
-                    .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()));
-                if let Some(bound) = &bound {
-                    query = query.expression_attribute_names("#s", sort).expression_attribute_values(":s", bound.clone());
-                }
-                query
-                    .scan_index_forward(!range.descending)
-                    .set_limit(left.map(|left| i32::try_from(left).unwrap_or(i32::MAX)))
-                    .set_exclusive_start_key(start.clone())
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-            };
-            let output = repeat(&self.home, operation, patience, request).await?;
-            self.meter.read(output.consumed_capacity());
-            items.extend(output.items.unwrap_or_default());
-            start = output.last_evaluated_key;
+            let (more, end) = self.query_once(operation, patience, &range, start, left).await?;
+            items.extend(more);
+            start = end;
             if start.is_none() || range.limit.is_some_and(|limit| items.len() >= limit) {
                 return Ok(items);
             }
         }
+    }
+
+    /// The next items of a partition, at most 1 MB of them and at most the range's limit; and after which sort key to go on, if there may
+    /// be more.
+    pub(super) async fn page(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        range: &Range,
+    ) -> StoreResult<(Vec<Item>, Option<String>)> {
+        let (items, end) = self.query_once(operation, patience, range, range.start(), range.limit).await?;
+        Ok((items, end.as_ref().and_then(Key::of).map(|key| key.sk)))
+    }
+
+    /// One request for items of a partition; and the key to go on from.
+    async fn query_once(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        range: &Range,
+        start: Option<Item>,
+        limit: Option<usize>,
+    ) -> StoreResult<(Vec<Item>, Option<Item>)> {
+        let (partition, sort, condition, bound) = range.condition();
+        let request = || {
+            let query = self.client.query().table_name(&*self.table).select(Select::AllAttributes);
+            let mut query = query
+                .set_index_name(range.index.map(|index| index.name.to_owned()))
+                .consistent_read(range.index.is_none())
+                .key_condition_expression(condition)
+                .expression_attribute_names("#p", partition)
+                .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()));
+            if let Some(bound) = &bound {
+                query = query.expression_attribute_names("#s", sort).expression_attribute_values(":s", bound.clone());
+            }
+            query
+                .scan_index_forward(!range.descending)
+                .set_limit(limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)))
+                .set_exclusive_start_key(start.clone())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+        };
+        let output = repeat(&self.home, operation, patience, request).await?;
+        self.meter.read(output.consumed_capacity());
+        Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
     }
 
     /// Does all of a transaction or nothing, once. `Err(Ok(_))` is something that may pass, after which what stands has to be read
@@ -390,6 +427,32 @@ impl DynamoDb {
             let delete = delete.map_err(|error| Trouble::Rejected.error(operation, error))?;
             wanted.push_back(WriteRequest::builder().delete_request(delete).build());
         }
+        self.write_each(operation, patience, wanted).await
+    }
+
+    /// Writes whole items, each once, whatever stood there. May be repeated.
+    pub(super) async fn put(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        items: impl IntoIterator<Item = Item>,
+    ) -> StoreResult<()> {
+        let mut wanted = VecDeque::new();
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            let put = put.map_err(|error| Trouble::Rejected.error(operation, error))?;
+            wanted.push_back(WriteRequest::builder().put_request(put).build());
+        }
+        self.write_each(operation, patience, wanted).await
+    }
+
+    /// Makes writes that have no conditions, in any order.
+    async fn write_each(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        mut wanted: VecDeque<WriteRequest>,
+    ) -> StoreResult<()> {
         while !wanted.is_empty() {
             let batch: Vec<WriteRequest> = wanted.drain(..wanted.len().min(BATCH_WRITE)).collect();
             let request = || {

@@ -38,13 +38,14 @@ pub trait Transfer: Send + Sync + Debug + 'static {
     ///
     /// # Errors
     /// `NotFound` when a parent is missing; `AlreadyExists` when what must be unique besides the identity is taken (the address of a
-    /// user, the hash of a key); `Refused` when a record breaks a rule of the schema; `Unavailable`: give the same records again.
+    /// user, the hash of a key); `Refused` when a record breaks a rule of the schema; `TooLarge` when the engine cannot
+    /// hold it; `Unavailable`: give the same records again.
     async fn restore(&self, tenant: TenantId, records: &[Record]) -> StoreResult<Restored>;
 
     /// To be called once after the last record: for engines that keep figures about what they took in.
     ///
     /// # Errors
-    /// `Unavailable`: call it again.
+    /// `Refused` when a record is missing without which another one cannot be served; `Unavailable`: call it again.
     async fn complete(&self, tenant: TenantId) -> StoreResult<()>;
 
     /// Whether a dump of the tenant would tell nothing.

@@ -159,7 +159,7 @@ async fn fill<R: BufRead>(
 async fn write(store: &dyn Transfer, batch: &mut Vec<Line>) -> anyhow::Result<()> {
     let (lines, records): (Vec<u64>, Vec<Record>) = batch.drain(..).map(|line| (line.number, line.record)).unzip();
     let Err(error) = store.restore(TENANT, &records).await else { return Ok(()) };
-    if matches!(error.kind(), StoreErrorKind::NotFound | StoreErrorKind::AlreadyExists | StoreErrorKind::Refused(_)) {
+    if is_final(error.kind()) {
         for (line, record) in lines.iter().zip(&records) {
             let alone = store.restore(TENANT, std::slice::from_ref(record)).await;
             alone.map_err(|error| refused(*line, record, error))?;
@@ -169,10 +169,17 @@ async fn write(store: &dyn Transfer, batch: &mut Vec<Line>) -> anyhow::Result<()
     Err(error).context("the store cannot be written; call the same command again to go on")
 }
 
+/// Whether the same record will be refused again.
+const fn is_final(kind: &StoreErrorKind) -> bool {
+    use StoreErrorKind::{AlreadyExists, NotFound, Refused, TooLarge};
+    matches!(kind, NotFound | AlreadyExists | Refused(_) | TooLarge { .. })
+}
+
 fn refused(line: u64, record: &Record, error: togglebox_core::StoreError) -> anyhow::Error {
     let why = match error.kind() {
         StoreErrorKind::NotFound => "what it belongs to is not in the file",
         StoreErrorKind::AlreadyExists => "something else in it that must be unique is taken by a record before it",
+        StoreErrorKind::TooLarge { .. } => "it is larger than the store can hold",
         _ => "the store refuses it",
     };
     anyhow!(error).context(format!(

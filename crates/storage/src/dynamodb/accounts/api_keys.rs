@@ -32,16 +32,16 @@ impl ApiKeyStore for DynamoDb {
             }
             let owner = stage.items.get(&user).map(|item| Owner::read(item, OPERATION)).transpose()?;
             let owner = owner.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
-            let mut taken = Vec::new();
-            for place in [&own, &id] {
-                taken.push(match stage.items.get(place) {
+            let mut taken = [Condition::absent(), Condition::absent()];
+            for (place, taken) in [&own, &id].into_iter().zip(&mut taken) {
+                *taken = match stage.items.get(place) {
                     None => Condition::absent(),
                     // Left behind by a user who is gone, and not swept away yet.
                     Some(item) if self.owner_of(OPERATION, write.patience(), tenant, item).await?.is_none() => {
                         Condition::is("owner", Attributes::new(item, OPERATION).get::<Uuid>("owner")?)
                     }
                     Some(_) => return Err(write.error(StoreErrorKind::AlreadyExists)),
-                });
+                };
             }
             if owner.keys >= limit as u64 {
                 return Err(write.error(StoreErrorKind::LimitReached { limit }));
@@ -49,10 +49,7 @@ impl ApiKeyStore for DynamoDb {
             let head = Head::of(&stage.items, tenant, OPERATION)?;
             let next = head.next();
             let mut actions = vec![head.advance(tenant, next), owner.hold(tenant, owner.keys.saturating_add(1))];
-            let items = [whole(OPERATION, tenant, key, &owner)?, pointer(OPERATION, tenant, key, &owner)?];
-            actions.extend(items.into_iter().zip(taken).map(|(item, when)| Action::Put { item, when }));
-            let entry = Draft::new(&entry(tenant, key, owner.incarnation)).with("id", key.id).with("hash", key.hash.0.to_vec());
-            actions.push(Action::Put { item: entry.finish(OPERATION)?, when: Condition::none() });
+            actions.extend(create_actions(OPERATION, tenant, key, &owner, taken)?);
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: key.clone(), revision: next.revision });
             }
@@ -166,6 +163,20 @@ fn distinct(keys: &[Key]) -> impl Iterator<Item = Key> {
     keys.iter().enumerate().filter(|(n, key)| !keys[..*n].contains(key)).map(|(_, key)| key.clone())
 }
 
+/// What makes a key, and what leads to it: the places of its hash and of its id as `taken` says.
+pub(super) fn create_actions(
+    operation: &'static str,
+    tenant: TenantId,
+    key: &ApiKey,
+    owner: &Owner,
+    taken: [Condition; 2],
+) -> StoreResult<Vec<Action>> {
+    let items = [whole(operation, tenant, key, owner)?, pointer(operation, tenant, key, owner)?];
+    let entry = Draft::new(&entry(tenant, key, owner.incarnation)).with("id", key.id).with("hash", key.hash.0.to_vec());
+    let entry = Action::Put { item: entry.finish(operation)?, when: Condition::none() };
+    Ok(items.into_iter().zip(taken).map(|(item, when)| Action::Put { item, when }).chain([entry]).collect())
+}
+
 fn whole(operation: &'static str, tenant: TenantId, key: &ApiKey, owner: &Owner) -> StoreResult<Item> {
     Draft::new(&key::api_key(tenant, &key.hash))
         .with("id", key.id)
@@ -195,7 +206,7 @@ pub(super) fn hash_of(item: &Item, operation: &'static str) -> StoreResult<KeyHa
     Ok(KeyHash(hash))
 }
 
-fn read(item: &Item, operation: &'static str) -> StoreResult<ApiKey> {
+pub(super) fn read(item: &Item, operation: &'static str) -> StoreResult<ApiKey> {
     let attributes = Attributes::new(item, operation);
     Ok(ApiKey {
         id: attributes.get("id")?,

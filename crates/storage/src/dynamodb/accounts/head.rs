@@ -64,7 +64,7 @@ impl Head {
 
     /// What counts a write, provided that nothing else was written since this head was read.
     pub(super) fn advance(&self, tenant: TenantId, next: Self) -> Action {
-        let when = if self.revision == Revision::ZERO { Condition::absent() } else { Condition::is("rev", self.revision) };
+        let when = Condition::counted("rev", self.revision);
         let roles = Role::WORDS.into_iter().map(|(word, role)| (word, next.roles[place(role)].into()));
         let set = roles.chain([("rev", next.revision.into())]).collect();
         Action::Update { key: key::head(tenant), set, remove: Vec::new(), when }

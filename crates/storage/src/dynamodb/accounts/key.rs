@@ -13,7 +13,7 @@ fn one(tenant: TenantId, what: &str, name: impl std::fmt::Display) -> Key {
 }
 
 /// How far the accounts have counted.
-pub(super) fn head(tenant: TenantId) -> Key {
+pub(in super::super) fn head(tenant: TenantId) -> Key {
     Key::new(format!("T#{tenant}#ACCOUNTS"), HEAD)
 }
 

@@ -33,9 +33,13 @@ mod resets;
 mod session_list;
 mod sessions;
 mod sweep;
+mod transfer;
 mod users;
 
 use togglebox_core::Timestamp;
+
+pub(super) use self::key::head;
+pub(super) use self::transfer::{new_head, revision, tell_keys, tell_users};
 
 /// From when on DynamoDB may delete an item by itself, in seconds since 1970: not before `over` has passed.
 const fn expiry(over: Timestamp) -> i64 {

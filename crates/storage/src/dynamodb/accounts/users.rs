@@ -44,11 +44,8 @@ impl UserStore for DynamoDb {
             let head = Head::of(&stage.items, tenant, OPERATION)?;
             let next = head.moved(None, Some(user.role));
             let owner = Owner::new(User { revision: next.revision, ..user.clone() }, audit.id);
-            let mut actions = vec![head.advance(tenant, next), owner.create(OPERATION, tenant)?];
-            actions.push(take_email(OPERATION, tenant, user)?);
-            for role in [None, Some(user.role)] {
-                actions.push(enlist(OPERATION, tenant, user, role)?);
-            }
+            let mut actions = vec![head.advance(tenant, next)];
+            actions.extend(create_actions(OPERATION, tenant, &owner)?);
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: owner.user, revision: next.revision });
             }
@@ -183,6 +180,16 @@ fn keep_an_admin(write: &Write<'_>, head: &Head, losing: &User) -> StoreResult<(
         return Ok(());
     }
     Err(write.error(StoreErrorKind::Refused(LAST_ADMIN)))
+}
+
+/// What makes a user, with the address and the entries in the lists.
+pub(super) fn create_actions(operation: &'static str, tenant: TenantId, owner: &Owner) -> StoreResult<Vec<Action>> {
+    let user = &owner.user;
+    let mut actions = vec![owner.create(operation, tenant)?, take_email(operation, tenant, user)?];
+    for role in [None, Some(user.role)] {
+        actions.push(enlist(operation, tenant, user, role)?);
+    }
+    Ok(actions)
 }
 
 fn take_email(operation: &'static str, tenant: TenantId, user: &User) -> StoreResult<Action> {

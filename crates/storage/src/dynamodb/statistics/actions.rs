@@ -71,7 +71,7 @@ fn counted(key: &Key, counts: Counts, stands: Option<&Item>) -> StoreResult<Opti
     Ok(changes.then(|| Action::Add { key: key.clone(), add, set, when }))
 }
 
-fn number(digit: i128) -> Value {
+pub(super) fn number(digit: i128) -> Value {
     Value(AttributeValue::N(digit.to_string()))
 }
 

@@ -25,10 +25,11 @@ pub(super) const TOTAL: &str = "T";
 pub(super) const DAYS: &str = "D#";
 pub(super) const COUNTRIES: &str = "C#";
 pub(super) const METRICS: &str = "M#";
+pub(super) const SKETCHES: &str = "U#";
 
 /// A record with figures, and the part of them that a batch adds to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Figures {
+pub(in super::super) struct Figures {
     pub(super) tenant: TenantId,
     pub(super) incarnation: Uuid,
     pub(super) shard: u8,
@@ -103,7 +104,7 @@ impl Figures {
 
 /// What the sort keys of sketches begin with.
 pub(super) fn sketches(side: Option<Side>) -> String {
-    format!("U#{}#", side.map_or("", Side::as_str))
+    format!("{SKETCHES}{}#", side.map_or("", Side::as_str))
 }
 
 /// A text as part of a key. Items also hold it as an attribute, since a hash says nothing.

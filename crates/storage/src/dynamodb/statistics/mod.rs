@@ -36,6 +36,7 @@ mod parameter;
 mod plan;
 mod read;
 mod record;
+mod transfer;
 
 use async_trait::async_trait;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
@@ -47,6 +48,7 @@ use togglebox_toggles::{ExperimentKey, FlagKey, ParameterKey, Scope};
 use super::DynamoDb;
 
 pub(super) use self::key::partitions;
+pub(super) use self::transfer::tell;
 
 /// The port call that adds.
 const OPERATION: &str = "statistics.record";

@@ -15,7 +15,7 @@ use togglebox_toggles::{Environment, ExperimentKey, Platform, VariationKey};
 use super::*;
 use crate::dynamodb::store::Range;
 
-const SEEN: u16 = 120;
+pub(super) const SEEN: u16 = 120;
 const CONVERTED: u16 = 60;
 
 /// Lets so many requests through. The next one fails before the server gets it, or after it has done it; all that follow fail.
@@ -51,17 +51,17 @@ impl Intercept for Fuse {
 }
 
 /// A handle that stops after so many requests.
-fn stopping(endpoint: &str, table: &str, requests: i64, answer_lost: bool) -> DynamoDb {
+pub(super) fn stopping(endpoint: &str, table: &str, requests: i64, answer_lost: bool) -> DynamoDb {
     let config = at(endpoint).interceptor(Fuse { left: AtomicI64::new(requests), answer_lost });
     DynamoDb::over(Client::from_conf(config.build()), table, Duration::from_millis(20))
 }
 
-fn numbered(n: u128) -> AuditRecord {
+pub(super) fn numbered(n: u128) -> AuditRecord {
     AuditRecord { id: Uuid::from_u128(n), ..audit() }
 }
 
 /// An experiment to count for.
-async fn prepare(store: &DynamoDb, tenant: TenantId) {
+pub(super) async fn prepare(store: &DynamoDb, tenant: TenantId) {
     let (created_by, created_at, revision) = (None, Timestamp::EPOCH, Revision::ZERO);
     let Scope { platform, environment } = scope();
     let web = Platform { id: Uuid::nil(), name: platform.clone(), description: None, created_by: None, created_at, revision };
@@ -73,7 +73,7 @@ async fn prepare(store: &DynamoDb, tenant: TenantId) {
 }
 
 /// More than fits into two transactions.
-fn large() -> StatisticsBatch {
+pub(super) fn large() -> StatisticsBatch {
     let subject = |n: u16| Subject((u128::from(n) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes());
     let (key, variation, day, last_at) = ("x".parse().unwrap(), "short".parse().unwrap(), "2026-01-01".to_owned(), audit().at);
     let sums = |n| SubjectSums { subject: subject(n), conversions: 1, values: 1, sum: 1.5 };
@@ -92,11 +92,11 @@ fn large() -> StatisticsBatch {
     StatisticsBatch { id: Uuid::from_u128(0xb), at: audit().at, deltas }
 }
 
-async fn figures(store: &DynamoDb, tenant: TenantId) -> Option<ExperimentStatistics> {
+pub(super) async fn figures(store: &DynamoDb, tenant: TenantId) -> Option<ExperimentStatistics> {
     store.experiment(tenant, &scope(), &experiment().key).await.unwrap()
 }
 
-fn is_full(figures: &ExperimentStatistics) -> bool {
+pub(super) fn is_full(figures: &ExperimentStatistics) -> bool {
     let (variation, day, sample) = (&figures.variations[0], &figures.metric_days[0], &figures.samples[0]);
     (variation.exposures, variation.users) == (SEEN.into(), SEEN.into())
         && (day.conversions, sample.converted_users, sample.values) == (CONVERTED.into(), CONVERTED.into(), CONVERTED.into())

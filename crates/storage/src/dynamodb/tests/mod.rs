@@ -6,6 +6,7 @@ mod crash;
 mod limits;
 mod long_lists;
 mod reading;
+mod transfer;
 mod writing;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ mod keys;
 mod limits;
 mod races;
 mod runtimes;
-mod server;
+pub(crate) mod server;
 mod size;
 mod statistics;
 mod sweep;
@@ -43,4 +43,4 @@ macro_rules! on_every_server {
         }
     };
 }
-use on_every_server;
+pub(crate) use on_every_server;

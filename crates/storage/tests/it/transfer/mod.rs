@@ -1,6 +1,8 @@
 //! Moving tenants.
 
 mod data;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod file;
 mod identity;
 #[cfg(feature = "postgres")]

@@ -9,6 +9,8 @@ use togglebox_storage::{Postgres, PostgresOptions, Sqlite};
 use super::data::tenant;
 use super::identity::{LARGE, SMALL, contents, fill};
 use super::{TENANT, copy, dump, file};
+#[cfg(feature = "dynamodb")]
+use crate::dynamodb::server::DYNOXIDE;
 use crate::told::variable;
 
 /// A store in a database of its own, dropped at the end of the test.
@@ -52,6 +54,23 @@ async fn there_and_back_again_writes_the_same_lines() {
     fill(&last, &dump(&database.store, 1000).await, 1000).await;
     assert_eq!(file(&dump(&last, 1000).await), file(&dump(&first, 1000).await));
     assert_eq!(database.store.restore(TENANT, &given).await.unwrap(), Restored { new: 0, old: given.len() });
+    database.close().await;
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_sqlite_by_postgres_and_dynamodb_and_back_writes_the_same_lines() {
+    let Some(database) = Database::fresh().await else { return };
+    if !DYNOXIDE.is_there() {
+        return;
+    }
+    let (first, last) = (Sqlite::in_memory().await.unwrap(), Sqlite::in_memory().await.unwrap());
+    fill(&first, &tenant(22, SMALL), 1000).await;
+    fill(&database.store, &dump(&first, 1000).await, 100).await;
+    let (table, _) = DYNOXIDE.table().await;
+    fill(&table, &dump(&database.store, 33).await, 50).await;
+    fill(&last, &dump(&table, 70).await, 1000).await;
+    assert_eq!(file(&dump(&last, 1000).await), file(&dump(&first, 1000).await));
     database.close().await;
 }
 
