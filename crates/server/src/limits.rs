@@ -60,6 +60,8 @@ pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow
 ///
 /// # Errors
 /// It cannot be used at all. A Redis that only cannot be reached is no error: nodes start without it.
+#[cfg_attr(not(feature = "redis"), expect(unused_variables, reason = "only connections to Redis begin again at random times"))]
+#[cfg_attr(not(feature = "dynamodb"), expect(clippy::unused_async, reason = "only a table is asked before it is used"))]
 async fn store(settings: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Arc<dyn LimitStore>> {
     match &settings.limits.store {
         LimitStoreSettings::Memory => Ok(Arc::new(MemoryStore::new())),

@@ -54,6 +54,26 @@ pub struct Node {
     audit_retention: Option<Duration>,
 }
 
+/// What tokens and keys are signed and hashed with.
+struct Credentials {
+    tokens: Arc<TokenKeys>,
+    pepper: Arc<Pepper>,
+    signed_keys: Option<Arc<SignedKeys>>,
+}
+
+impl Credentials {
+    fn of(settings: &Settings, secret: &SecretString) -> anyhow::Result<Self> {
+        let tokens = TokenKeys::new(secret, settings.tokens.previous.as_slice(), settings.tokens.parties.clone());
+        let tokens = Arc::new(tokens.context("JWT_SECRET cannot be used")?);
+        let api_key_secret = settings.tokens.api_key_secret.as_ref();
+        let pepper = Pepper::new(api_key_secret.unwrap_or(secret).clone());
+        let pepper = Arc::new(pepper.context("API_KEY_SECRET cannot be used")?);
+        let signed_keys = api_key_secret.map(|secret| SignedKeys::new(secret, settings.tokens.parties.clone()));
+        let signed_keys = signed_keys.transpose().context("API_KEY_SECRET cannot be used")?.map(Arc::new);
+        Ok(Self { tokens, pepper, signed_keys })
+    }
+}
+
 impl Node {
     /// Opens the store, makes the secret if there is none yet, and connects everything.
     ///
@@ -66,13 +86,7 @@ impl Node {
         let stores = Stores::open(&settings.database, &settings.bus).await?;
         let bus = Arc::clone(&stores.bus);
 
-        let keys = TokenKeys::new(&secret, settings.tokens.previous.as_slice(), settings.tokens.parties.clone());
-        let tokens = Arc::new(keys.context("JWT_SECRET cannot be used")?);
-        let api_key_secret = settings.tokens.api_key_secret.clone();
-        let pepper = Pepper::new(api_key_secret.clone().unwrap_or_else(|| secret.clone()));
-        let pepper = Arc::new(pepper.context("API_KEY_SECRET cannot be used")?);
-        let signed_keys = api_key_secret.as_ref().map(|secret| SignedKeys::new(secret, settings.tokens.parties.clone()));
-        let signed_keys = signed_keys.transpose().context("API_KEY_SECRET cannot be used")?.map(Arc::new);
+        let Credentials { tokens, pepper, signed_keys } = Credentials::of(settings, &secret)?;
         let sessions = SessionPolicy { token: settings.tokens.life, ..SessionPolicy::default() };
 
         let authenticator = Arc::new(Authenticator::new(

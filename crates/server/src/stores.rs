@@ -109,19 +109,20 @@ impl Stores {
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus, Database::Other)?)),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus)?)),
             #[cfg(feature = "postgres")]
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
-                let bus = self::bus(bus, Database::Postgres(&options))?;
+                let bus: Arc<dyn ChangeBus> = match bus {
+                    BusSettings::Postgres => Arc::new(NotifyBus::start(&options, &OsEntropy)),
+                    other => self::bus(other)?,
+                };
                 Ok(Self::over(postgres(settings, &options).await?, bus))
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
             #[cfg(feature = "dynamodb")]
-            DatabaseSettings::DynamoDb(settings) => {
-                Ok(Self::over(dynamodb(settings, database).await?, self::bus(bus, Database::Other)?))
-            }
+            DatabaseSettings::DynamoDb(settings) => Ok(Self::over(dynamodb(settings, database).await?, self::bus(bus)?)),
             #[cfg(not(feature = "dynamodb"))]
             DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
         }
@@ -231,30 +232,19 @@ fn not_built(what: &str) -> String {
     format!("{what} is not in this build of togglebox")
 }
 
-/// The bus that the settings name. That of Postgres goes over the database's own server.
-fn bus(settings: &BusSettings, database: Database<'_>) -> anyhow::Result<Arc<dyn ChangeBus>> {
-    match (settings, database) {
-        (BusSettings::Local, _) => Ok(Arc::new(LocalBus::default())),
-        #[cfg(feature = "postgres")]
-        (BusSettings::Postgres, Database::Postgres(options)) => Ok(Arc::new(NotifyBus::start(options, &OsEntropy))),
-        (BusSettings::Postgres, _) => bail!("CHANGE_BUS is postgres, but the database is not"),
+/// The bus that the settings name. That of Postgres comes with the database.
+fn bus(settings: &BusSettings) -> anyhow::Result<Arc<dyn ChangeBus>> {
+    match settings {
+        BusSettings::Local => Ok(Arc::new(LocalBus::default())),
+        BusSettings::Postgres => bail!("CHANGE_BUS is postgres, but the database is not"),
         #[cfg(feature = "redis")]
-        (BusSettings::Redis(url), _) => {
+        BusSettings::Redis(url) => {
             let options = RedisBusOptions::new(url.expose()).with_context(|| format!("REDIS_URL is {url}"))?;
             Ok(Arc::new(RedisBus::start(options, Arc::new(OsEntropy))))
         }
         #[cfg(not(feature = "redis"))]
-        (BusSettings::Redis(_), _) => bail!(not_built("this change bus")),
+        BusSettings::Redis(_) => bail!(not_built("this change bus")),
     }
-}
-
-/// Which server a bus may go over besides its own.
-#[derive(Clone, Copy, Debug)]
-enum Database<'a> {
-    /// None.
-    Other,
-    #[cfg(feature = "postgres")]
-    Postgres(&'a PostgresOptions),
 }
 
 #[cfg(feature = "dynamodb")]

@@ -64,8 +64,8 @@ async fn what_the_original_intended_is_a_preset() {
     assert_eq!(evaluated.status, 404, "{}", evaluated.text());
     assert!(evaluated.header("ratelimit-policy").unwrap().starts_with("\"evaluation\";q=200"));
     // Who is known is not counted by address; a guess is.
-    with_key.get("/api/v1/internal/platforms").await.expect(200);
-    stranger.key("tb_live_guessed").get("/api/v1/internal/platforms").await.expect(429);
+    with_key.get("/api/v1/internal/webhook/cache/invalidations").await.expect(200);
+    stranger.key("tb_live_guessed").get("/api/v1/internal/webhook/cache/invalidations").await.expect(429);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_key_has_its_own_limit_and_may_have_an_exception() {
     let (server, admin) = start_with_admin(launch.clone()).await;
     let (one, _, id) = make_key(&admin, &["config:read"]).await;
     let (two, _, _) = make_key(&admin, &["config:read"]).await;
-    let get = |client: Client| async move { client.get("/api/v1/internal/platforms").await.status };
+    let get = |client: Client| async move { client.get("/api/v1/internal/webhook/cache/invalidations").await.status };
     assert_eq!([get(one.clone()).await, get(one.clone()).await, get(one.clone()).await], [200, 200, 429]);
     assert_eq!(get(two).await, 200);
     drop(server);

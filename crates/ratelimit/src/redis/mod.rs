@@ -99,11 +99,14 @@ impl RedisStore {
         }
     }
 
+    #[cfg(feature = "testkit")]
     fn time(&self) -> Time {
-        #[cfg(feature = "testkit")]
-        if let Some(stopwatch) = &self.stopwatch {
-            return Time::Test(stopwatch.now_us());
-        }
+        self.stopwatch.as_ref().map_or(Time::Server, |stopwatch| Time::Test(stopwatch.now_us()))
+    }
+
+    #[cfg(not(feature = "testkit"))]
+    #[expect(clippy::unused_self, reason = "called as it is with the testkit")]
+    const fn time(&self) -> Time {
         Time::Server
     }
 

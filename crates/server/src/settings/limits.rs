@@ -282,15 +282,15 @@ mod tests {
         Settings::read(&pairs.iter().copied().collect()).unwrap_err().to_string()
     }
 
-    fn per_minute(limit: u32, burst: u32, mode: Mode) -> Option<LimitRule> {
-        Some(LimitRule { quota: Quota::rate(limit, MINUTE).burst(burst).unwrap(), mode })
+    fn per_minute(limit: u32, burst: u32, mode: Mode) -> LimitRule {
+        LimitRule { quota: Quota::rate(limit, MINUTE).burst(burst).unwrap(), mode }
     }
 
     #[test]
     fn guessing_is_limited_by_default_and_nothing_else() {
         let rules = read(&[]).rules;
-        assert_eq!(rules.login, per_minute(5, 5, Mode::Enforce));
-        assert_eq!(rules.register, per_minute(3, 3, Mode::Enforce));
+        assert_eq!(rules.login, Some(per_minute(5, 5, Mode::Enforce)));
+        assert_eq!(rules.register, Some(per_minute(3, 3, Mode::Enforce)));
         let hourly = Quota::rate(3, Duration::from_hours(1)).full_burst().unwrap();
         assert_eq!(rules.password_reset.unwrap().quota, hourly);
         assert_eq!((rules.general, rules.evaluation, rules.key), (None, None, None));
@@ -299,12 +299,12 @@ mod tests {
     #[test]
     fn presets_and_single_rules() {
         let original = read(&[("RATE_LIMITS", "original")]).rules;
-        assert_eq!(original.general, per_minute(100, 100, Mode::Enforce));
-        assert_eq!(original.evaluation, per_minute(200, 200, Mode::Enforce));
+        assert_eq!(original.general, Some(per_minute(100, 100, Mode::Enforce)));
+        assert_eq!(original.evaluation, Some(per_minute(200, 200, Mode::Enforce)));
         assert!(original.login.is_some());
         assert!(!read(&[("RATE_LIMITS", "off")]).is_any());
         let mixed = read(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_GENERAL", "100/m burst=20 mode=shadow")]).rules;
-        assert_eq!(mixed, LimitRules { general: per_minute(100, 20, Mode::Shadow), ..LimitRules::default() });
+        assert_eq!(mixed, LimitRules { general: Some(per_minute(100, 20, Mode::Shadow)), ..LimitRules::default() });
         let without = read(&[("RATE_LIMITS", "original"), ("RATE_LIMIT_EVALUATION", "off")]).rules;
         assert!(without.evaluation.is_none() && without.general.is_some());
     }
@@ -314,7 +314,7 @@ mod tests {
         let rules = read(&[("RATE_LIMIT_WINDOW_MS", "30000"), ("RATE_LIMIT_MAX_REQUESTS", "50")]).rules;
         assert_eq!(rules.general.unwrap().quota, Quota::rate(50, Duration::from_secs(30)).full_burst().unwrap());
         let named = read(&[("RATE_LIMIT_MAX_REQUESTS", "50"), ("RATE_LIMIT_GENERAL", "7/1m")]).rules;
-        assert_eq!(named.general, per_minute(7, 7, Mode::Enforce));
+        assert_eq!(named.general, Some(per_minute(7, 7, Mode::Enforce)));
     }
 
     #[test]
