@@ -80,12 +80,6 @@ impl Store {
         Self { settings, _database: None }
     }
 
-    /// A table of DynamoDB, whatever the run is over. `None` where the test is to be skipped.
-    pub(crate) fn table() -> Option<fn(&Path) -> Self> {
-        variable_or_skip("TOGGLEBOX_TEST_DYNAMODB")?;
-        Some(Self::dynamodb)
-    }
-
     /// A table of the DynamoDB server that all tests share.
     fn dynamodb(folder: &Path) -> Self {
         // The table stays: the server keeps it in memory, and ends with the run.

@@ -58,7 +58,7 @@ fn empty() -> Launch {
 
 /// An empty table under the same secret; `None` where the test is to be skipped.
 fn empty_table() -> Option<Launch> {
-    Some(Launch::over(Store::table()?).set("JWT_SECRET", SECRET))
+    Some(Launch::over(Store::shared_table()?).set("JWT_SECRET", SECRET))
 }
 
 async fn export(launch: &Launch, to: &Path) -> Output {

@@ -37,6 +37,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.0.port())
     }
 
+    /// What it answers to one short command.
+    pub(crate) fn told(&self, command: &str) -> String {
+        told(self.0.port(), command).unwrap_or_else(|| panic!("Redis does not answer {command}"))
+    }
+
     /// Waits until so many nodes hear what the others tell.
     pub(crate) async fn has_listeners(&self, nodes: usize) {
         let (port, wanted) = (self.0.port(), format!("\r\n:{nodes}\r\n"));

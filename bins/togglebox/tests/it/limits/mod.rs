@@ -1,5 +1,7 @@
 //! How often requests may come: the program with its defaults, with presets, over several nodes.
 
+mod nodes;
+
 use serde_json::{Value, json};
 
 use crate::client::{Client, PASSWORD, Reply, make_environment, make_key, start_with_admin};
@@ -72,7 +74,7 @@ async fn what_the_original_intended_is_a_preset() {
 async fn a_key_has_its_own_limit_and_may_have_an_exception() {
     let launch = Launch::over_sqlite().set("RATE_LIMIT_KEY", "2/1h");
     let (server, admin) = start_with_admin(launch.clone()).await;
-    let (one, _, id) = make_key(&admin, &["config:read"]).await;
+    let (one, id, _) = make_key(&admin, &["config:read"]).await;
     let (two, _, _) = make_key(&admin, &["config:read"]).await;
     let get = |client: Client| async move { client.get("/api/v1/internal/webhook/cache/invalidations").await.status };
     assert_eq!([get(one.clone()).await, get(one.clone()).await, get(one.clone()).await], [200, 200, 429]);
