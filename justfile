@@ -38,6 +38,10 @@ test-crate NAME *ARGS:
 limits TRIALS="1000":
     TOGGLEBOX_TEST_TRIALS={{TRIALS}} cargo xtask with cargo test --package togglebox-ratelimit --test it -- redis::exact redis::races
 
+# The arithmetic of limits and what is told of them, with many more cases than usual
+limit-properties CASES="100000":
+    PROPTEST_CASES={{CASES}} cargo test --release --package togglebox-ratelimit -- gcra:: span:: headers:: breaker::
+
 # Generated requests against the program, by its OpenAPI document
 schemathesis:
     cargo xtask schemathesis

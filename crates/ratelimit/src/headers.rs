@@ -124,6 +124,9 @@ fn standing(text: &mut String, limit: &LimitReport, outcome: Outcome) {
     let _ = write!(text, "\"{}\";r={left};t={}", limit.policy, seconds.max(1));
 }
 
+/// The largest integer that RFC 9651 has.
+const LARGEST: u64 = 999_999_999_999_999;
+
 /// Units and whole seconds whose ratio is the sustained rate or a little less.
 fn rate(quota: &Quota) -> (u64, u64) {
     let full = quota.full_after();
@@ -132,7 +135,7 @@ fn rate(quota: &Quota) -> (u64, u64) {
     }
     let (whole, fractions) = quota.interval_us();
     let in_a_second = u128::from(fractions) * 1_000_000 / u128::from(whole);
-    (u64::try_from(in_a_second).unwrap_or(u64::MAX), 1)
+    (u64::try_from(in_a_second).map_or(LARGEST, |units| units.min(LARGEST)), 1)
 }
 
 fn ceil_s(duration: Duration) -> u64 {
@@ -145,6 +148,8 @@ mod tests {
     use crate::batch::Standing;
     use crate::decision::Source;
     use crate::gcra::Reading;
+    use proptest::prelude::*;
+    use sfv::{FieldType as _, List, ListEntry, Parser};
 
     fn quota(limit: u32, period_ms: u64, burst: u32) -> Quota {
         Quota::rate(limit, Duration::from_millis(period_ms)).burst(burst).unwrap()
@@ -245,6 +250,64 @@ mod tests {
         for dialect in [Dialect::Draft, Dialect::Legacy] {
             for (name, _) in of(&decision(&limits), dialect, Told::All, 0.2) {
                 assert!(NAMES.contains(&name), "{name}");
+            }
+        }
+    }
+
+    /// Names and parameters of a list, as a parser reads it that is not ours.
+    fn read(header: &str) -> Vec<(String, Vec<(String, i64)>)> {
+        let list: List = Parser::new(header).parse().unwrap();
+        assert_eq!(list.serialize().unwrap(), header, "written as the standard wants it");
+        let entry = |entry: ListEntry| {
+            let ListEntry::Item(item) = entry else { panic!("no inner lists: {header}") };
+            let number = |value: &sfv::BareItem| i64::from(value.as_integer().unwrap());
+            let parameters = item.params.iter().map(|(name, value)| (name.as_str().to_owned(), number(value))).collect();
+            (item.bare_item.as_string().unwrap().as_str().to_owned(), parameters)
+        };
+        list.into_iter().map(entry).collect()
+    }
+
+    prop_compose! {
+        fn any_reports()(
+            limit in prop_oneof![1..1000_u32, any::<u32>().prop_map(|limit| limit.max(1))],
+            period_us in prop_oneof![1..10_u64, 1..1_000_000_u64, 1..100_000_000_000_u64],
+            burst in prop_oneof![1..1000_u32, any::<u32>().prop_map(|burst| burst.max(1))],
+            part in 0.0..=1.0_f64,
+            name in "[a-z][a-z0-9-]{0,20}[a-z0-9]",
+        ) -> Option<LimitReport> {
+            let quota = Quota::rate(limit, Duration::from_micros(period_us)).burst(burst).ok()?;
+            let reset_after = quota.full_after().mul_f64(part);
+            let missing = reset_after.as_micros().div_ceil(quota.interval().as_micros().max(1));
+            let remaining = u64::from(burst).saturating_sub(u64::try_from(missing).unwrap());
+            let standing = Standing { passed: true, reading: Reading { remaining, reset_after }, retry_after: Duration::ZERO };
+            Some(LimitReport { policy: name.parse().unwrap(), quota, mode: Mode::Enforce, standing })
+        }
+    }
+
+    /// Some that quotas can be made for.
+    fn reports() -> impl Strategy<Value = Vec<LimitReport>> {
+        prop::collection::vec(any_reports().prop_filter_map("no such quota", |report| report), 1..8)
+    }
+
+    proptest! {
+        #[test]
+        fn headers_are_structured_fields_and_say_what_is(limits in reports()) {
+            let headers = of(&decision(&limits), Dialect::Draft, Told::All, 0.2);
+            let [policies, standings] = [0, 1].map(|number: usize| read(&headers[number].1));
+            prop_assert_eq!((policies.len(), standings.len()), (limits.len(), limits.len()));
+            for ((limit, (policy, rate)), (standing, left)) in limits.iter().zip(policies).zip(standings) {
+                prop_assert_eq!(limit.policy.as_str(), &policy);
+                prop_assert_eq!(&policy, &standing);
+                let [(q, units), (w, seconds)] = &rate[..] else { panic!("{rate:?}") };
+                prop_assert_eq!((q.as_str(), w.as_str()), ("q", "w"));
+                let [(r, units_left), (t, wait)] = &left[..] else { panic!("{left:?}") };
+                prop_assert_eq!((r.as_str(), t.as_str()), ("r", "t"));
+                prop_assert!(*seconds >= 1 && *wait >= 1);
+                prop_assert_eq!(*units_left, i64::try_from(limit.standing.reading.remaining).unwrap());
+                // Never more than the sustained rate: q / w ≤ 1 / T, with T in units of 1 / fractions µs.
+                let (whole, fractions) = limit.quota.interval_us();
+                let told = i128::from(*units) * i128::from(whole);
+                prop_assert!(told <= i128::from(*seconds) * 1_000_000 * i128::from(fractions), "{units} in {seconds} s");
             }
         }
     }
