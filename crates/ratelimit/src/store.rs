@@ -13,7 +13,7 @@ pub const MOST_UNITS: u32 = 1 << 20;
 
 /// Where limits are kept. Each call is one atomic act: no other call sees, or gets between, a part of it.
 ///
-/// Every store keeps these promises; [`testkit`](crate::testkit) checks them:
+/// Every store keeps these promises; the suite in `testkit` checks them:
 /// - decisions are those of [`gcra`](crate::gcra), by one clock for all callers, or never laxer where the store says so;
 /// - a state that lies [beyond](crate::gcra::is_beyond) what its quota can reach is brought back by whatever call sees it, so that the
 ///   step of a clock or a smaller quota shuts nobody out for longer than a bucket takes to fill up;
