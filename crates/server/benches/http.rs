@@ -4,6 +4,9 @@
 //! printed is the median of the ratios, round by round; rates are for orientation, since the clients share the processors. The
 //! second ratio is to a bare service that also sends the headers of our answer, so that both put the same bytes on the wire.
 //!
+//! Then the same requests to a node that limits them in memory, beside one that does not: all come from one address, so that all clients
+//! contend for one limit.
+//!
 //! `cargo bench -p togglebox-server --bench http`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
@@ -23,6 +26,8 @@ use togglebox_toggles::input::{NewEnvironment, NewFlag, NewPlatform};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const ROUNDS: usize = 7;
+/// The difference is small.
+const LIMIT_ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(1500);
 const CONNECTIONS: usize = 64;
 const CLIENTS: usize = 2;
@@ -31,7 +36,7 @@ const PLACE: &str = "/api/v1/platforms/web/environments/prod";
 
 fn main() {
     install_crypto();
-    let ours = listen(serve_ours);
+    let ours = listen(|listener| serve_ours(listener, &[]));
     let list = get(&format!("{PLACE}/flags"), "");
     let tag = tag(ours, &list);
     let cases = [
@@ -45,18 +50,33 @@ fn main() {
     );
     // `-- evaluation` runs that case alone.
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    for (name, request, aim) in
-        cases.into_iter().filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())))
-    {
-        let (status, body) = exchange(ours, &request);
+    let cases: Vec<_> =
+        cases.into_iter().filter(|(name, ..)| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str()))).collect();
+    for (name, request, aim) in &cases {
+        let (status, body) = exchange(ours, request);
         let bytes = body.len();
-        let (headers, same_body) = (headers(ours, &request), body.clone());
+        let (headers, same_body) = (headers(ours, request), body.clone());
         let bare = listen(move |listener| serve_bare(listener, status, body, Vec::new()));
         let dressed = listen(move |listener| serve_bare(listener, status, same_body, headers));
-        let rounds: Vec<[f64; 3]> = (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, &request))).collect();
+        let rounds: Vec<[f64; 3]> = (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, request))).collect();
         let [bare_rate, rate] = [0, 1].map(|which| median(rounds.iter().map(|rates| rates[which])));
         let [ratio, same_headers] = [0, 2].map(|other| median(rounds.iter().map(|rates| rates[1] / rates[other])));
         println!("{name:<20} {bytes:>9} {bare_rate:>12.0} {rate:>12.0} {ratio:>8.2} {same_headers:>13.2} {aim:>6}");
+    }
+    let free = listen(|listener| serve_ours(listener, &[("RATE_LIMITS", "off")]));
+    let [silent, told] = ["none", "draft"].map(|headers| {
+        // So high that `r` always has six figures: all answers have to be of one length.
+        let rule = "4000000/1s burst=999999";
+        let settings = [("RATE_LIMIT_GENERAL", rule), ("RATE_LIMIT_EVALUATION", rule), ("RATE_LIMIT_HEADERS", headers)];
+        listen(move |listener| serve_ours(listener, &settings))
+    });
+    println!("\n{:<20} {:>14} {:>9} {:>15}", "case", "no limits", "limited", "with headers");
+    for (name, request, _) in &cases {
+        let rounds: Vec<[f64; 3]> =
+            (0..LIMIT_ROUNDS).map(|_| [free, silent, told].map(|address| load(address, request))).collect();
+        let rate = median(rounds.iter().map(|rates| rates[0]));
+        let [limited, with_headers] = [1, 2].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
+        println!("{name:<20} {rate:>14.0} {limited:>9.3} {with_headers:>15.3}");
     }
 }
 
@@ -108,9 +128,9 @@ fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>, headers: Vec<(S
     });
 }
 
-fn serve_ours(listener: TcpListener) {
+fn serve_ours(listener: TcpListener, settings: &[(&str, &str)]) {
     togglebox_server::runtime().block_on(async move {
-        let settings = [("DATABASE_URL", "sqlite::memory:")].into_iter().collect();
+        let settings = [("DATABASE_URL", "sqlite::memory:")].iter().chain(settings).copied().collect();
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
         fill(&node).await;
         let api = Arc::clone(node.api());

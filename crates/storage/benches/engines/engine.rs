@@ -49,6 +49,8 @@ pub(crate) async fn all() -> Vec<Engine> {
     engines.extend(sqlite::all().await);
     #[cfg(feature = "postgres")]
     engines.extend(postgres::open().await);
+    #[cfg(feature = "dynamodb")]
+    engines.extend(dynamodb::open().await);
     engines
 }
 
@@ -113,5 +115,32 @@ mod postgres {
         let mut connection = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb {
+    use std::sync::Arc;
+
+    use togglebox_core::{EntropyExt, OsEntropy};
+    use togglebox_storage::dynamodb::{TableOptions, create_table};
+    use togglebox_storage::{DynamoDb, DynamoDbOptions};
+    use togglebox_toggles::testkit::ToggleStores;
+
+    use super::Engine;
+
+    const VARIABLE: &str = "TOGGLEBOX_TEST_DYNAMODB";
+
+    /// A table of its own on the server that the environment names, which forgets it at its end.
+    pub(super) async fn open() -> Option<Engine> {
+        let Some(endpoint) = std::env::var_os(VARIABLE) else {
+            println!("DynamoDB: left out, {VARIABLE} names no server");
+            return None;
+        };
+        let table = format!("togglebox-bench-{}", OsEntropy.hex::<8>());
+        let options = DynamoDbOptions::new(&table).with_endpoint(endpoint.to_str().unwrap()).with_credentials("bench", "bench");
+        create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
+        let store = DynamoDb::open(&options).await.unwrap();
+        Some(engine!("DynamoDB (dynoxide)", store, || Box::pin(async {})))
     }
 }
