@@ -40,7 +40,8 @@ const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
 fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
     // What is about the command line, about files and about engines that the test chooses itself is not about this one.
     let args = if runner[0] == "nextest" {
-        let chosen = "package(togglebox) and kind(test) and not test(/^(command_line|nodes|outage|sqlite_file|transfer)::/)";
+        let chosen =
+            "package(togglebox) and kind(test) and not test(/^(command_line|limits|nodes|outage|sqlite_file|transfer)::/)";
         [runner, &["--filterset", chosen]].concat()
     } else {
         vec![
@@ -52,6 +53,8 @@ fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> 
             "--",
             "--skip",
             "command_line::",
+            "--skip",
+            "limits::",
             "--skip",
             "nodes::",
             "--skip",

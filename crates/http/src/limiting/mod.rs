@@ -8,6 +8,7 @@ mod middleware;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -26,6 +27,8 @@ pub(crate) type LimitHeaders = SmallVec<[(HeaderName, HeaderValue); 3]>;
 
 /// Below which part of its burst a policy that warns does so.
 const WARN_BELOW: f64 = 0.2;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How often requests may come.
 #[derive(Clone, Debug)]
@@ -88,10 +91,24 @@ impl ApiLimits {
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip();
         if self.proxies == 0 {
+            if request.headers().contains_key(FORWARDED_FOR) {
+                warn_of_proxy();
+            }
             return Some(peer);
         }
-        let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        let forwarded = request.headers().get_all(FORWARDED_FOR).filter_map(|value| value.to_str().ok());
         Some(address::client(peer, forwarded, self.proxies))
+    }
+}
+
+/// Says, once, that all clients behind a proxy may be counting as one. Anybody can send the header, so that it proves nothing.
+fn warn_of_proxy() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.load(Ordering::Relaxed) && !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "A request came with X-Forwarded-For. If a proxy of yours stands in front, all clients behind it share one limit by \
+             address, that of sign-ins included: set TRUSTED_PROXIES to how many there are"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod nodes;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, PASSWORD, Reply, make_environment, make_key, start_with_admin};
@@ -127,4 +128,18 @@ async fn statistics_are_put_off_instead_of_denied() {
     let put_off = report().await;
     assert_eq!(put_off.code(503), "SERVER_BUSY");
     assert!(put_off.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn a_proxy_that_nobody_told_of_is_pointed_out() {
+    let (server, client) = started(Launch::over_sqlite().unset("RATE_LIMITS")).await;
+    login(&client).await.expect(401);
+    assert!(!server.log().contains("TRUSTED_PROXIES"), "{}", server.log());
+    for client_of_proxy in ["192.0.2.1", "192.0.2.2"] {
+        let body = json!({ "email": "nobody@example.com", "password": "Wrong-1-password" });
+        let headers = [("x-forwarded-for", client_of_proxy)];
+        client.send(Method::POST, "/api/v1/auth/login", Some(&body), &headers).await.expect(401);
+    }
+    let ended = server.stop().await;
+    assert_eq!(ended.log.matches("set TRUSTED_PROXIES").count(), 1, "{}", ended.log);
 }
