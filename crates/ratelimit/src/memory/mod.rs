@@ -7,6 +7,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use metrics::{counter, describe_counter};
 use smallvec::SmallVec;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 
@@ -19,6 +20,8 @@ use crate::store::{Health, LimitStore, MOST_UNITS};
 
 /// Parts of the table, each under a lock of its own. A power of two.
 const PARTS: usize = 64;
+
+const EVICTIONS: &str = "ratelimit_table_evictions_total";
 
 /// How many limits a store holds unless told otherwise: some 60 MB.
 const CAPACITY: usize = 1_000_000;
@@ -48,7 +51,9 @@ impl MemoryStore {
     #[must_use]
     pub fn with(capacity: usize, stopwatch: Arc<dyn Stopwatch>) -> Self {
         let each = (capacity / PARTS).max(1);
-        Self { parts: (0..PARTS).map(|_| Mutex::new(Table::new(each))).collect(), capacity: each * PARTS, stopwatch }
+        describe_counter!(EVICTIONS, "Limits that were forgotten for want of room though they were not full.");
+        let table = |_| Mutex::new(Table::new(each, counter!(EVICTIONS)));
+        Self { parts: (0..PARTS).map(table).collect(), capacity: each * PARTS, stopwatch }
     }
 
     /// How many limits are held, full ones that nobody has looked at since included.

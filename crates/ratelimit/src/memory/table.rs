@@ -1,8 +1,11 @@
 //! A part of the memory store: states by slot, no more than so many.
 
+use std::fmt;
+
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
+use metrics::Counter;
 
 use crate::gcra::Tat;
 use crate::key::Digest;
@@ -15,18 +18,25 @@ const TIDIED_PER_INSERTION: usize = 2;
 const SAMPLE: usize = 16;
 
 /// States of limits.
-#[derive(Debug)]
 pub(super) struct Table {
     states: IndexMap<Digest, Tat, RandomState>,
     capacity: usize,
     /// Where tidying goes on.
     hand: usize,
     evictions: u64,
+    told: Counter,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("len", &self.len()).field("capacity", &self.capacity).finish_non_exhaustive()
+    }
 }
 
 impl Table {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { states: IndexMap::default(), capacity, hand: 0, evictions: 0 }
+    /// For so many states. `told` counts as `evictions` does.
+    pub(super) fn new(capacity: usize, told: Counter) -> Self {
+        Self { states: IndexMap::default(), capacity, hand: 0, evictions: 0, told }
     }
 
     pub(super) fn get(&self, slot: &Digest) -> Option<Tat> {
@@ -70,7 +80,10 @@ impl Table {
         self.tidy(now_us);
         while self.states.len() >= self.capacity {
             let Some(index) = self.nearest_to_full() else { return };
-            self.evictions += u64::from(self.states.get_index(index).is_some_and(|(_, tat)| !tat.is_full_at(now_us)));
+            if self.states.get_index(index).is_some_and(|(_, tat)| !tat.is_full_at(now_us)) {
+                self.evictions += 1;
+                self.told.increment(1);
+            }
             self.remove(index);
         }
         self.states.insert(slot, tat);
