@@ -1,6 +1,7 @@
 //! From requests to decisions.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod counted;
 mod decisions;
 mod leases;
 mod outages;
