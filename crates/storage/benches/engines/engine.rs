@@ -16,6 +16,8 @@ pub(crate) struct Engine {
     pub(crate) toggles: ToggleStores,
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) keys: Arc<dyn ApiKeyStore>,
+    /// What was paid so far, in units of reading and of writing, where calls have a price.
+    pub(crate) spent: Box<dyn Fn() -> Option<[f64; 2]>>,
     closing: Closing,
 }
 
@@ -38,7 +40,7 @@ macro_rules! engine {
             statistics: store.clone(),
             audit: store.clone(),
         };
-        Engine { name: $name, toggles, users: store.clone(), keys: store, closing: Box::new($closing) }
+        Engine { name: $name, toggles, users: store.clone(), keys: store, spent: Box::new(|| None), closing: Box::new($closing) }
     }};
 }
 
@@ -141,6 +143,12 @@ mod dynamodb {
         let options = DynamoDbOptions::new(&table).with_endpoint(endpoint.to_str().unwrap()).with_credentials("bench", "bench");
         create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
         let store = DynamoDb::open(&options).await.unwrap();
-        Some(engine!("DynamoDB (dynoxide)", store, || Box::pin(async {})))
+        let meter = store.clone();
+        let engine = engine!("DynamoDB (dynoxide)", store, || Box::pin(async {}));
+        let spent = move || {
+            let capacity = meter.capacity();
+            Some([capacity.read, capacity.write])
+        };
+        Some(Engine { spent: Box::new(spent), ..engine })
     }
 }

@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 pub(crate) struct Figures {
     calls: Vec<Duration>,
     over: Duration,
+    /// How many calls there were with those that warmed up.
+    pub(crate) made: usize,
 }
 
 impl Figures {
@@ -16,7 +18,6 @@ impl Figures {
         self.calls[(self.calls.len() - 1) * percent / 100]
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(crate) fn per_second(&self) -> f64 {
         self.calls.len() as f64 / self.over.as_secs_f64()
     }
@@ -33,21 +34,23 @@ where
     for client in 0..clients {
         let mut call = calls(client);
         working.spawn(async move {
-            let mut took = Vec::new();
+            let (mut took, mut made) = (Vec::new(), 0);
             loop {
                 let begun = Instant::now();
                 if begun >= end {
-                    return took;
+                    return (took, made);
                 }
                 call().await;
+                made += 1;
                 if begun >= warm {
                     took.push(begun.elapsed());
                 }
             }
         });
     }
-    let mut calls = working.join_all().await.concat();
+    let (took, made): (Vec<_>, Vec<usize>) = working.join_all().await.into_iter().unzip();
+    let mut calls = took.concat();
     calls.sort_unstable();
     assert!(!calls.is_empty(), "not a single call came to its end in {time:?}");
-    Figures { calls, over: warm.elapsed() }
+    Figures { calls, over: warm.elapsed(), made: made.into_iter().sum() }
 }

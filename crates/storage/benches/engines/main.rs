@@ -2,8 +2,9 @@
 //!
 //! `cargo xtask bench engines` brings the servers. `cargo bench -p togglebox-storage --bench engines` takes those that
 //! `TOGGLEBOX_TEST_POSTGRES` and `TOGGLEBOX_TEST_DYNAMODB` name and leaves out the others; `-- audit` runs only what has that in its name.
-//! Clients, and SQLite itself, share the processors with the servers.
+//! Clients, and SQLite itself, share the processors with the servers. Where calls have a price it is told, as a mean.
 
+#![expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
 mod cases;
@@ -38,9 +39,19 @@ async fn measure(engine: &Engine, wanted: Option<&str>) {
     let contents = Contents::fill(engine, CROWDS[1]).await;
     for case in Case::ALL.iter().filter(|case| wanted.is_none_or(|wanted| case.name.contains(wanted))) {
         for clients in CROWDS {
+            let before = (engine.spent)();
             let figures = load::of(clients, TIME, |client| case.calls(engine, &contents, client)).await;
+            let price = before.zip((engine.spent)()).map_or_else(String::new, |(before, after)| {
+                let [read, written] = [0, 1].map(|kind| (after[kind] - before[kind]) / figures.made as f64);
+                format!("  {read:.1} units read, {written:.1} written")
+            });
             let (median, p99) = (figures.percentile(50).as_micros(), figures.percentile(99).as_micros());
-            println!("{:<22} {:<32} {clients:>7} {:>10.0} {median:>11} {p99:>11}", engine.name, case.name, figures.per_second());
+            println!(
+                "{:<22} {:<32} {clients:>7} {:>10.0} {median:>11} {p99:>11}{price}",
+                engine.name,
+                case.name,
+                figures.per_second()
+            );
         }
     }
 }
