@@ -6,7 +6,7 @@ use std::time::Duration;
 use togglebox_core::{StoreErrorKind, StoreResult};
 
 use super::Inner;
-use super::deny_cache::Wait;
+use super::deny_cache::{Known, Wait};
 use super::guard::in_background;
 use super::lease::{self, Granted, LeaseBook, Unit};
 use super::metrics::Said;
@@ -127,7 +127,7 @@ impl Inner {
                 lease::Taken::None { .. } => {}
             }
         }
-        let began = self.stopwatch.now_us();
+        let began = self.now_asking(group);
         let reply = self.within_deadline(self.store.consume(&group.batch)).await;
         self.metrics.consume_seconds.record(seconds(self.stopwatch.now_us() - began));
         self.heard(group, reply, began)
@@ -136,7 +136,7 @@ impl Inner {
     /// Takes units in advance, and uses one of them.
     async fn grant(self: &Arc<Self>, group: &Group, name: Digest, lease: Lease, ask: u32) -> Answer {
         let asking = Asking { inner: self, name };
-        let began = self.stopwatch.now_us();
+        let began = self.now_asking(group);
         let granted = self.within_deadline(self.store.grant(&group.batch, ask)).await;
         self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
         let Some(Ok(grant)) = granted else {
@@ -167,6 +167,10 @@ impl Inner {
 
     /// Keeps what was granted, but for what is used at once.
     fn keep(self: &Arc<Self>, batch: &Batch, name: Digest, granted: Granted, lease: Lease) {
+        if granted.grant.units > 0 {
+            // What is held is for whoever comes.
+            batch.limits().iter().for_each(|limit| self.denials.forget(&limit.slot()));
+        }
         self.metrics.granted.increment(granted.grant.units.into());
         self.metrics.used.increment(granted.used.into());
         self.leases.add(name, batch, granted, lease);
@@ -224,6 +228,15 @@ impl Inner {
             least = Some(Lease { life: life.min(lease.life), share: share.min(lease.share) });
         }
         least
+    }
+
+    /// When the store is asked, for whoever else would ask for the same.
+    fn now_asking(&self, group: &Group) -> u64 {
+        let now = self.stopwatch.now_us();
+        for limit in group.batch.limits() {
+            self.denials.asked(&limit.slot(), limit.cost(), now);
+        }
+        now
     }
 
     /// A denial that certainly still holds.
@@ -286,14 +299,19 @@ impl Inner {
     }
 
     fn remember(&self, group: &Group, reply: &Reply, began: u64) {
-        if reply.passed {
-            return;
-        }
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         for (place, limit) in group.batch.limits().iter().enumerate() {
-            let Some(standing) = reply.standing(&group.batch, place).filter(|standing| !standing.passed) else { continue };
-            let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-            let wait = Wait { retry_us: us(standing.retry_after), reset_us: us(standing.reading.reset_after) };
-            self.denials.remember(limit.slot(), limit.cost(), wait, began);
+            let Some(Standing { passed, reading, retry_after }) = reply.standing(&group.batch, place) else { continue };
+            let (quota, cost, reset_us) = (limit.quota(), limit.cost(), us(reading.reset_after));
+            let step_us = quota.span(cost.into()).us;
+            let before_us =
+                if passed { quota.tolerance().us.saturating_sub(step_us) } else { reset_us.saturating_sub(us(retry_after)) };
+            let known = Known { cost, asked_us: began, reset_us, before_us, step_us };
+            if passed {
+                self.denials.passed(&limit.slot(), known);
+            } else {
+                self.denials.remember(limit.slot(), known);
+            }
         }
     }
 
