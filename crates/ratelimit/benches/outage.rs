@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 #![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 
+#[path = "support/still.rs"]
+mod still;
 mod support;
 
 use std::net::SocketAddr;
@@ -51,8 +53,8 @@ struct Break {
 const CALM: Break = Break { name: "nothing breaks", breaks: |_, _| {}, heals: |_, _| {}, by_itself: true };
 const FROZEN: Break = Break {
     name: "the server stands still",
-    breaks: |server, _| server.freeze(),
-    heals: |server, _| server.thaw(),
+    breaks: |server, _| still::freeze(server),
+    heals: |server, _| still::thaw(server),
     by_itself: false,
 };
 

@@ -1,4 +1,4 @@
-//! A Redis of a benchmark's own, which it may stop.
+//! A Redis of a benchmark's own.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use togglebox_ratelimit::{RedisOptions, RedisStore};
 /// A server on a free port, in memory only. It ends when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
-    child: Child,
+    pub(crate) child: Child,
     _folder: TempDir,
 }
 
@@ -31,19 +31,6 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Stops it in the middle of whatever it does: connections stay open, and nothing answers.
-    pub(crate) fn freeze(&self) {
-        self.signal("-STOP");
-    }
-
-    pub(crate) fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// A connection past the limiters. Waits until the server answers.
