@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use togglebox_core::{StoreErrorKind, StoreResult};
+use tokio::sync::oneshot;
 
 use super::Inner;
 use super::deny_cache::{Known, Wait};
@@ -11,7 +12,7 @@ use super::guard::in_background;
 use super::lease::{self, Granted, LeaseBook, Unit};
 use super::metrics::Said;
 use super::plan::Group;
-use crate::batch::{Batch, Limit, PerLimit, Reply, Standing};
+use crate::batch::{Batch, Grant, Limit, PerLimit, Reply, Standing};
 use crate::decision::{Decision, LimitReport, Outcome, Source, Taken};
 use crate::gcra::Reading;
 use crate::key::{Digest, PolicyName};
@@ -122,9 +123,14 @@ impl Inner {
             let taken = self.leases.take(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us());
             match taken {
                 lease::Taken::Unit(unit) => return self.used(group, &unit, name, lease),
-                lease::Taken::None { ask } if ask > 1 => return self.grant(group, name, lease, ask).await,
                 lease::Taken::Pause { us } => return used_up(group, us),
-                lease::Taken::None { .. } => {}
+                lease::Taken::None { ask } => {
+                    self.keep_leases(lease);
+                    if ask > 1 {
+                        return self.grant(group, name, lease, ask).await;
+                    }
+                }
+                lease::Taken::Never => {}
             }
         }
         let began = self.now_asking(group);
@@ -134,26 +140,48 @@ impl Inner {
     }
 
     /// Takes units in advance, and uses one of them.
+    ///
+    /// The store is asked by a task: whoever goes away meanwhile leaves the units to those who come.
     async fn grant(self: &Arc<Self>, group: &Group, name: Digest, lease: Lease, ask: u32) -> Answer {
-        let asking = Asking { inner: self, name };
-        let began = self.now_asking(group);
-        let granted = self.within_deadline(self.store.grant(&group.batch, ask)).await;
-        self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
+        let (batch, began) = (group.batch.clone(), self.now_asking(group));
+        let (sender, receiver) = oneshot::channel();
+        let asking = Asking::of(self, name);
+        in_background(async move {
+            let granted = asking.inner.granted(&batch, ask).await;
+            let inner = Arc::clone(&asking.inner);
+            let Some(Ok(grant)) = granted else {
+                drop(asking);
+                // Whoever does not wait for it any more does not count it either.
+                let _ = sender.send(granted);
+                return;
+            };
+            // Decided before the units are there for others.
+            let used = u32::from(grant.units > 0 && !sender.is_closed());
+            asking.ended(&batch, Granted { grant: grant.clone(), ask, used, asked_us: began }, lease);
+            if sender.send(Some(Ok(grant))).is_err() && used == 1 {
+                inner.leases.put_back(&name, inner.stopwatch.now_us());
+            }
+        });
+        let granted = receiver.await.unwrap_or_default();
         let Some(Ok(grant)) = granted else {
-            drop(asking);
             return self.heard(group, granted.map(|granted| granted.map(|grant| grant.reply)), began);
         };
         if grant.units == 0 {
-            let reply = grant.reply.clone();
-            self.keep(&group.batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
-            return self.heard(group, Some(Ok(reply)), began);
+            return self.heard(group, Some(Ok(grant.reply)), began);
         }
         self.came_back(group.batch.tag(), true);
         self.fallback.follow(&group.batch.times(grant.units), &grant.reply);
         let mut answer = told(group, &grant.reply, Source::Store);
         answer.taken = Some(Taken::Charge(grant.receipt(&group.batch, 1)));
-        self.keep(&group.batch, name, Granted { grant, ask, used: 1, asked_us: began }, lease);
         answer
+    }
+
+    /// What the store grants in time.
+    async fn granted(&self, batch: &Batch, ask: u32) -> Option<StoreResult<Grant>> {
+        let began = self.stopwatch.now_us();
+        let granted = self.within_deadline(self.store.grant(batch, ask)).await;
+        self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
+        granted
     }
 
     /// Uses a unit that was held, and asks for more where there are few left.
@@ -178,22 +206,17 @@ impl Inner {
     }
 
     fn refill_in_background(self: &Arc<Self>, batch: Batch, name: Digest, lease: Lease, ask: u32) {
-        let inner = Arc::clone(self);
-        let started = in_background(async move {
-            let asking = Asking { inner: &inner, name };
+        let asking = Asking::of(self, name);
+        in_background(async move {
+            let inner = Arc::clone(&asking.inner);
             let began = inner.stopwatch.now_us();
-            let granted = inner.within_deadline(inner.store.grant(&batch, ask)).await;
-            inner.metrics.grant_seconds.record(seconds(inner.stopwatch.now_us() - began));
+            let granted = inner.granted(&batch, ask).await;
             inner.came_back(batch.tag(), matches!(granted, Some(Ok(_))));
             if let Some(Ok(grant)) = granted {
                 inner.fallback.follow(&batch.times(grant.units), &grant.reply);
-                inner.keep(&batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
+                asking.ended(&batch, Granted { grant, ask, used: 0, asked_us: began }, lease);
             }
-            drop(asking);
         });
-        if !started {
-            self.leases.give_up(&name);
-        }
     }
 
     /// Sees to it that what expires is given back.
@@ -211,7 +234,7 @@ impl Inner {
                 let now = inner.stopwatch.now_us();
                 inner.tidy(now).await;
                 let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-                if inner.leases.held() == 0 {
+                if inner.leases.is_empty() {
                     *kept = false;
                     return;
                 }
@@ -343,15 +366,30 @@ impl Inner {
     }
 }
 
-/// Ends a refill, also when whoever asked for it goes away.
-struct Asking<'i> {
-    inner: &'i Inner,
+/// A refill that is under way. It ends also when it comes to nothing, or never runs.
+struct Asking {
+    inner: Arc<Inner>,
     name: Digest,
+    ended: bool,
 }
 
-impl Drop for Asking<'_> {
+impl Asking {
+    fn of(inner: &Arc<Inner>, name: Digest) -> Self {
+        Self { inner: Arc::clone(inner), name, ended: false }
+    }
+
+    /// Ends it with what was granted. From then on another one may be under way, which is not ended by this.
+    fn ended(mut self, batch: &Batch, granted: Granted, lease: Lease) {
+        self.ended = true;
+        self.inner.keep(batch, self.name, granted, lease);
+    }
+}
+
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.inner.leases.give_up(&self.name);
+        if !self.ended {
+            self.inner.leases.give_up(&self.name);
+        }
     }
 }
 
