@@ -4,14 +4,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use togglebox_core::{StoreErrorKind, StoreResult};
+use tokio::sync::oneshot;
 
 use super::Inner;
-use super::deny_cache::Wait;
+use super::deny_cache::{Known, Wait};
 use super::guard::in_background;
 use super::lease::{self, Granted, LeaseBook, Unit};
 use super::metrics::Said;
 use super::plan::Group;
-use crate::batch::{Batch, Limit, PerLimit, Reply, Standing};
+use crate::batch::{Batch, Grant, Limit, PerLimit, Reply, Standing};
 use crate::decision::{Decision, LimitReport, Outcome, Source, Taken};
 use crate::gcra::Reading;
 use crate::key::{Digest, PolicyName};
@@ -122,38 +123,65 @@ impl Inner {
             let taken = self.leases.take(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us());
             match taken {
                 lease::Taken::Unit(unit) => return self.used(group, &unit, name, lease),
-                lease::Taken::None { ask } if ask > 1 => return self.grant(group, name, lease, ask).await,
                 lease::Taken::Pause { us } => return used_up(group, us),
-                lease::Taken::None { .. } => {}
+                lease::Taken::None { ask } => {
+                    self.keep_leases(lease);
+                    if ask > 1 {
+                        return self.grant(group, name, lease, ask).await;
+                    }
+                }
+                lease::Taken::Never => {}
             }
         }
-        let began = self.stopwatch.now_us();
+        let began = self.now_asking(group);
         let reply = self.within_deadline(self.store.consume(&group.batch)).await;
         self.metrics.consume_seconds.record(seconds(self.stopwatch.now_us() - began));
         self.heard(group, reply, began)
     }
 
     /// Takes units in advance, and uses one of them.
+    ///
+    /// The store is asked by a task: whoever goes away meanwhile leaves the units to those who come.
     async fn grant(self: &Arc<Self>, group: &Group, name: Digest, lease: Lease, ask: u32) -> Answer {
-        let asking = Asking { inner: self, name };
-        let began = self.stopwatch.now_us();
-        let granted = self.within_deadline(self.store.grant(&group.batch, ask)).await;
-        self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
+        let (batch, began) = (group.batch.clone(), self.now_asking(group));
+        let (sender, receiver) = oneshot::channel();
+        let asking = Asking::of(self, name);
+        in_background(async move {
+            let granted = asking.inner.granted(&batch, ask).await;
+            let inner = Arc::clone(&asking.inner);
+            let Some(Ok(grant)) = granted else {
+                drop(asking);
+                // Whoever does not wait for it any more does not count it either.
+                let _ = sender.send(granted);
+                return;
+            };
+            // Decided before the units are there for others.
+            let used = u32::from(grant.units > 0 && !sender.is_closed());
+            asking.ended(&batch, Granted { grant: grant.clone(), ask, used, asked_us: began }, lease);
+            if sender.send(Some(Ok(grant))).is_err() && used == 1 {
+                inner.leases.put_back(&name, inner.stopwatch.now_us());
+            }
+        });
+        let granted = receiver.await.unwrap_or_default();
         let Some(Ok(grant)) = granted else {
-            drop(asking);
             return self.heard(group, granted.map(|granted| granted.map(|grant| grant.reply)), began);
         };
         if grant.units == 0 {
-            let reply = grant.reply.clone();
-            self.keep(&group.batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
-            return self.heard(group, Some(Ok(reply)), began);
+            return self.heard(group, Some(Ok(grant.reply)), began);
         }
         self.came_back(group.batch.tag(), true);
         self.fallback.follow(&group.batch.times(grant.units), &grant.reply);
         let mut answer = told(group, &grant.reply, Source::Store);
         answer.taken = Some(Taken::Charge(grant.receipt(&group.batch, 1)));
-        self.keep(&group.batch, name, Granted { grant, ask, used: 1, asked_us: began }, lease);
         answer
+    }
+
+    /// What the store grants in time.
+    async fn granted(&self, batch: &Batch, ask: u32) -> Option<StoreResult<Grant>> {
+        let began = self.stopwatch.now_us();
+        let granted = self.within_deadline(self.store.grant(batch, ask)).await;
+        self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
+        granted
     }
 
     /// Uses a unit that was held, and asks for more where there are few left.
@@ -167,6 +195,10 @@ impl Inner {
 
     /// Keeps what was granted, but for what is used at once.
     fn keep(self: &Arc<Self>, batch: &Batch, name: Digest, granted: Granted, lease: Lease) {
+        if granted.grant.units > 0 {
+            // What is held is for whoever comes.
+            batch.limits().iter().for_each(|limit| self.denials.forget(&limit.slot()));
+        }
         self.metrics.granted.increment(granted.grant.units.into());
         self.metrics.used.increment(granted.used.into());
         self.leases.add(name, batch, granted, lease);
@@ -174,22 +206,17 @@ impl Inner {
     }
 
     fn refill_in_background(self: &Arc<Self>, batch: Batch, name: Digest, lease: Lease, ask: u32) {
-        let inner = Arc::clone(self);
-        let started = in_background(async move {
-            let asking = Asking { inner: &inner, name };
+        let asking = Asking::of(self, name);
+        in_background(async move {
+            let inner = Arc::clone(&asking.inner);
             let began = inner.stopwatch.now_us();
-            let granted = inner.within_deadline(inner.store.grant(&batch, ask)).await;
-            inner.metrics.grant_seconds.record(seconds(inner.stopwatch.now_us() - began));
+            let granted = inner.granted(&batch, ask).await;
             inner.came_back(batch.tag(), matches!(granted, Some(Ok(_))));
             if let Some(Ok(grant)) = granted {
                 inner.fallback.follow(&batch.times(grant.units), &grant.reply);
-                inner.keep(&batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
+                asking.ended(&batch, Granted { grant, ask, used: 0, asked_us: began }, lease);
             }
-            drop(asking);
         });
-        if !started {
-            self.leases.give_up(&name);
-        }
     }
 
     /// Sees to it that what expires is given back.
@@ -207,7 +234,7 @@ impl Inner {
                 let now = inner.stopwatch.now_us();
                 inner.tidy(now).await;
                 let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-                if inner.leases.held() == 0 {
+                if inner.leases.is_empty() {
                     *kept = false;
                     return;
                 }
@@ -224,6 +251,15 @@ impl Inner {
             least = Some(Lease { life: life.min(lease.life), share: share.min(lease.share) });
         }
         least
+    }
+
+    /// When the store is asked, for whoever else would ask for the same.
+    fn now_asking(&self, group: &Group) -> u64 {
+        let now = self.stopwatch.now_us();
+        for limit in group.batch.limits() {
+            self.denials.asked(&limit.slot(), limit.cost(), now);
+        }
+        now
     }
 
     /// A denial that certainly still holds.
@@ -286,14 +322,19 @@ impl Inner {
     }
 
     fn remember(&self, group: &Group, reply: &Reply, began: u64) {
-        if reply.passed {
-            return;
-        }
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         for (place, limit) in group.batch.limits().iter().enumerate() {
-            let Some(standing) = reply.standing(&group.batch, place).filter(|standing| !standing.passed) else { continue };
-            let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-            let wait = Wait { retry_us: us(standing.retry_after), reset_us: us(standing.reading.reset_after) };
-            self.denials.remember(limit.slot(), limit.cost(), wait, began);
+            let Some(Standing { passed, reading, retry_after }) = reply.standing(&group.batch, place) else { continue };
+            let (quota, cost, reset_us) = (limit.quota(), limit.cost(), us(reading.reset_after));
+            let step_us = quota.span(cost.into()).us;
+            let before_us =
+                if passed { quota.tolerance().us.saturating_sub(step_us) } else { reset_us.saturating_sub(us(retry_after)) };
+            let known = Known { cost, asked_us: began, reset_us, before_us, step_us };
+            if passed {
+                self.denials.passed(&limit.slot(), known);
+            } else {
+                self.denials.remember(limit.slot(), known);
+            }
         }
     }
 
@@ -325,15 +366,30 @@ impl Inner {
     }
 }
 
-/// Ends a refill, also when whoever asked for it goes away.
-struct Asking<'i> {
-    inner: &'i Inner,
+/// A refill that is under way. It ends also when it comes to nothing, or never runs.
+struct Asking {
+    inner: Arc<Inner>,
     name: Digest,
+    ended: bool,
 }
 
-impl Drop for Asking<'_> {
+impl Asking {
+    fn of(inner: &Arc<Inner>, name: Digest) -> Self {
+        Self { inner: Arc::clone(inner), name, ended: false }
+    }
+
+    /// Ends it with what was granted. From then on another one may be under way, which is not ended by this.
+    fn ended(mut self, batch: &Batch, granted: Granted, lease: Lease) {
+        self.ended = true;
+        self.inner.keep(batch, self.name, granted, lease);
+    }
+}
+
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.inner.leases.give_up(&self.name);
+        if !self.ended {
+            self.inner.leases.give_up(&self.name);
+        }
     }
 }
 

@@ -48,22 +48,24 @@ impl Inner {
             tracing::warn!(shard, "The store of limits does not answer and is not asked any more until it does");
             let limiter = Arc::downgrade(self);
             in_background(async move {
+                let mut well = false;
                 loop {
                     // Not held while nothing is done: a limiter that nobody has any more ends.
-                    let Some(pause) = limiter.upgrade().map(|inner| inner.pause()) else { return };
+                    let Some(pause) = limiter.upgrade().map(|inner| inner.pause(well)) else { return };
                     tokio::time::sleep(pause).await;
                     let Some(inner) = limiter.upgrade() else { return };
                     inner.metrics.fallback_ms.increment(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-                    if inner.probe(shard, tag).await {
-                        return;
+                    match inner.probe(shard, tag).await {
+                        Some(answered) => well = answered,
+                        None => return,
                     }
                 }
             });
         }
     }
 
-    /// Tries a part of the store. `true` once it is asked again.
-    async fn probe(&self, shard: usize, tag: Tag) -> bool {
+    /// Tries a part of the store: whether it answered; `None` once it is asked again.
+    async fn probe(&self, shard: usize, tag: Tag) -> Option<bool> {
         let well = match probe_batch(tag) {
             Some(batch) => self.within_deadline(self.store.peek(&batch)).await.is_some_and(|reply| reply.is_ok()),
             None => false,
@@ -75,7 +77,7 @@ impl Inner {
             self.metrics.open_breakers.decrement(1);
             tracing::info!(shard, "The store of limits answers again");
         }
-        closed
+        (!closed).then_some(well)
     }
 }
 

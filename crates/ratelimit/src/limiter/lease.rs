@@ -19,6 +19,9 @@ use crate::store::MOST_UNITS;
 /// Parts of the book, each under a lock of its own.
 const PARTS: usize = 16;
 
+/// Accounts in each part. Who comes when all are taken asks the store each time.
+const CAPACITY: usize = 4096;
+
 /// The units that this node holds, by what they are good for.
 #[derive(Debug)]
 pub(crate) struct LeaseBook {
@@ -73,6 +76,8 @@ pub(crate) enum Taken {
     Unit(Unit),
     /// None is there: how many to ask for. More than one: this is a refill.
     None { ask: u32 },
+    /// Nothing is taken in advance here: each asks for itself.
+    Never,
     /// None is there, and there was not enough a moment ago: for how many microseconds nobody asks.
     Pause { us: u64 },
 }
@@ -125,9 +130,12 @@ impl LeaseBook {
     pub(crate) fn take(&self, name: &Digest, batch: &Batch, lease: Lease, nodes: u32, now_us: u64) -> Taken {
         let most = most(batch, lease, nodes);
         if most <= 1 {
-            return Taken::None { ask: 1 };
+            return Taken::Never;
         }
         let mut part = self.part(name);
+        if part.len() >= CAPACITY && !part.contains_key(name) {
+            return Taken::Never;
+        }
         let account = part.entry(*name).or_default();
         account.pace.count(now_us / us(lease));
         if let Some(unit) = account.take(most, now_us) {
@@ -199,6 +207,11 @@ impl LeaseBook {
         receipts
     }
 
+    /// Whether there is no account: nothing to look after.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| part.lock().unwrap_or_else(PoisonError::into_inner).is_empty())
+    }
+
     /// How many units are held.
     pub(crate) fn held(&self) -> u64 {
         let each = self.parts.iter().map(|part| {
@@ -242,9 +255,10 @@ impl Pace {
         self.now = self.now.saturating_add(1);
     }
 
-    /// What half a life uses up, one at the least: what is taken for longer mostly expires.
+    /// What three quarters of a life use up, one at the least: what is taken for longer mostly expires. Asked for again at a third of
+    /// that, it is a call for half of what a life uses up.
     fn wanted(self, most: u32) -> u32 {
-        (self.now.max(self.before) / 2).clamp(1, most)
+        u32::try_from(u64::from(self.now.max(self.before)) * 3 / 4).unwrap_or(u32::MAX).clamp(1, most)
     }
 }
 
@@ -264,4 +278,39 @@ fn most(batch: &Batch, lease: Lease, nodes: u32) -> u32 {
 /// A millisecond at the least: a shorter life ends before its units arrive.
 fn us(lease: Lease) -> u64 {
     u64::try_from(lease.life.as_micros()).unwrap_or(u64::MAX).max(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use togglebox_core::TenantId;
+
+    use super::*;
+    use crate::batch::Limit;
+    use crate::key::Tag;
+    use crate::quota::Quota;
+
+    fn batch(number: u32) -> Batch {
+        let quota = Quota::rate(1000, std::time::Duration::from_secs(1)).full_burst().unwrap();
+        let slot = Digest::of([number.to_le_bytes().as_slice()]);
+        Batch::one(Tag::Tenant(TenantId::DEFAULT), Limit::new("p".parse().unwrap(), slot, quota, 1).unwrap())
+    }
+
+    fn take(book: &LeaseBook, batch: &Batch, now_us: u64) -> Taken {
+        book.take(&LeaseBook::name(batch), batch, Lease::default(), 1, now_us)
+    }
+
+    #[test]
+    fn those_who_come_once_do_not_outgrow_the_book_and_are_forgotten() {
+        let book = LeaseBook::new();
+        let batches: Vec<Batch> = (0..100_000).map(batch).collect();
+        let kept = batches.iter().filter(|batch| take(&book, batch, 1) == Taken::None { ask: 1 }).count();
+        assert!((60_000..=PARTS * CAPACITY).contains(&kept), "{kept}");
+        assert_eq!(take(&book, &batches[99_999], 1), Taken::Never);
+        assert_eq!(take(&book, &batches[0], 1), Taken::None { ask: 1 }, "who was there before still has an account");
+        assert!(book.expired(IDLE_US).is_empty());
+        assert!(!book.is_empty());
+        book.expired(IDLE_US + 1);
+        assert!(book.is_empty());
+        assert_eq!(take(&book, &batches[99_999], IDLE_US + 2), Taken::None { ask: 1 });
+    }
 }

@@ -333,9 +333,10 @@ impl Inner {
         tokio::time::timeout(self.options.deadline, call).await.ok()
     }
 
-    /// The pause before the next probe.
-    fn pause(&self) -> Duration {
+    /// The pause before the next probe. After one that went well the next ones come soon: limits are to hold again.
+    fn pause(&self, well: bool) -> Duration {
         let [byte] = self.entropy.bytes();
-        self.options.probe_every + self.options.probe_every / 4 * u32::from(byte) / 255
+        let pause = if well { self.options.probe_every / 4 } else { self.options.probe_every };
+        pause + pause / 4 * u32::from(byte) / 255
     }
 }

@@ -47,7 +47,8 @@ impl LimiterOptions {
         self
     }
 
-    /// How often a store that is gone is tried again; up to a quarter is added at random, so that nodes do not come all at once.
+    /// How often a store that is gone is tried again, and four times as often once it has answered; up to a quarter is added at random,
+    /// so that nodes do not come all at once.
     pub const fn with_probe_every(mut self, pause: Duration) -> Self {
         self.probe_every = pause;
         self

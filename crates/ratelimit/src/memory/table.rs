@@ -86,7 +86,16 @@ impl Table {
             }
             self.remove(index);
         }
+        self.make_room();
         self.states.insert(slot, tat);
+    }
+
+    /// Grows by an eighth at a time. By itself the map would take twice as much, though most of a table is states.
+    fn make_room(&mut self) {
+        if self.states.len() == self.states.capacity() {
+            let more = (self.states.len() / 8).max(4).min(self.capacity - self.states.len());
+            self.states.reserve_exact(more);
+        }
     }
 
     fn tidy(&mut self, now_us: u64) {
@@ -124,5 +133,21 @@ impl Table {
     /// The last state takes the place of the one that goes; the hand, which goes backwards, has seen it already.
     fn remove(&mut self, index: usize) {
         self.states.swap_remove_index(index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_little_more_room_than_it_holds_and_none_beyond_its_capacity() {
+        let mut table = Table::new(3000);
+        for n in 0..5000_u32 {
+            table.put(Digest::of([n.to_le_bytes().as_slice()]), Tat::of_us(1), 0);
+            let (held, room) = (table.states.len(), table.states.capacity());
+            assert!(room <= held + (held / 8).max(4) && room <= 3000, "{room} for {held}");
+        }
+        assert_eq!(table.len(), 3000);
     }
 }

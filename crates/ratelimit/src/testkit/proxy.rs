@@ -266,7 +266,10 @@ async fn carry(
     let arriving = async {
         let mut network = shared.network.subscribe();
         while let Some((due, piece)) = under_way.recv().await {
-            sleep_until(due).await;
+            // The run time's clock has ticks of a millisecond: also a sleep until now may take one.
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
             let carries = |network: &Network| match direction {
                 Direction::ToServer => !network.lost_to_server,
                 Direction::ToClient => !network.lost_to_client,

@@ -136,11 +136,62 @@ async fn a_denial_is_remembered_for_as_long_as_it_holds_and_a_second_at_the_most
     let slow = Quota::rate(1, Duration::from_hours(1)).burst(1).unwrap();
     let limiter = rig.limiter().policy(tenants("slow", slow)).build().unwrap();
     let before = rig.asked();
-    for _ in 0..100 {
-        allowed(&limiter, &request(), 10).await;
+    assert_eq!(allowed(&limiter, &request(), 2).await, 1);
+    for passed in 0..100 {
+        for _ in 0..10 {
+            let Outcome::Denied { retry_after, .. } = limiter.acquire(&request()).await.outcome() else { panic!() };
+            assert_eq!(retry_after, Duration::from_hours(1) - Duration::from_millis(100 * passed), "whoever tells it");
+        }
         rig.pass(100);
     }
     assert!((10..=12).contains(&(rig.asked() - before)), "{}", rig.asked() - before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_waited_for_one_unit_do_not_all_ask_for_it() {
+    let rig = Rig::new();
+    let limiter = rig.limiter().policy(tenants("tenant", per_second(10, 1))).build().unwrap();
+    assert_eq!(allowed(&limiter, &request(), 2).await, 1);
+    for _ in 0..20 {
+        rig.pass(100);
+        let asked = rig.asked();
+        let request = request();
+        let all = futures_util::future::join_all((0..50).map(|_| limiter.acquire(&request))).await;
+        assert_eq!(all.iter().filter(|decision| decision.is_allowed()).count(), 1);
+        assert_eq!(rig.asked(), asked + 1);
+    }
+    // Nobody came for a while: all that was saved up is there.
+    rig.pass(1000);
+    assert_eq!(allowed(&limiter, &request(), 5).await, 1);
+}
+
+/// A larger bucket than the one that denied is seen within a second, and lets through what it has.
+#[tokio::test(start_paused = true)]
+async fn another_plan_counts_although_the_old_one_denied() {
+    let rig = Rig::new();
+    let policy = tenants("tenant", per_second(1, 2)).for_plan("large", per_second(1, 50));
+    let limiter = rig.limiter().policy(policy).build().unwrap();
+    assert_eq!(allowed(&limiter, &request(), 10).await, 2);
+    rig.pass(1000);
+    assert_eq!(allowed(&limiter, &request().plan("large"), 100).await, 49);
+}
+
+/// A tenant's limit denied; when it has room, a key's does not: that must keep nobody else of the tenant waiting.
+#[tokio::test(start_paused = true)]
+async fn whoever_asked_in_vain_leaves_the_way_free() {
+    let rig = Rig::new();
+    let key = Policy::new("key", &[Fact::Tenant, Fact::Key], per_second(1, 1)).unwrap();
+    let limiter = rig.limiter().policies([tenants("tenant", per_second(2, 2)), key]).build().unwrap();
+    let of = |key: &'static [u8]| request().key(key);
+    assert_eq!(allowed(&limiter, &of(b"a"), 1).await, 1);
+    // Another node uses the key `b`, and the tenant up.
+    let other = rig.limiter().policy(Policy::new("key", &[Fact::Tenant, Fact::Key], per_second(1, 1)).unwrap()).build().unwrap();
+    assert_eq!(allowed(&other, &of(b"b"), 1).await, 1);
+    assert_eq!(allowed(&limiter, &of(b"c"), 1).await, 1);
+    assert!(is_denied_by(limiter.acquire(&of(b"d")).await.outcome(), "tenant"));
+    rig.pass(500);
+    assert!(is_denied_by(limiter.acquire(&of(b"b")).await.outcome(), "key"));
+    assert!(limiter.acquire(&of(b"d")).await.is_allowed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,11 +91,12 @@ async fn the_keeper_gives_back_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_goes_away_while_asking_leaves_the_way_free() {
+async fn what_somebody_asked_for_who_went_away_is_there_for_others() {
     let rig = Rig::new();
-    let limiter = rig.limiter().policy(leased(per_second(1000, 10_000), Lease::default())).build().unwrap();
+    let slow = Quota::rate(1, Duration::from_hours(1)).burst(1000).unwrap();
+    let limiter = rig.limiter().policy(leased(slow, Lease::default())).build().unwrap();
     // So much is used that a lease is worth it.
-    allowed(&limiter, &request(), 50).await;
+    let mut used = allowed(&limiter, &request(), 50).await;
     settle().await;
     rig.pass(100);
     limiter.tidy().await;
@@ -105,13 +106,37 @@ async fn whoever_goes_away_while_asking_leaves_the_way_free() {
     {
         let request = request();
         let mut asking = std::pin::pin!(limiter.acquire(&request));
-        let polled = futures_util::poll!(asking.as_mut());
-        assert!(polled.is_pending());
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        settle().await;
         assert_eq!(rig.faults.counts_of("limits.grant").late, 1);
+        assert!(futures_util::poll!(asking.as_mut()).is_pending());
     }
+    gate.open();
+    settle().await;
+    assert!(limiter.leased_units() > 10, "{}", limiter.leased_units());
+    let decision = limiter.acquire(&request()).await;
+    assert_eq!(decision.source(), Source::Lease);
+    used += 1;
+    // None was lost.
+    limiter.close().await;
+    let other = rig.limiter().policy(tenants("tenant", slow)).build().unwrap();
+    assert_eq!(allowed(&other, &request(), 2000).await, 1000 - used);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_never_comes_leaves_the_way_free() {
+    let rig = Rig::new();
+    let limiter = rig.limiter().policy(leased(per_second(1000, 10_000), Lease::default())).build().unwrap();
+    allowed(&limiter, &request(), 50).await;
+    settle().await;
+    rig.pass(100);
+    limiter.tidy().await;
+    let gate = Gate::closed();
+    rig.faults.inject(At::operation("limits.grant").next(1), Fault::AnsweredLate(Delay::until(&gate)));
     let grants = rig.faults.counts_of("limits.grant").calls;
-    assert_eq!(allowed(&limiter, &request(), 1).await, 1);
-    assert_eq!(rig.faults.counts_of("limits.grant").calls, grants + 1, "the next one asks in advance again");
+    assert_eq!(limiter.acquire(&request()).await.source(), Source::Fallback);
+    assert_eq!(limiter.acquire(&request()).await.source(), Source::Store);
+    assert_eq!(rig.faults.counts_of("limits.grant").calls, grants + 2, "the next one asks in advance again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,6 +53,20 @@ async fn after_five_faults_the_store_is_not_asked_until_it_answers_again() {
     assert_eq!(rig.asked(), 6);
 }
 
+/// The first answer takes up to 313 ms, the other two up to 79 ms each.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_answers_again_is_asked_again_within_half_a_second() {
+    let rig = Rig::new();
+    let limiter = rig.limiter().policy(tenants("tenant", per_second(1000, 1000))).build().unwrap();
+    rig.faults.inject(At::any().always(), Fault::Before);
+    allowed(&limiter, &request(), 5).await;
+    pass_time(10_000).await;
+    assert!(limiter.is_degraded());
+    rig.faults.clear();
+    pass_time(475).await;
+    assert!(!limiter.is_degraded());
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_the_deadline_and_nothing_is_sent_twice() {
     let rig = Rig::new();
