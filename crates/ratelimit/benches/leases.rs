@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -83,7 +84,7 @@ async fn one_by_one(server: &Server) {
     let policy =
         Policy::new("bench", &[Fact::Tenant], Quota::rate(1_000_000, Duration::from_secs(1)).full_burst().unwrap()).unwrap();
     let policy = policy.leased(Lease::default());
-    let limiter = Limiter::over(support::store(server.address()).await).policy(policy).build().unwrap();
+    let limiter = Limiter::over(Arc::new(support::store(server.address(), support::USUAL).await)).policy(policy).build().unwrap();
     let (mut took, mut leased) = (Vec::new(), 0);
     for _ in 0..TURNS {
         let began = Instant::now();
@@ -110,7 +111,13 @@ async fn limiters(server: &Server, leased: bool) -> Vec<Limiter> {
         let policy = Policy::new("bench", &[Fact::Tenant], quota).unwrap();
         let policy = if leased { policy.leased(Lease { life: LIFE, share }) } else { policy };
         let options = LimiterOptions::default().with_nodes(NODES);
-        limiters.push(Limiter::over(support::store(server.address()).await).policy(policy).options(options).build().unwrap());
+        limiters.push(
+            Limiter::over(Arc::new(support::store(server.address(), support::USUAL).await))
+                .policy(policy)
+                .options(options)
+                .build()
+                .unwrap(),
+        );
     }
     limiters
 }
@@ -178,7 +185,8 @@ async fn denials(server: &Server, raw: &mut MultiplexedConnection) {
         Quota::rate(100, Duration::from_secs(1)).burst(100).unwrap(),
     ] {
         let policy = Policy::new("bench", &[Fact::Tenant], quota).unwrap();
-        let limiter = Limiter::over(support::store(server.address()).await).policy(policy).build().unwrap();
+        let limiter =
+            Limiter::over(Arc::new(support::store(server.address(), support::USUAL).await)).policy(policy).build().unwrap();
         let request = || Subject::of("read").tenant(TenantId::DEFAULT);
         while limiter.acquire(&request()).await.is_allowed() {}
         let (before, began) = (scripts_run(raw).await, Instant::now());

@@ -12,6 +12,7 @@ mod still;
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use togglebox_core::TenantId;
@@ -122,7 +123,7 @@ async fn wide(address: SocketAddr) -> Limiter {
     let policy = |(name, outage): &(&str, OnOutage)| {
         Policy::new(name, &[Fact::Tenant], quota).unwrap().for_routes([*name]).on_outage(*outage)
     };
-    Limiter::over(support::store(address).await).policies(ROUTES.iter().map(policy)).build().unwrap()
+    Limiter::over(Arc::new(support::store(address, support::USUAL).await)).policies(ROUTES.iter().map(policy)).build().unwrap()
 }
 
 /// How many units the server has charged, in the end.
@@ -220,7 +221,13 @@ async fn shared(server: &Server) {
     for _ in 0..NODES {
         let policy = Policy::new("shared", &[Fact::Tenant], quota).unwrap();
         let options = LimiterOptions::default().with_nodes(NODES);
-        limiters.push(Limiter::over(support::store(server.address()).await).policy(policy).options(options).build().unwrap());
+        limiters.push(
+            Limiter::over(Arc::new(support::store(server.address(), support::USUAL).await))
+                .policy(policy)
+                .options(options)
+                .build()
+                .unwrap(),
+        );
     }
     let asked = load(&limiters, &["shared"], server, &proxy, &FROZEN).await;
     let allowed = |from: Duration, to: Duration| {

@@ -54,10 +54,13 @@ impl Drop for Server {
     }
 }
 
-/// A connected store with its own connections, and the options that programs have.
-pub(crate) async fn store(address: SocketAddr) -> Arc<RedisStore> {
-    let options = RedisOptions::parse(&format!("redis://{address}")).unwrap();
+/// How long a call may take where nobody says otherwise.
+pub(crate) const USUAL: Duration = Duration::from_millis(20);
+
+/// A connected store with its own connections.
+pub(crate) async fn store(address: SocketAddr, deadline: Duration) -> RedisStore {
+    let options = RedisOptions::parse(&format!("redis://{address}")).unwrap().with_timeout(deadline);
     let store = RedisStore::new(options, Arc::new(SystemClock), Arc::new(OsEntropy));
     store.connected().await;
-    Arc::new(store)
+    store
 }
