@@ -126,7 +126,8 @@ async fn limiters(server: &Server, leased: bool) -> Vec<Limiter> {
 async fn nodes(limiters: &[Limiter], load: u32) -> Vec<Made> {
     let began = Instant::now();
     let mut nodes = tokio::task::JoinSet::new();
-    for limiter in limiters.iter().cloned() {
+    for limiter in limiters {
+        let limiter = limiter.clone();
         nodes.spawn(async move {
             let (mut made, per_node) = (Vec::new(), load / NODES);
             for number in 0.. {
@@ -140,7 +141,7 @@ async fn nodes(limiters: &[Limiter], load: u32) -> Vec<Made> {
                 let asked = began.elapsed();
                 let decision = limiter.acquire(&Subject::of("read").tenant(TenantId::DEFAULT)).await;
                 let at = began.elapsed();
-                made.push(Made { at, took: at - asked, allowed: decision.is_allowed(), source: decision.source() });
+                made.push(Made { at, took: at.saturating_sub(asked), allowed: decision.is_allowed(), source: decision.source() });
             }
             made
         });

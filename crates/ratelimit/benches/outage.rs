@@ -233,7 +233,7 @@ async fn shared(server: &Server) {
     let allowed = |from: Duration, to: Duration| {
         asked.iter().filter(|each| each.outcome == Outcome::Allowed && (from..to).contains(&each.done)).count()
     };
-    let seconds = (HEALS - BREAKS).as_secs();
+    let seconds = HEALS.as_secs() - BREAKS.as_secs();
     let bound = u64::from(BURST) + u64::from(PER_SECOND) * seconds;
     println!(
         "\n{NODES} limiters, {PER_SECOND} a second and a burst of {BURST} together, {RATE} requests a second; the server stands still"
@@ -241,7 +241,12 @@ async fn shared(server: &Server) {
     println!("{:<44} {:>8} {:>8}", "allowed", "", "quota");
     println!("{:<44} {:>8} {:>8}", "before", allowed(Duration::ZERO, BREAKS), u64::from(BURST) + 100 * BREAKS.as_secs());
     println!("{:<44} {:>8} {bound:>8}", format!("in the {seconds} s of the outage"), allowed(BREAKS, HEALS));
-    println!("{:<44} {:>8} {:>8}", "afterwards", allowed(HEALS, ENDS), u64::from(BURST) + 100 * (ENDS - HEALS).as_secs());
+    println!(
+        "{:<44} {:>8} {:>8}",
+        "afterwards",
+        allowed(HEALS, ENDS),
+        u64::from(BURST) + 100 * (ENDS.as_secs() - HEALS.as_secs())
+    );
     let noticed = asked.iter().filter(|each| each.done.saturating_sub(each.due) > NOTICED).count();
     println!("{:<44} {:>7.2}%", "longer than 5 ms", noticed as f64 * 100.0 / asked.len() as f64);
 }
