@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_table_takes_little_more_room_than_it_holds_and_none_beyond_its_capacity() {
-        let mut table = Table::new(3000);
+        let mut table = Table::new(3000, Counter::noop());
         for n in 0..5000_u32 {
             table.put(Digest::of([n.to_le_bytes().as_slice()]), Tat::of_us(1), 0);
             let (held, room) = (table.states.len(), table.states.capacity());
