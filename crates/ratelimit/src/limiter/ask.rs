@@ -34,6 +34,18 @@ pub(super) struct Answer {
 
 /// What came of asking groups, so far.
 #[derive(Debug)]
+impl Answer {
+    /// Whether a group of enforced limits lets nothing through.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.unavailable.is_some() || self.standings.iter().flatten().any(|standing| !standing.passed)
+    }
+
+    /// What was taken.
+    pub(super) fn into_taken(self) -> Option<Taken> {
+        self.taken
+    }
+}
+
 pub(super) struct Asked {
     outcome: Outcome,
     source: Source,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use togglebox_ratelimit::{
-    Fact, LimitStore, Mode, OnOutage, Outcome, Override, Overrides, Policy, PolicyName, Quota, Source, Subject,
+    Fact, Lease, LimitStore, Mode, OnOutage, Outcome, Override, Overrides, Policy, PolicyName, Quota, Source, Subject,
 };
 
 use super::*;
@@ -185,4 +185,36 @@ fn where_a_closed_policy_finds_no_room_nobody_is_let_through() {
         }
     }
     assert!(unavailable >= 1000 - 64, "{unavailable}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_watches_is_waited_for_as_well() {
+    let rig = Rig::new();
+    let warn = tenants("warn", per_second(1, 2)).mode(Mode::Warn);
+    let limiter = rig.limiter().policy(warn).build().unwrap();
+    let mut warned = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(limiter.acquire_now(&request()), None, "the store has not been asked");
+        warned.push(limiter.acquire(&request()).await.warnings(0.0).count());
+    }
+    assert_eq!((warned.as_slice(), rig.asked()), ([0, 0, 1].as_slice(), 3));
+    // What was taken without waiting is given back where something else has to be waited for.
+    let rig = Rig::new();
+    let lease = Lease { life: Duration::from_mins(1), ..Lease::default() };
+    let real = tenants("real", per_second(1000, 10_000)).leased(lease);
+    let limiter = rig.limiter().policy(real).policy(tenants("warn", per_second(1, 2)).mode(Mode::Warn)).build().unwrap();
+    while limiter.leased_units() < 5 {
+        assert!(limiter.acquire(&request()).await.is_allowed());
+        tokio::task::yield_now().await;
+    }
+    let held = limiter.leased_units();
+    rig.pass(1000);
+    assert_eq!(limiter.acquire_now(&request()), None);
+    assert_eq!(limiter.leased_units(), held);
+    let (asked, decision) = (rig.asked(), limiter.acquire(&request()).await);
+    assert_eq!((decision.source(), decision.limits().len()), (Source::Lease, 2));
+    assert_eq!((limiter.leased_units(), rig.asked()), (held - 1, asked + 1));
+    // While it is known to have no room, nothing has to be waited for.
+    assert_eq!(limiter.acquire(&request()).await.warnings(0.0).count(), 1);
+    assert_eq!(limiter.acquire_now(&request()).unwrap().warnings(0.0).count(), 1);
 }
