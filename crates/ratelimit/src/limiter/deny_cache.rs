@@ -21,8 +21,10 @@ const CAPACITY: usize = 4096;
 pub(crate) struct Denial {
     /// What was asked for.
     cost: u32,
-    /// Until when there is none, on this process's clock. Only time makes room, so this much is certain.
+    /// Until when it is remembered, on this process's clock.
     until_us: u64,
+    /// Until when there is none. Only time makes room, so this much is certain.
+    room_us: u64,
     /// When there is room for everything.
     full_us: u64,
 }
@@ -51,12 +53,13 @@ impl DenyCache {
     pub(crate) fn wait(&self, slot: &Digest, cost: u32, now_us: u64) -> Option<Wait> {
         let denial = *self.part(slot).get(slot)?;
         (denial.cost <= cost && now_us < denial.until_us)
-            .then(|| Wait { retry_us: denial.until_us - now_us, reset_us: denial.full_us.saturating_sub(now_us) })
+            .then(|| Wait { retry_us: denial.room_us - now_us, reset_us: denial.full_us.saturating_sub(now_us) })
     }
 
     /// Remembers that there was no room at `asked_us`, when the store was asked.
     pub(crate) fn remember(&self, slot: Digest, cost: u32, wait: Wait, asked_us: u64) {
         let until_us = asked_us.saturating_add(wait.retry_us.min(LONGEST_US));
+        let room_us = asked_us.saturating_add(wait.retry_us);
         let full_us = asked_us.saturating_add(wait.reset_us);
         let mut part = self.part(&slot);
         if part.len() >= CAPACITY && !part.contains_key(&slot) {
@@ -65,7 +68,7 @@ impl DenyCache {
             let index = usize::from(u16::from_le_bytes([bytes[2], bytes[3]])) % part.len();
             part.swap_remove_index(index);
         }
-        part.insert(slot, Denial { cost, until_us, full_us });
+        part.insert(slot, Denial { cost, until_us, room_us, full_us });
     }
 
     /// Forgets a denial: something was given back.
@@ -107,7 +110,8 @@ mod tests {
     fn it_is_remembered_for_a_second_at_the_most() {
         let cache = DenyCache::new();
         cache.remember(slot(1), 1, wait(3_600_000_000), 0);
-        assert_eq!(cache.wait(&slot(1), 1, 999_999).map(|wait| wait.retry_us), Some(1));
+        let wait = cache.wait(&slot(1), 1, 999_999).unwrap();
+        assert_eq!(wait, Wait { retry_us: 3_599_000_001, reset_us: 7_199_000_001 }, "what is told is the whole wait");
         assert_eq!(cache.wait(&slot(1), 1, 1_000_000), None);
     }
 

@@ -132,10 +132,14 @@ async fn a_denial_is_remembered_for_as_long_as_it_holds_and_a_second_at_the_most
     rig.pass(150);
     assert_eq!(allowed(&limiter, &request(), 1).await, 1);
 
-    // An hour's wait is looked at again each second.
+    // An hour's wait is looked at again each second, and told as what it is meanwhile.
     let slow = Quota::rate(1, Duration::from_hours(1)).burst(1).unwrap();
     let limiter = rig.limiter().policy(tenants("slow", slow)).build().unwrap();
     let before = rig.asked();
+    assert_eq!(allowed(&limiter, &request(), 2).await, 1);
+    let decision = limiter.acquire(&request()).await;
+    let Outcome::Denied { retry_after, .. } = decision.outcome() else { panic!("{decision:?}") };
+    assert_eq!((decision.source(), retry_after), (Source::DenyCache, Duration::from_hours(1)));
     for _ in 0..100 {
         allowed(&limiter, &request(), 10).await;
         rig.pass(100);
