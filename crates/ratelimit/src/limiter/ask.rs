@@ -135,7 +135,7 @@ impl Inner {
             match taken {
                 lease::Taken::Unit(unit) => return self.used(group, &unit, name, lease),
                 lease::Taken::None { ask } if ask > 1 => return self.grant(group, name, lease, ask).await,
-                lease::Taken::Pause { us } => return used_up(group, us),
+                lease::Taken::Pause { us } => return used_up(group, &us),
                 lease::Taken::None { .. } => {}
             }
         }
@@ -367,14 +367,13 @@ fn leased(group: &Group, reply: &Reply, granted: u32, name: Digest) -> Answer {
     Answer { source: Source::Lease, unavailable: None, standings, taken: Some(Taken::Unit(name)) }
 }
 
-/// What is known of limits that had too little a moment ago.
-fn used_up(group: &Group, us: u64) -> Answer {
-    let wait = Duration::from_micros(us);
-    let each = |limit: &Limit| {
+/// What is known of limits of which one had too little a moment ago: when each will have room again.
+fn used_up(group: &Group, us: &[u64]) -> Answer {
+    let each = |(limit, us): (&Limit, &u64)| {
         let reading = Reading { remaining: 0, reset_after: limit.quota().full_after() };
-        Some(Standing { passed: false, reading, retry_after: wait })
+        (*us > 0).then(|| Standing { passed: false, reading, retry_after: Duration::from_micros(*us) })
     };
-    let standings = group.batch.limits().iter().map(each).collect();
+    let standings = group.batch.limits().iter().zip(us).map(each).collect();
     Answer { source: Source::DenyCache, unavailable: None, standings, taken: None }
 }
 

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use crate::batch::{Batch, Grant, Receipt, Reply};
+use crate::batch::{Batch, Grant, PerLimit, Receipt, Reply};
+use crate::gcra;
 use crate::key::Digest;
 use crate::policy::Lease;
 use crate::store::MOST_UNITS;
@@ -41,6 +42,8 @@ struct Account {
 #[derive(Debug)]
 struct Chunk {
     batch: Batch,
+    /// When each limit has room again, as the last grant that was short has told.
+    room_us: PerLimit<u64>,
     grant: Grant,
     left: u32,
     expires_us: u64,
@@ -73,8 +76,9 @@ pub(crate) enum Taken {
     Unit(Unit),
     /// None is there: how many to ask for. More than one: this is a refill.
     None { ask: u32 },
-    /// None is there, and there was not enough a moment ago: for how many microseconds nobody asks.
-    Pause { us: u64 },
+    /// None is there, there was not enough a moment ago, and nobody asks for a while: how many microseconds to wait for each limit, zero
+    /// for those that have room.
+    Pause { us: PerLimit<u64> },
 }
 
 /// A unit that was held.
@@ -134,7 +138,7 @@ impl LeaseBook {
             return Taken::Unit(unit);
         }
         if now_us < account.pause_us {
-            return Taken::Pause { us: account.pause_us - now_us };
+            return Taken::Pause { us: account.waits(now_us) };
         }
         let ask = if account.refilling { 1 } else { account.pace.wanted(most) };
         account.refilling |= ask > 1;
@@ -161,6 +165,14 @@ impl LeaseBook {
     }
 
     /// Ends a refill that came to nothing.
+            let granted = batch.times(grant.units);
+            let room = batch.limits().iter().zip(granted.limits()).zip(&grant.reply.before).map(|((limit, granted), before)| {
+                let (quota, now_us) = (limit.quota(), grant.reply.now_us);
+                let after = gcra::charge(quota, Some(*before), now_us, granted.cost());
+                let wait = gcra::retry_after(quota, Some(after), now_us, limit.cost());
+                asked_us.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
+            });
+            account.room_us = room.collect();
     pub(crate) fn give_up(&self, name: &Digest) {
         if let Some(account) = self.part(name).get_mut(name) {
             account.refilling = false;
@@ -255,6 +267,13 @@ fn most(batch: &Batch, lease: Lease, nodes: u32) -> u32 {
         let units = lease.share.clamp(0.0, 1.0) * f64::from(limit.quota().burst());
         // Not negative, and below 2^31.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a burst fits")]
+    /// How long each limit has to be waited for while nobody asks: until the end of that at the least, for the one that has room last.
+    fn waits(&self, now_us: u64) -> PerLimit<u64> {
+        let last = self.room_us.iter().copied().max().unwrap_or_default();
+        let wait = |room: &u64| if *room == last { last.max(self.pause_us) } else { *room }.saturating_sub(now_us);
+        self.room_us.iter().map(wait).collect()
+    }
+
         let units = (units / f64::from(nodes.max(1)) / f64::from(limit.cost())) as u32;
         units.saturating_add(1)
     });
