@@ -20,6 +20,12 @@ use crate::store::MOST_UNITS;
 /// Parts of the book, each under a lock of its own.
 const PARTS: usize = 16;
 
+/// Accounts in each part. Who has none takes nothing in advance.
+const ACCOUNTS: usize = 4096;
+
+/// Accounts that are compared when one must go.
+const SAMPLE: usize = 16;
+
 /// The units that this node holds, by what they are good for.
 #[derive(Debug)]
 pub(crate) struct LeaseBook {
@@ -36,14 +42,14 @@ struct Account {
     used_us: u64,
     /// Until when nothing is asked for: the last grant was short, and more is there only when time has passed.
     pause_us: u64,
+    /// When each limit has room again, as the last grant that was short has told.
+    room_us: PerLimit<u64>,
 }
 
 /// What was granted at once.
 #[derive(Debug)]
 struct Chunk {
     batch: Batch,
-    /// When each limit has room again, as the last grant that was short has told.
-    room_us: PerLimit<u64>,
     grant: Grant,
     left: u32,
     expires_us: u64,
@@ -132,6 +138,9 @@ impl LeaseBook {
             return Taken::None { ask: 1 };
         }
         let mut part = self.part(name);
+        if !has_place(&mut part, name) {
+            return Taken::None { ask: 1 };
+        }
         let account = part.entry(*name).or_default();
         account.pace.count(now_us / us(lease));
         if let Some(unit) = account.take(most, now_us) {
@@ -156,6 +165,14 @@ impl LeaseBook {
         account.refilling = false;
         if grant.units < ask {
             account.pause_us = asked_us.saturating_add(us(lease) / 4);
+            let granted = batch.times(grant.units);
+            let room = batch.limits().iter().zip(granted.limits()).zip(&grant.reply.before).map(|((limit, granted), before)| {
+                let (quota, now_us) = (limit.quota(), grant.reply.now_us);
+                let after = gcra::charge(quota, Some(*before), now_us, granted.cost());
+                let wait = gcra::retry_after(quota, Some(after), now_us, limit.cost());
+                asked_us.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
+            });
+            account.room_us = room.collect();
         }
         let left = grant.units.saturating_sub(used);
         if left > 0 {
@@ -165,14 +182,6 @@ impl LeaseBook {
     }
 
     /// Ends a refill that came to nothing.
-            let granted = batch.times(grant.units);
-            let room = batch.limits().iter().zip(granted.limits()).zip(&grant.reply.before).map(|((limit, granted), before)| {
-                let (quota, now_us) = (limit.quota(), grant.reply.now_us);
-                let after = gcra::charge(quota, Some(*before), now_us, granted.cost());
-                let wait = gcra::retry_after(quota, Some(after), now_us, limit.cost());
-                asked_us.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
-            });
-            account.room_us = room.collect();
     pub(crate) fn give_up(&self, name: &Digest) {
         if let Some(account) = self.part(name).get_mut(name) {
             account.refilling = false;
@@ -204,9 +213,7 @@ impl LeaseBook {
                     !over
                 });
             }
-            part.retain(|_, account| {
-                account.refilling || !account.chunks.is_empty() || now_us < account.used_us.saturating_add(IDLE_US)
-            });
+            part.retain(|_, account| !account.is_idle() || now_us < account.used_us.saturating_add(IDLE_US));
         }
         receipts
     }
@@ -225,7 +232,27 @@ impl LeaseBook {
     }
 }
 
+/// Whether an account has a place, or can have one. Where it cannot be another one goes: one that holds nothing, and so only knows its
+/// pace, of which there are as many as somebody sends requests for.
+fn has_place(part: &mut IndexMap<Digest, Account, RandomState>, name: &Digest) -> bool {
+    if part.len() < ACCOUNTS || part.contains_key(name) {
+        return true;
+    }
+    let bytes = name.as_bytes();
+    let first = usize::from(u16::from_le_bytes([bytes[1], bytes[2]]));
+    let sample = (first..first + SAMPLE).map(|place| place % part.len());
+    let idle = sample.filter(|index| part.get_index(*index).is_some_and(|(_, account)| account.is_idle()));
+    let Some(index) = idle.min_by_key(|index| part[*index].used_us) else { return false };
+    part.swap_remove_index(index);
+    true
+}
+
 impl Account {
+    /// Whether nothing is held, nor asked for.
+    fn is_idle(&self) -> bool {
+        !self.refilling && self.chunks.iter().all(|chunk| chunk.left == 0)
+    }
+
     /// Uses a unit of what expires first.
     fn take(&mut self, most: u32, now_us: u64) -> Option<Unit> {
         let wanted = self.pace.wanted(most);
@@ -238,6 +265,13 @@ impl Account {
         self.refilling |= refill.is_some();
         self.used_us = now_us;
         Some(Unit { reply, granted, refill })
+    }
+
+    /// How long each limit has to be waited for while nobody asks: until the end of that at the least, for the one that has room last.
+    fn waits(&self, now_us: u64) -> PerLimit<u64> {
+        let last = self.room_us.iter().copied().max().unwrap_or_default();
+        let wait = |room: &u64| if *room == last { last.max(self.pause_us) } else { *room }.saturating_sub(now_us);
+        self.room_us.iter().map(wait).collect()
     }
 
     fn held(&self, now_us: u64) -> u32 {
@@ -267,13 +301,6 @@ fn most(batch: &Batch, lease: Lease, nodes: u32) -> u32 {
         let units = lease.share.clamp(0.0, 1.0) * f64::from(limit.quota().burst());
         // Not negative, and below 2^31.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a burst fits")]
-    /// How long each limit has to be waited for while nobody asks: until the end of that at the least, for the one that has room last.
-    fn waits(&self, now_us: u64) -> PerLimit<u64> {
-        let last = self.room_us.iter().copied().max().unwrap_or_default();
-        let wait = |room: &u64| if *room == last { last.max(self.pause_us) } else { *room }.saturating_sub(now_us);
-        self.room_us.iter().map(wait).collect()
-    }
-
         let units = (units / f64::from(nodes.max(1)) / f64::from(limit.cost())) as u32;
         units.saturating_add(1)
     });
@@ -283,4 +310,47 @@ fn most(batch: &Batch, lease: Lease, nodes: u32) -> u32 {
 /// A millisecond at the least: a shorter life ends before its units arrive.
 fn us(lease: Lease) -> u64 {
     u64::try_from(lease.life.as_micros()).unwrap_or(u64::MAX).max(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use togglebox_core::TenantId;
+
+    use super::*;
+    use crate::{Limit, Quota, Tag};
+
+    const LEASE: Lease = Lease { life: Duration::from_millis(100), share: 0.05 };
+
+    fn batch(subject: u64) -> Batch {
+        let quota = Quota::rate(100, Duration::from_secs(1)).full_burst().unwrap();
+        let slot = Digest::of([subject.to_le_bytes().as_slice()]);
+        Batch::one(Tag::Tenant(TenantId::DEFAULT), Limit::new("p".parse().unwrap(), slot, quota, 1).unwrap())
+    }
+
+    fn take(book: &LeaseBook, batch: &Batch, now_us: u64) -> Taken {
+        book.take(&LeaseBook::name(batch), batch, LEASE, 1, now_us)
+    }
+
+    #[test]
+    fn a_flood_of_subjects_does_not_outgrow_it_nor_push_out_what_is_held() {
+        let (book, holder) = (LeaseBook::new(), batch(u64::MAX));
+        while take(&book, &holder, 0) == (Taken::None { ask: 1 }) {}
+        let reply = Reply {
+            now_us: 0,
+            passed: true,
+            charged: true,
+            before: [gcra::rebase(holder.limits()[0].quota(), None, 0)].into_iter().collect(),
+        };
+        let granted = Granted { grant: Grant { units: 2, reply }, ask: 2, used: 1, asked_us: 0 };
+        book.add(LeaseBook::name(&holder), &holder, granted, LEASE);
+        for subject in 0..200_000 {
+            assert_eq!(take(&book, &batch(subject), 0), Taken::None { ask: 1 });
+        }
+        let accounts: usize = book.parts.iter().map(|part| part.lock().unwrap().len()).sum();
+        assert!(accounts <= PARTS * ACCOUNTS, "{accounts}");
+        assert_eq!(book.held(), 1);
+        assert!(matches!(take(&book, &holder, 0), Taken::Unit(_)));
+    }
 }
