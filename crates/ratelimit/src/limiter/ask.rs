@@ -147,7 +147,7 @@ impl Inner {
 
     /// Takes units in advance, and uses one of them.
     async fn grant(self: &Arc<Self>, group: &Group, name: Digest, lease: Lease, ask: u32) -> Answer {
-        let asking = Asking { inner: self, name };
+        let asking = Asking::of(self, name);
         let began = self.stopwatch.now_us();
         let granted = self.within_deadline(self.store.grant(&group.batch, ask)).await;
         self.metrics.grant_seconds.record(seconds(self.stopwatch.now_us() - began));
@@ -160,6 +160,7 @@ impl Inner {
             self.keep(&group.batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
             return self.heard(group, Some(Ok(reply)), began);
         }
+            asking.ends();
         self.came_back(group.batch.tag(), true);
         self.fallback.follow(&group.batch.times(grant.units), &grant.reply);
         let mut answer = told(group, &grant.reply, Source::Store);
@@ -167,6 +168,7 @@ impl Inner {
         self.keep(&group.batch, name, Granted { grant, ask, used: 1, asked_us: began }, lease);
         answer
     }
+        asking.ends();
 
     /// Uses a unit that was held, and asks for more where there are few left.
     fn used(self: &Arc<Self>, group: &Group, unit: &Unit, name: Digest, lease: Lease) -> Answer {
@@ -188,7 +190,7 @@ impl Inner {
     fn refill_in_background(self: &Arc<Self>, batch: Batch, name: Digest, lease: Lease, ask: u32) {
         let inner = Arc::clone(self);
         let started = in_background(async move {
-            let asking = Asking { inner: &inner, name };
+            let asking = Asking::of(&inner, name);
             let began = inner.stopwatch.now_us();
             let granted = inner.within_deadline(inner.store.grant(&batch, ask)).await;
             inner.metrics.grant_seconds.record(seconds(inner.stopwatch.now_us() - began));
@@ -197,7 +199,7 @@ impl Inner {
                 inner.fallback.follow(&batch.times(grant.units), &grant.reply);
                 inner.keep(&batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
             }
-            drop(asking);
+                asking.ends();
         });
         if !started {
             self.leases.give_up(&name);
@@ -337,7 +339,7 @@ impl Inner {
     }
 }
 
-/// Ends a refill, also when whoever asked for it goes away.
+/// A refill that comes to nothing, also when whoever asked for it goes away, unless it [ends](Self::ends) otherwise.
 struct Asking<'i> {
     inner: &'i Inner,
     name: Digest,
@@ -345,7 +347,9 @@ struct Asking<'i> {
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.inner.leases.give_up(&self.name);
+        if !self.ended {
+            self.inner.leases.give_up(&self.name);
+        }
     }
 }
 
@@ -367,6 +371,19 @@ fn leased(group: &Group, reply: &Reply, granted: u32, name: Digest) -> Answer {
     Answer { source: Source::Lease, unavailable: None, standings, taken: Some(Taken::Unit(name)) }
 }
 
+    ended: bool,
+}
+
+impl<'i> Asking<'i> {
+    const fn of(inner: &'i Inner, name: Digest) -> Self {
+        Self { inner, name, ended: false }
+    }
+
+    /// Leaves it to [`keep`](Inner::keep) to end it. Whoever ended it once more afterwards would end the next one, which somebody else
+    /// may have begun by then.
+    fn ends(mut self) {
+        self.ended = true;
+    }
 /// What is known of limits of which one had too little a moment ago: when each will have room again.
 fn used_up(group: &Group, us: &[u64]) -> Answer {
     let each = |(limit, us): (&Limit, &u64)| {
@@ -379,4 +396,51 @@ fn used_up(group: &Group, us: &[u64]) -> Answer {
 
 fn seconds(us: u64) -> f64 {
     Duration::from_micros(us).as_secs_f64()
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use togglebox_core::TenantId;
+    use togglebox_core::testkit::{Faults, Faulty};
+
+    use super::lease::Taken as Held;
+    use super::*;
+    use crate::{Fact, Limiter, ManualStopwatch, MemoryStore, Policy, Quota, Subject};
+
+    /// Or two would be under way, and a node would come to hold more than the bound of leases says.
+    #[test]
+    fn the_end_of_a_refill_is_not_that_of_the_next_one() {
+        let lease = Lease { life: Duration::from_mins(1), share: 0.5 };
+        let quota = Quota::rate(1, Duration::from_hours(1)).burst(1000).unwrap();
+        // One that has to be waited for.
+        let store = Faulty::new(Arc::new(MemoryStore::new()), Arc::new(Faults::none()));
+        let policy = Policy::new("tenant", &[Fact::Tenant], quota).unwrap().leased(lease);
+        let clock = Arc::new(ManualStopwatch::new(0));
+        let limiter = Limiter::over(Arc::new(store)).policy(policy).stopwatch(clock).build().unwrap();
+        let (inner, plan) = (&limiter.0, limiter.0.plan(&Subject::of("reads").tenant(TenantId::DEFAULT)));
+        let group = &plan.enforced[0];
+        let name = LeaseBook::name(&group.batch);
+        let take = || inner.leases.take(&name, &group.batch, lease, 1, 0);
+        let asks = |taken: &Held| match taken {
+            Held::Unit(unit) => unit.refill.is_some(),
+            Held::None { ask } => *ask > 1,
+            Held::Pause { .. } => panic!("there is enough"),
+        };
+        // So much is used that a lease is worth it; the one below is to ask for it.
+        while !asks(&take()) {}
+        inner.leases.give_up(&name);
+        let keeper = inner.keeper.lock().unwrap();
+        std::thread::scope(|scope| {
+            let run_time = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let first = scope.spawn(move || run_time.block_on(inner.ask(group)));
+            // It has brought what it asked for, and stops where it looks whether somebody keeps it.
+            while inner.leases.held() == 0 {
+                std::thread::yield_now();
+            }
+            while !asks(&take()) {}
+            drop(keeper);
+            first.join().unwrap();
+        });
+        assert!((0..1000).all(|_| !asks(&take())), "the next one is still under way");
+    }
 }
