@@ -1,6 +1,6 @@
 //! One group of limits: what is remembered of it, what was taken for it in advance, the store, or this node alone.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use togglebox_core::{StoreErrorKind, StoreResult};
@@ -121,6 +121,7 @@ impl Inner {
         if !self.guard(group.batch.tag()).is_closed() {
             return Some(self.without_store(group));
         }
+            self.probe_in_background(group.batch.tag());
         let lease = self.lease(group)?;
         let name = LeaseBook::name(&group.batch);
         let unit = self.leases.take_held(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us())?;
@@ -212,12 +213,17 @@ impl Inner {
         if *kept {
             return;
         }
-        let inner = Arc::downgrade(self);
+        *kept = true;
+        // What cannot run is dropped at once, and wants the lock then.
+        drop(kept);
         let pause = (lease.life / 2).max(Duration::from_millis(1));
-        *kept = in_background(async move {
+        let keeping = Keeping { inner: Arc::downgrade(self), done: false };
+        in_background(async move {
+            // All of it moves here: what ends with the task says so.
+            let mut keeping = keeping;
             loop {
                 tokio::time::sleep(pause).await;
-                let Some(inner) = inner.upgrade() else { return };
+                let Some(inner) = keeping.inner.upgrade() else { return };
                 let now = inner.stopwatch.now_us();
                 inner.tidy(now).await;
                 let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,6 +231,7 @@ impl Inner {
                     *kept = false;
                     return;
                 }
+                    keeping.done = true;
             }
         });
     }
@@ -336,6 +343,22 @@ impl Inner {
         });
         let standings = standings.collect();
         Answer { source: Source::Fallback, unavailable: None, standings, taken: reply.receipt(&batch).map(Taken::Local) }
+    }
+}
+
+/// Somebody who looks after leases. Who goes away before it is done, with the run time that it was on, leaves it to the next one.
+struct Keeping {
+    inner: Weak<Inner>,
+    done: bool,
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if !self.done
+            && let Some(inner) = self.inner.upgrade()
+        {
+            *inner.keeper.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        }
     }
 }
 

@@ -133,3 +133,35 @@ async fn a_closed_policy_that_only_watches_lets_everything_through() {
     rig.faults.inject(At::any().always(), Fault::Before);
     assert_eq!(allowed(&limiter, &request(), 10).await, 10);
 }
+
+/// Workers come and go, each with its own run time.
+#[test]
+fn a_store_is_found_again_also_where_the_run_time_that_lost_it_has_ended() {
+    let paused = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let rig = Rig::new();
+    let policy = tenants("tenant", per_second(1000, 10_000)).leased(togglebox_ratelimit::Lease::default());
+    let limiter = rig.limiter().policy(policy).build().unwrap();
+    paused().block_on(async {
+        while limiter.leased_units() == 0 {
+            assert!(limiter.acquire(&request()).await.is_allowed());
+        }
+        rig.pass(200);
+        rig.faults.inject(At::any().always(), Fault::Before);
+        allowed(&limiter, &request(), 10).await;
+        assert!(limiter.is_degraded());
+    });
+    rig.faults.clear();
+    let grants = rig.faults.counts_of("limits.grant").calls;
+    paused().block_on(async {
+        allowed(&limiter, &request(), 1).await;
+        pass_time(2000).await;
+        assert!(!limiter.is_degraded());
+        // Leases are looked after again as well.
+        while rig.faults.counts_of("limits.grant").calls == grants {
+            assert!(limiter.acquire(&request()).await.is_allowed());
+        }
+        rig.pass(100);
+        pass_time(200).await;
+        assert_eq!(limiter.leased_units(), 0);
+    });
+}
