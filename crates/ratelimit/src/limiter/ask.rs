@@ -29,11 +29,11 @@ pub(super) struct Answer {
     unavailable: Option<usize>,
     /// How limits stand, as far as it is known.
     standings: PerLimit<Option<Standing>>,
+    /// Of how many nodes' part the standings are told: of one, of the whole.
+    nodes: u32,
     taken: Option<Taken>,
 }
 
-/// What came of asking groups, so far.
-#[derive(Debug)]
 impl Answer {
     /// Whether a group of enforced limits lets nothing through.
     pub(super) fn is_refusal(&self) -> bool {
@@ -46,6 +46,8 @@ impl Answer {
     }
 }
 
+/// What came of asking groups, so far.
+#[derive(Debug)]
 pub(super) struct Asked {
     outcome: Outcome,
     source: Source,
@@ -79,7 +81,7 @@ impl Asked {
             if *mode == Mode::Enforce && !standing.passed && denied.is_none_or(|(_, wait)| wait < standing.retry_after) {
                 denied = Some((policy.name(), standing.retry_after));
             }
-            let quota = *group.batch.limits()[place].quota();
+            let quota = group.batch.limits()[place].quota().share(answer.nodes);
             self.limits.push(LimitReport { policy: policy.name(), quota, mode: *mode, standing });
         }
         if !enforced {
@@ -119,9 +121,9 @@ impl Inner {
             return Some(answer);
         }
         if !self.guard(group.batch.tag()).is_closed() {
+            self.probe_in_background(group.batch.tag());
             return Some(self.without_store(group));
         }
-            self.probe_in_background(group.batch.tag());
         let lease = self.lease(group)?;
         let name = LeaseBook::name(&group.batch);
         let unit = self.leases.take_held(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us())?;
@@ -158,18 +160,18 @@ impl Inner {
         };
         if grant.units == 0 {
             let reply = grant.reply.clone();
+            asking.ends();
             self.keep(&group.batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
             return self.heard(group, Some(Ok(reply)), began);
         }
-            asking.ends();
         self.came_back(group.batch.tag(), true);
         self.fallback.follow(&group.batch.times(grant.units), &grant.reply);
         let mut answer = told(group, &grant.reply, Source::Store);
         answer.taken = Some(Taken::Charge(grant.receipt(&group.batch, 1)));
+        asking.ends();
         self.keep(&group.batch, name, Granted { grant, ask, used: 1, asked_us: began }, lease);
         answer
     }
-        asking.ends();
 
     /// Uses a unit that was held, and asks for more where there are few left.
     fn used(self: &Arc<Self>, group: &Group, unit: &Unit, name: Digest, lease: Lease) -> Answer {
@@ -198,9 +200,9 @@ impl Inner {
             inner.came_back(batch.tag(), matches!(granted, Some(Ok(_))));
             if let Some(Ok(grant)) = granted {
                 inner.fallback.follow(&batch.times(grant.units), &grant.reply);
+                asking.ends();
                 inner.keep(&batch, name, Granted { grant, ask, used: 0, asked_us: began }, lease);
             }
-                asking.ends();
         });
         if !started {
             self.leases.give_up(&name);
@@ -229,9 +231,9 @@ impl Inner {
                 let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
                 if inner.leases.held() == 0 {
                     *kept = false;
+                    keeping.done = true;
                     return;
                 }
-                    keeping.done = true;
             }
         });
     }
@@ -263,6 +265,7 @@ impl Inner {
             source: Source::DenyCache,
             unavailable: None,
             standings,
+            nodes: 1,
             taken: None,
         })
     }
@@ -324,12 +327,12 @@ impl Inner {
         let outage = |(number, _): &(usize, Mode)| self.policies[*number].outage();
         let closed = group.policies.iter().find(|policy| outage(policy) == OnOutage::Closed && policy.1 == Mode::Enforce);
         if let Some((number, _)) = closed {
-            return Answer { source: Source::Fallback, unavailable: Some(*number), standings: nothing(), taken: None };
+            return Answer { source: Source::Fallback, unavailable: Some(*number), standings: nothing(), nodes: 1, taken: None };
         }
         let nodes = self.nodes();
         let local = group.batch.limits().iter().zip(&group.policies).filter(|(_, policy)| outage(policy) == OnOutage::Local);
         let local: PerLimit<_> = local.map(|(limit, _)| limit.under(limit.quota().share(nodes))).collect();
-        let open = Answer { source: Source::Fallback, unavailable: None, standings: nothing(), taken: None };
+        let open = Answer { source: Source::Fallback, unavailable: None, standings: nothing(), nodes: 1, taken: None };
         if local.is_empty() {
             return open;
         }
@@ -342,7 +345,7 @@ impl Inner {
             if is_local { asked.next().flatten() } else { None }
         });
         let standings = standings.collect();
-        Answer { source: Source::Fallback, unavailable: None, standings, taken: reply.receipt(&batch).map(Taken::Local) }
+        Answer { source: Source::Fallback, unavailable: None, standings, nodes, taken: reply.receipt(&batch).map(Taken::Local) }
     }
 }
 
@@ -366,6 +369,19 @@ impl Drop for Keeping {
 struct Asking<'i> {
     inner: &'i Inner,
     name: Digest,
+    ended: bool,
+}
+
+impl<'i> Asking<'i> {
+    const fn of(inner: &'i Inner, name: Digest) -> Self {
+        Self { inner, name, ended: false }
+    }
+
+    /// Leaves it to [`keep`](Inner::keep) to end it. Whoever ended it once more afterwards would end the next one, which somebody else
+    /// may have begun by then.
+    fn ends(mut self) {
+        self.ended = true;
+    }
 }
 
 impl Drop for Asking<'_> {
@@ -380,7 +396,7 @@ impl Drop for Asking<'_> {
 fn told(group: &Group, reply: &Reply, source: Source) -> Answer {
     let places = 0..group.batch.limits().len();
     let standings = places.map(|place| reply.standing(&group.batch, place)).collect();
-    Answer { source, unavailable: None, standings, taken: None }
+    Answer { source, unavailable: None, standings, nodes: 1, taken: None }
 }
 
 /// What is known of limits of which a unit was taken in advance: how they stood after the grant.
@@ -391,22 +407,9 @@ fn leased(group: &Group, reply: &Reply, granted: u32, name: Digest) -> Answer {
         Some(Standing { passed: true, retry_after: Duration::ZERO, ..standing })
     };
     let standings = (0..group.batch.limits().len()).map(known).collect();
-    Answer { source: Source::Lease, unavailable: None, standings, taken: Some(Taken::Unit(name)) }
+    Answer { source: Source::Lease, unavailable: None, standings, nodes: 1, taken: Some(Taken::Unit(name)) }
 }
 
-    ended: bool,
-}
-
-impl<'i> Asking<'i> {
-    const fn of(inner: &'i Inner, name: Digest) -> Self {
-        Self { inner, name, ended: false }
-    }
-
-    /// Leaves it to [`keep`](Inner::keep) to end it. Whoever ended it once more afterwards would end the next one, which somebody else
-    /// may have begun by then.
-    fn ends(mut self) {
-        self.ended = true;
-    }
 /// What is known of limits of which one had too little a moment ago: when each will have room again.
 fn used_up(group: &Group, us: &[u64]) -> Answer {
     let each = |(limit, us): (&Limit, &u64)| {
@@ -414,7 +417,7 @@ fn used_up(group: &Group, us: &[u64]) -> Answer {
         (*us > 0).then(|| Standing { passed: false, reading, retry_after: Duration::from_micros(*us) })
     };
     let standings = group.batch.limits().iter().zip(us).map(each).collect();
-    Answer { source: Source::DenyCache, unavailable: None, standings, taken: None }
+    Answer { source: Source::DenyCache, unavailable: None, standings, nodes: 1, taken: None }
 }
 
 fn seconds(us: u64) -> f64 {
