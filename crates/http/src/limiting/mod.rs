@@ -90,8 +90,7 @@ impl ApiLimits {
         if self.proxies == 0 {
             return Some(peer);
         }
-        let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-        Some(address::client(peer, forwarded, self.proxies))
+        Some(address::client(peer, request.headers().get_all("x-forwarded-for"), self.proxies))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpResponse, web};
 use serde_json::{Value, json};
@@ -219,6 +220,12 @@ async fn behind_a_proxy_the_client_is_who_the_proxy_says() {
 }
 
 #[actix_web::test]
+    // What is no text stands there because the client wrote it, and the proxy has appended to it.
+    let garbled = HeaderValue::from_bytes(b"\xff, 203.0.113.7").unwrap();
+    let peer = SocketAddr::new("10.0.0.1".parse().unwrap(), 4711);
+    let request = TestRequest::with_uri(&flags()).peer_addr(peer).insert_header(("x-forwarded-for", garbled));
+    let app = init_service(App::new().configure(limited.rig.api.routes())).await;
+    assert_eq!(call_service(&app, request.to_request()).await.status(), 429);
 async fn a_policy_that_only_warns_says_so_and_a_shadow_says_nothing() {
     let warn = policy("warns", &[Fact::Address], 2, &["read"]).mode(Mode::Warn);
     let shadow = policy("shadow", &[Fact::Address], 1, &["read"]).mode(Mode::Shadow);
