@@ -6,7 +6,7 @@
 
 mod middleware;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -86,10 +86,12 @@ impl ApiLimits {
     }
 
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let peer = request.peer_addr()?.ip();
+        let peer = request.peer_addr().map(|peer| peer.ip());
         if self.proxies == 0 {
-            return Some(peer);
+            return peer;
         }
+        // A proxy on a Unix socket has no address. Those whom it does not name are one.
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Some(address::client(peer, request.headers().get_all("x-forwarded-for"), self.proxies))
     }
 }

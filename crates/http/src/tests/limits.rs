@@ -226,6 +226,12 @@ async fn behind_a_proxy_the_client_is_who_the_proxy_says() {
     let request = TestRequest::with_uri(&flags()).peer_addr(peer).insert_header(("x-forwarded-for", garbled));
     let app = init_service(App::new().configure(limited.rig.api.routes())).await;
     assert_eq!(call_service(&app, request.to_request()).await.status(), 429);
+    // A proxy on a Unix socket has no address of its own.
+    let by_socket = TestRequest::with_uri(&flags()).insert_header(("x-forwarded-for", "203.0.113.7"));
+    assert_eq!(call_service(&app, by_socket.to_request()).await.status(), 429);
+}
+
+#[actix_web::test]
 async fn a_policy_that_only_warns_says_so_and_a_shadow_says_nothing() {
     let warn = policy("warns", &[Fact::Address], 2, &["read"]).mode(Mode::Warn);
     let shadow = policy("shadow", &[Fact::Address], 1, &["read"]).mode(Mode::Shadow);
