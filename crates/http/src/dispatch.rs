@@ -131,7 +131,7 @@ const fn failed(error: ApiError) -> Outcome {
 fn respond(
     api: &Api,
     request: &HttpRequest,
-    ((outcome, caching), limits): (Outcome, LimitHeaders),
+    ((outcome, caching), mut limits): (Outcome, LimitHeaders),
     id: &HeaderValue,
     wanted: Coding,
     now: Timestamp,
@@ -139,7 +139,12 @@ fn respond(
     let mut response = match outcome {
         Ok(_) if request.method() == Method::OPTIONS => preflight(api),
         Ok(reply) => success(api, request, reply, caching, wanted),
-        Err(error) => failure(api, &error, id, now),
+        Err(error) => {
+            if let Some(others) = error.limits() {
+                limits.clone_from(others);
+            }
+            failure(api, &error, id, now)
+        }
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use togglebox_core::input::{Issue, Issues};
 
+use crate::limiting::LimitHeaders;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $status:ident;)*) => {
         /// The stable name of an error. Every error body carries one; this is the whole table.
@@ -115,13 +117,14 @@ pub(crate) struct ApiError {
     details: Option<Box<Details>>,
     meta: Option<Box<Map<String, Value>>>,
     retry_after_s: Option<u64>,
+    limits: Option<Box<LimitHeaders>>,
 }
 
 pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 impl ApiError {
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: None, meta: None, retry_after_s: None }
+        Self { code, message: message.into(), details: None, meta: None, retry_after_s: None, limits: None }
     }
 
     /// Problems of a body or query, as `path: message`.
@@ -169,6 +172,16 @@ impl ApiError {
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Tells of these limits, instead of those that the request has passed before.
+    pub(crate) fn telling(mut self, limits: LimitHeaders) -> Self {
+        self.limits = Some(Box::new(limits));
+        self
+    }
+
+    pub(crate) fn limits(&self) -> Option<&LimitHeaders> {
+        self.limits.as_deref()
     }
 
     pub(crate) fn code(&self) -> Code {

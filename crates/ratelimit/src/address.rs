@@ -45,13 +45,17 @@ impl Ipv6Prefix {
 /// Each proxy appends the address that it was called from to `X-Forwarded-For`, so that only the entries that our own proxies wrote can
 /// be believed: the last `hops` ones. The client is the first of these. What stands before them is whatever the client wrote.
 ///
-/// `forwarded_for` are the values of the header in the order in which they stand in the request. Where an entry that must be there is
-/// missing or no address, the request did not come by way of our proxies: then `peer`, the address that the connection comes from, is
-/// the client.
-pub fn client<'h>(peer: IpAddr, forwarded_for: impl IntoIterator<Item = &'h str>, hops: usize) -> IpAddr {
+/// `forwarded_for` are the values of the header in the order in which they stand in the request, all of them: bytes, since a client may
+/// send what is no text, and a proxy of ours append to it. Where an entry that must be there is missing or no address, the request did
+/// not come by way of our proxies: then `peer`, the address that the connection comes from, is the client.
+pub fn client<'h, V>(peer: IpAddr, forwarded_for: impl IntoIterator<Item = &'h V>, hops: usize) -> IpAddr
+where
+    V: AsRef<[u8]> + ?Sized + 'h,
+{
     let Some(place) = hops.checked_sub(1) else { return peer };
-    let entries: Vec<&str> = forwarded_for.into_iter().flat_map(|value| value.split(',')).collect();
-    entries.iter().rev().nth(place).and_then(|entry| parse(entry.trim())).unwrap_or(peer)
+    let entries: Vec<&[u8]> = forwarded_for.into_iter().flat_map(|value| value.as_ref().split(|byte| *byte == b',')).collect();
+    let entry = entries.iter().rev().nth(place).and_then(|entry| str::from_utf8(entry).ok());
+    entry.and_then(|entry| parse(entry.trim())).unwrap_or(peer)
 }
 
 /// An address with or without brackets and port, as proxies write them.
@@ -93,9 +97,19 @@ mod tests {
         assert_eq!(client(peer, forged, 1), ip("10.0.0.2"));
         assert_eq!(client(peer, forged, 2), ip("203.0.113.7"));
         assert_eq!(client(peer, forged, 4), peer, "an entry is missing");
-        assert_eq!(client(peer, [], 1), peer);
+        assert_eq!(client::<str>(peer, [], 1), peer);
         assert_eq!(client(peer, ["unknown"], 1), peer);
         assert_eq!(client(peer, [" ,, "], 1), peer);
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_that_a_proxy_has_appended_to_it() {
+        let peer = ip("10.0.0.1");
+        assert_eq!(client(peer, [b"\xff, 203.0.113.7".as_slice()], 1), ip("203.0.113.7"));
+        // The first proxy appends to the last line, the second one adds a line.
+        let lines = [b"6.6.6.6".as_slice(), b"\xff, 203.0.113.7", b"10.0.0.2"];
+        assert_eq!(client(peer, lines, 2), ip("203.0.113.7"));
+        assert_eq!(client(peer, [b"203.0.113.7, \xff".as_slice()], 1), peer);
     }
 
     #[test]

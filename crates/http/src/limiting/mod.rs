@@ -6,7 +6,7 @@
 
 mod middleware;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -89,15 +89,16 @@ impl ApiLimits {
     }
 
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let peer = request.peer_addr()?.ip();
+        let peer = request.peer_addr().map(|peer| peer.ip());
         if self.proxies == 0 {
             if request.headers().contains_key(FORWARDED_FOR) {
                 warn_of_proxy();
             }
-            return Some(peer);
+            return peer;
         }
-        let forwarded = request.headers().get_all(FORWARDED_FOR).filter_map(|value| value.to_str().ok());
-        Some(address::client(peer, forwarded, self.proxies))
+        // A proxy on a Unix socket has no address. Those whom it does not name are one.
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Some(address::client(peer, request.headers().get_all(FORWARDED_FOR), self.proxies))
     }
 }
 

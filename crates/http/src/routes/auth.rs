@@ -108,7 +108,9 @@ async fn request_reset(call: Call) -> Result<Reply> {
     if let Some(limits) = &call.api.limits {
         let class = RouteClass::PasswordReset;
         let subject = Subject::of(class.as_str()).account(form.email.as_str());
-        limits.pass(class, &subject).await.0?;
+        // How it stands is told only to those whom it denies: how often others have asked for it is nobody's business.
+        let (passed, told) = limits.pass(class, &subject).await;
+        passed.map_err(|error| error.telling(told))?;
     }
     call.api.accounts.request_reset(call.tenant, form);
     Ok(Reply::message(call.now, "If the email exists, a password reset link has been sent"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpResponse, web};
 use serde_json::{Value, json};
@@ -184,7 +185,10 @@ async fn a_mailbox_is_not_filled_from_many_addresses() {
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
         ask(address, "ann@example.com").await.expect(200);
     }
-    ask("192.0.2.4", "ANN@example.com").await.expect(429);
+    let denied = ask("192.0.2.4", "ANN@example.com").await;
+    denied.expect(429);
+    assert_eq!(denied.json()["meta"]["policy"], "password-reset-mailbox");
+    assert!(denied.header("ratelimit").unwrap().starts_with(r#""password-reset-mailbox";r=0;"#), "{denied:?}");
     ask("192.0.2.4", "nobody@example.com").await.expect(200);
 }
 
@@ -216,6 +220,15 @@ async fn behind_a_proxy_the_client_is_who_the_proxy_says() {
     via("203.0.113.7").await.expect(200);
     via("203.0.113.8").await.expect(200);
     via("198.51.100.1, 203.0.113.7").await.expect(429);
+    // What is no text stands there because the client wrote it, and the proxy has appended to it.
+    let garbled = HeaderValue::from_bytes(b"\xff, 203.0.113.7").unwrap();
+    let peer = SocketAddr::new("10.0.0.1".parse().unwrap(), 4711);
+    let request = TestRequest::with_uri(&flags()).peer_addr(peer).insert_header(("x-forwarded-for", garbled));
+    let app = init_service(App::new().configure(limited.rig.api.routes())).await;
+    assert_eq!(call_service(&app, request.to_request()).await.status(), 429);
+    // A proxy on a Unix socket has no address of its own.
+    let by_socket = TestRequest::with_uri(&flags()).insert_header(("x-forwarded-for", "203.0.113.7"));
+    assert_eq!(call_service(&app, by_socket.to_request()).await.status(), 429);
 }
 
 #[actix_web::test]

@@ -1,6 +1,6 @@
 //! One group of limits: what is remembered of it, what was taken for it in advance, the store, or this node alone.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use togglebox_core::{StoreErrorKind, StoreResult};
@@ -30,7 +30,21 @@ pub(super) struct Answer {
     unavailable: Option<usize>,
     /// How limits stand, as far as it is known.
     standings: PerLimit<Option<Standing>>,
+    /// Of how many nodes' part the standings are told: of one, of the whole.
+    nodes: u32,
     taken: Option<Taken>,
+}
+
+impl Answer {
+    /// Whether a group of enforced limits lets nothing through.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.unavailable.is_some() || self.standings.iter().flatten().any(|standing| !standing.passed)
+    }
+
+    /// What was taken.
+    pub(super) fn into_taken(self) -> Option<Taken> {
+        self.taken
+    }
 }
 
 /// What came of asking groups, so far.
@@ -68,7 +82,7 @@ impl Asked {
             if *mode == Mode::Enforce && !standing.passed && denied.is_none_or(|(_, wait)| wait < standing.retry_after) {
                 denied = Some((policy.name(), standing.retry_after));
             }
-            let quota = *group.batch.limits()[place].quota();
+            let quota = group.batch.limits()[place].quota().share(answer.nodes);
             self.limits.push(LimitReport { policy: policy.name(), quota, mode: *mode, standing });
         }
         if !enforced {
@@ -108,6 +122,7 @@ impl Inner {
             return Some(answer);
         }
         if !self.guard(group.batch.tag()).is_closed() {
+            self.probe_in_background(group.batch.tag());
             return Some(self.without_store(group));
         }
         let lease = self.lease(group)?;
@@ -123,7 +138,7 @@ impl Inner {
             let taken = self.leases.take(&name, &group.batch, lease, self.nodes(), self.stopwatch.now_us());
             match taken {
                 lease::Taken::Unit(unit) => return self.used(group, &unit, name, lease),
-                lease::Taken::Pause { us } => return used_up(group, us),
+                lease::Taken::Pause { us } => return used_up(group, &us),
                 lease::Taken::None { ask } => {
                     self.keep_leases(lease);
                     if ask > 1 {
@@ -225,17 +240,23 @@ impl Inner {
         if *kept {
             return;
         }
-        let inner = Arc::downgrade(self);
+        *kept = true;
+        // What cannot run is dropped at once, and wants the lock then.
+        drop(kept);
         let pause = (lease.life / 2).max(Duration::from_millis(1));
-        *kept = in_background(async move {
+        let keeping = Keeping { inner: Arc::downgrade(self), done: false };
+        in_background(async move {
+            // All of it moves here: what ends with the task says so.
+            let mut keeping = keeping;
             loop {
                 tokio::time::sleep(pause).await;
-                let Some(inner) = inner.upgrade() else { return };
+                let Some(inner) = keeping.inner.upgrade() else { return };
                 let now = inner.stopwatch.now_us();
                 inner.tidy(now).await;
                 let mut kept = inner.keeper.lock().unwrap_or_else(PoisonError::into_inner);
                 if inner.leases.is_empty() {
                     *kept = false;
+                    keeping.done = true;
                     return;
                 }
             }
@@ -278,6 +299,7 @@ impl Inner {
             source: Source::DenyCache,
             unavailable: None,
             standings,
+            nodes: 1,
             taken: None,
         })
     }
@@ -344,12 +366,12 @@ impl Inner {
         let outage = |(number, _): &(usize, Mode)| self.policies[*number].outage();
         let closed = group.policies.iter().find(|policy| outage(policy) == OnOutage::Closed && policy.1 == Mode::Enforce);
         if let Some((number, _)) = closed {
-            return Answer { source: Source::Fallback, unavailable: Some(*number), standings: nothing(), taken: None };
+            return Answer { source: Source::Fallback, unavailable: Some(*number), standings: nothing(), nodes: 1, taken: None };
         }
         let nodes = self.nodes();
         let local = group.batch.limits().iter().zip(&group.policies).filter(|(_, policy)| outage(policy) == OnOutage::Local);
         let local: PerLimit<_> = local.map(|(limit, _)| limit.under(limit.quota().share(nodes))).collect();
-        let open = Answer { source: Source::Fallback, unavailable: None, standings: nothing(), taken: None };
+        let open = Answer { source: Source::Fallback, unavailable: None, standings: nothing(), nodes: 1, taken: None };
         if local.is_empty() {
             return open;
         }
@@ -362,7 +384,23 @@ impl Inner {
             if is_local { asked.next().flatten() } else { None }
         });
         let standings = standings.collect();
-        Answer { source: Source::Fallback, unavailable: None, standings, taken: reply.receipt(&batch).map(Taken::Local) }
+        Answer { source: Source::Fallback, unavailable: None, standings, nodes, taken: reply.receipt(&batch).map(Taken::Local) }
+    }
+}
+
+/// Somebody who looks after leases. Who goes away before it is done, with the run time that it was on, leaves it to the next one.
+struct Keeping {
+    inner: Weak<Inner>,
+    done: bool,
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if !self.done
+            && let Some(inner) = self.inner.upgrade()
+        {
+            *inner.keeper.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        }
     }
 }
 
@@ -378,9 +416,13 @@ impl Asking {
         Self { inner: Arc::clone(inner), name, ended: false }
     }
 
+    const fn is_over(&mut self) {
+        self.ended = true;
+    }
+
     /// Ends it with what was granted. From then on another one may be under way, which is not ended by this.
     fn ended(mut self, batch: &Batch, granted: Granted, lease: Lease) {
-        self.ended = true;
+        self.is_over();
         self.inner.keep(batch, self.name, granted, lease);
     }
 }
@@ -397,7 +439,7 @@ impl Drop for Asking {
 fn told(group: &Group, reply: &Reply, source: Source) -> Answer {
     let places = 0..group.batch.limits().len();
     let standings = places.map(|place| reply.standing(&group.batch, place)).collect();
-    Answer { source, unavailable: None, standings, taken: None }
+    Answer { source, unavailable: None, standings, nodes: 1, taken: None }
 }
 
 /// What is known of limits of which a unit was taken in advance: how they stood after the grant.
@@ -408,20 +450,60 @@ fn leased(group: &Group, reply: &Reply, granted: u32, name: Digest) -> Answer {
         Some(Standing { passed: true, retry_after: Duration::ZERO, ..standing })
     };
     let standings = (0..group.batch.limits().len()).map(known).collect();
-    Answer { source: Source::Lease, unavailable: None, standings, taken: Some(Taken::Unit(name)) }
+    Answer { source: Source::Lease, unavailable: None, standings, nodes: 1, taken: Some(Taken::Unit(name)) }
 }
 
-/// What is known of limits that had too little a moment ago.
-fn used_up(group: &Group, us: u64) -> Answer {
-    let wait = Duration::from_micros(us);
-    let each = |limit: &Limit| {
+/// What is known of limits of which one had too little a moment ago: when each will have room again.
+fn used_up(group: &Group, us: &[u64]) -> Answer {
+    let each = |(limit, us): (&Limit, &u64)| {
         let reading = Reading { remaining: 0, reset_after: limit.quota().full_after() };
-        Some(Standing { passed: false, reading, retry_after: wait })
+        (*us > 0).then(|| Standing { passed: false, reading, retry_after: Duration::from_micros(*us) })
     };
-    let standings = group.batch.limits().iter().map(each).collect();
-    Answer { source: Source::DenyCache, unavailable: None, standings, taken: None }
+    let standings = group.batch.limits().iter().zip(us).map(each).collect();
+    Answer { source: Source::DenyCache, unavailable: None, standings, nodes: 1, taken: None }
 }
 
 fn seconds(us: u64) -> f64 {
     Duration::from_micros(us).as_secs_f64()
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use togglebox_core::TenantId;
+    use togglebox_core::testkit::{Faults, Faulty};
+
+    use super::lease::Taken as Held;
+    use super::*;
+    use crate::{Fact, Limiter, ManualStopwatch, MemoryStore, Policy, Quota, Subject};
+
+    /// Or two would be under way, and a node would come to hold more than the bound of leases says.
+    #[tokio::test]
+    async fn the_end_of_a_refill_is_not_that_of_the_next_one() {
+        let lease = Lease { life: Duration::from_mins(1), share: 0.5 };
+        let quota = Quota::rate(1, Duration::from_hours(1)).burst(1000).unwrap();
+        // One that has to be waited for.
+        let store = Faulty::new(Arc::new(MemoryStore::new()), Arc::new(Faults::none()));
+        let policy = Policy::new("tenant", &[Fact::Tenant], quota).unwrap().leased(lease);
+        let clock = Arc::new(ManualStopwatch::new(0));
+        let limiter = Limiter::over(Arc::new(store)).policy(policy).stopwatch(clock).build().unwrap();
+        let (inner, plan) = (&limiter.0, limiter.0.plan(&Subject::of("reads").tenant(TenantId::DEFAULT)));
+        let batch = &plan.enforced[0].batch;
+        let name = LeaseBook::name(batch);
+        let take = || inner.leases.take(&name, batch, lease, 1, 0);
+        let asks = |taken: &Held| match taken {
+            Held::Unit(unit) => unit.refill.is_some(),
+            Held::None { ask } => *ask > 1,
+            Held::Never | Held::Pause { .. } => panic!("there is enough"),
+        };
+        // So much is used that a lease is worth it.
+        while !asks(&take()) {}
+        let mut first = Asking::of(inner, name);
+        let grant = inner.granted(batch, 3).await.unwrap().unwrap();
+        first.is_over();
+        inner.leases.add(name, batch, Granted { grant, ask: 3, used: 0, asked_us: 0 }, lease);
+        // The next one begins before the first one is gone.
+        while !asks(&take()) {}
+        drop(first);
+        assert!((0..1000).all(|_| !asks(&take())), "the next one is still under way");
+    }
 }

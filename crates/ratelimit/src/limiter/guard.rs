@@ -1,7 +1,7 @@
 //! A breaker that many threads share, and the task that probes behind it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Inner;
 use super::breaker::{Breaker, Turn};
@@ -14,6 +14,22 @@ use crate::quota::Quota;
 pub(super) struct Guard {
     breaker: Mutex<Breaker>,
     open: AtomicBool,
+    /// Whether somebody probes.
+    probed: AtomicBool,
+}
+
+/// Somebody who probes. Who goes away before the store is back, with the run time that it was on, leaves it to the next request.
+struct Probing {
+    limiter: Weak<Inner>,
+    shard: usize,
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        if let Some(inner) = self.limiter.upgrade() {
+            inner.guards[self.shard].probed.store(false, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Guard {
@@ -46,22 +62,32 @@ impl Inner {
             self.metrics.opened.increment(1);
             self.metrics.open_breakers.increment(1);
             tracing::warn!(shard, "The store of limits does not answer and is not asked any more until it does");
-            let limiter = Arc::downgrade(self);
-            in_background(async move {
-                let mut well = false;
-                loop {
-                    // Not held while nothing is done: a limiter that nobody has any more ends.
-                    let Some(pause) = limiter.upgrade().map(|inner| inner.pause(well)) else { return };
-                    tokio::time::sleep(pause).await;
-                    let Some(inner) = limiter.upgrade() else { return };
-                    inner.metrics.fallback_ms.increment(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-                    match inner.probe(shard, tag).await {
-                        Some(answered) => well = answered,
-                        None => return,
-                    }
-                }
-            });
+            self.probe_in_background(tag);
         }
+    }
+
+    /// Sees to it that a part of the store that is not asked is probed.
+    pub(super) fn probe_in_background(self: &Arc<Self>, tag: Tag) {
+        let shard = self.store.shard(tag) % self.guards.len();
+        let probed = &self.guards[shard].probed;
+        if probed.load(Ordering::Relaxed) || probed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let probing = Probing { limiter: Arc::downgrade(self), shard };
+        in_background(async move {
+            let mut well = false;
+            loop {
+                // Not held while nothing is done: a limiter that nobody has any more ends.
+                let Some(pause) = probing.limiter.upgrade().map(|inner| inner.pause(well)) else { return };
+                tokio::time::sleep(pause).await;
+                let Some(inner) = probing.limiter.upgrade() else { return };
+                inner.metrics.fallback_ms.increment(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                match inner.probe(shard, tag).await {
+                    Some(answered) => well = answered,
+                    None => return,
+                }
+            }
+        });
     }
 
     /// Tries a part of the store: whether it answered; `None` once it is asked again.

@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-use crate::batch::{Batch, Grant, Receipt, Reply};
+use crate::batch::{Batch, Grant, PerLimit, Receipt, Reply};
+use crate::gcra;
 use crate::key::Digest;
 use crate::policy::Lease;
 use crate::store::MOST_UNITS;
@@ -19,8 +20,11 @@ use crate::store::MOST_UNITS;
 /// Parts of the book, each under a lock of its own.
 const PARTS: usize = 16;
 
-/// Accounts in each part. Who comes when all are taken asks the store each time.
-const CAPACITY: usize = 4096;
+/// Accounts in each part. Who has none takes nothing in advance.
+const ACCOUNTS: usize = 4096;
+
+/// Accounts that are compared when one must go.
+const SAMPLE: usize = 16;
 
 /// The units that this node holds, by what they are good for.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ struct Account {
     used_us: u64,
     /// Until when nothing is asked for: the last grant was short, and more is there only when time has passed.
     pause_us: u64,
+    /// When each limit has room again, as the last grant that was short has told.
+    room_us: PerLimit<u64>,
 }
 
 /// What was granted at once.
@@ -78,8 +84,9 @@ pub(crate) enum Taken {
     None { ask: u32 },
     /// Nothing is taken in advance here: each asks for itself.
     Never,
-    /// None is there, and there was not enough a moment ago: for how many microseconds nobody asks.
-    Pause { us: u64 },
+    /// None is there, there was not enough a moment ago, and nobody asks for a while: how many microseconds to wait for each limit, zero
+    /// for those that have room.
+    Pause { us: PerLimit<u64> },
 }
 
 /// A unit that was held.
@@ -133,7 +140,7 @@ impl LeaseBook {
             return Taken::Never;
         }
         let mut part = self.part(name);
-        if part.len() >= CAPACITY && !part.contains_key(name) {
+        if !has_place(&mut part, name) {
             return Taken::Never;
         }
         let account = part.entry(*name).or_default();
@@ -142,7 +149,7 @@ impl LeaseBook {
             return Taken::Unit(unit);
         }
         if now_us < account.pause_us {
-            return Taken::Pause { us: account.pause_us - now_us };
+            return Taken::Pause { us: account.waits(now_us) };
         }
         let ask = if account.refilling { 1 } else { account.pace.wanted(most) };
         account.refilling |= ask > 1;
@@ -160,6 +167,14 @@ impl LeaseBook {
         account.refilling = false;
         if grant.units < ask {
             account.pause_us = asked_us.saturating_add(us(lease) / 4);
+            let granted = batch.times(grant.units);
+            let room = batch.limits().iter().zip(granted.limits()).zip(&grant.reply.before).map(|((limit, granted), before)| {
+                let (quota, now_us) = (limit.quota(), grant.reply.now_us);
+                let after = gcra::charge(quota, Some(*before), now_us, granted.cost());
+                let wait = gcra::retry_after(quota, Some(after), now_us, limit.cost());
+                asked_us.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
+            });
+            account.room_us = room.collect();
         }
         let left = grant.units.saturating_sub(used);
         if left > 0 {
@@ -200,9 +215,7 @@ impl LeaseBook {
                     !over
                 });
             }
-            part.retain(|_, account| {
-                account.refilling || !account.chunks.is_empty() || now_us < account.used_us.saturating_add(IDLE_US)
-            });
+            part.retain(|_, account| !account.is_idle() || now_us < account.used_us.saturating_add(IDLE_US));
         }
         receipts
     }
@@ -226,7 +239,27 @@ impl LeaseBook {
     }
 }
 
+/// Whether an account has a place, or can have one. Where it cannot be another one goes: one that holds nothing, and so only knows its
+/// pace, of which there are as many as somebody sends requests for.
+fn has_place(part: &mut IndexMap<Digest, Account, RandomState>, name: &Digest) -> bool {
+    if part.len() < ACCOUNTS || part.contains_key(name) {
+        return true;
+    }
+    let bytes = name.as_bytes();
+    let first = usize::from(u16::from_le_bytes([bytes[1], bytes[2]]));
+    let sample = (first..first + SAMPLE).map(|place| place % part.len());
+    let idle = sample.filter(|index| part.get_index(*index).is_some_and(|(_, account)| account.is_idle()));
+    let Some(index) = idle.min_by_key(|index| part[*index].used_us) else { return false };
+    part.swap_remove_index(index);
+    true
+}
+
 impl Account {
+    /// Whether nothing is held, nor asked for.
+    fn is_idle(&self) -> bool {
+        !self.refilling && self.chunks.iter().all(|chunk| chunk.left == 0)
+    }
+
     /// Uses a unit of what expires first.
     fn take(&mut self, most: u32, now_us: u64) -> Option<Unit> {
         let wanted = self.pace.wanted(most);
@@ -239,6 +272,13 @@ impl Account {
         self.refilling |= refill.is_some();
         self.used_us = now_us;
         Some(Unit { reply, granted, refill })
+    }
+
+    /// How long each limit has to be waited for while nobody asks: until the end of that at the least, for the one that has room last.
+    fn waits(&self, now_us: u64) -> PerLimit<u64> {
+        let last = self.room_us.iter().copied().max().unwrap_or_default();
+        let wait = |room: &u64| if *room == last { last.max(self.pause_us) } else { *room }.saturating_sub(now_us);
+        self.room_us.iter().map(wait).collect()
     }
 
     fn held(&self, now_us: u64) -> u32 {
@@ -282,35 +322,55 @@ fn us(lease: Lease) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use togglebox_core::TenantId;
 
     use super::*;
-    use crate::batch::Limit;
-    use crate::key::Tag;
-    use crate::quota::Quota;
+    use crate::{Limit, Quota, Tag};
 
-    fn batch(number: u32) -> Batch {
-        let quota = Quota::rate(1000, std::time::Duration::from_secs(1)).full_burst().unwrap();
-        let slot = Digest::of([number.to_le_bytes().as_slice()]);
+    const LEASE: Lease = Lease { life: Duration::from_millis(100), share: 0.05 };
+
+    fn batch(subject: u64) -> Batch {
+        let quota = Quota::rate(100, Duration::from_secs(1)).full_burst().unwrap();
+        let slot = Digest::of([subject.to_le_bytes().as_slice()]);
         Batch::one(Tag::Tenant(TenantId::DEFAULT), Limit::new("p".parse().unwrap(), slot, quota, 1).unwrap())
     }
 
     fn take(book: &LeaseBook, batch: &Batch, now_us: u64) -> Taken {
-        book.take(&LeaseBook::name(batch), batch, Lease::default(), 1, now_us)
+        book.take(&LeaseBook::name(batch), batch, LEASE, 1, now_us)
     }
 
     #[test]
-    fn those_who_come_once_do_not_outgrow_the_book_and_are_forgotten() {
+    fn a_flood_of_subjects_does_not_outgrow_it_nor_push_out_what_is_held() {
+        let (book, holder) = (LeaseBook::new(), batch(u64::MAX));
+        while take(&book, &holder, 0) == (Taken::None { ask: 1 }) {}
+        let reply = Reply {
+            now_us: 0,
+            passed: true,
+            charged: true,
+            before: [gcra::rebase(holder.limits()[0].quota(), None, 0)].into_iter().collect(),
+        };
+        let granted = Granted { grant: Grant { units: 2, reply }, ask: 2, used: 1, asked_us: 0 };
+        book.add(LeaseBook::name(&holder), &holder, granted, LEASE);
+        for subject in 0..200_000 {
+            assert_eq!(take(&book, &batch(subject), 0), Taken::None { ask: 1 });
+        }
+        let accounts: usize = book.parts.iter().map(|part| part.lock().unwrap().len()).sum();
+        assert!(accounts <= PARTS * ACCOUNTS, "{accounts}");
+        assert_eq!(book.held(), 1);
+        assert!(matches!(take(&book, &holder, 0), Taken::Unit(_)));
+    }
+
+    #[test]
+    fn those_who_come_once_are_forgotten() {
         let book = LeaseBook::new();
-        let batches: Vec<Batch> = (0..100_000).map(batch).collect();
-        let kept = batches.iter().filter(|batch| take(&book, batch, 1) == Taken::None { ask: 1 }).count();
-        assert!((60_000..=PARTS * CAPACITY).contains(&kept), "{kept}");
-        assert_eq!(take(&book, &batches[99_999], 1), Taken::Never);
-        assert_eq!(take(&book, &batches[0], 1), Taken::None { ask: 1 }, "who was there before still has an account");
+        for subject in 0..1000 {
+            take(&book, &batch(subject), 1);
+        }
         assert!(book.expired(IDLE_US).is_empty());
         assert!(!book.is_empty());
         book.expired(IDLE_US + 1);
         assert!(book.is_empty());
-        assert_eq!(take(&book, &batches[99_999], IDLE_US + 2), Taken::None { ask: 1 });
     }
 }

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use smallvec::SmallVec;
 use togglebox_core::{Entropy, EntropyExt as _, OsEntropy};
 
-use self::ask::Asked;
+use self::ask::{Answer, Asked};
 use self::deny_cache::DenyCache;
 use self::guard::Guard;
 use self::lease::LeaseBook;
@@ -196,20 +197,25 @@ impl Limiter {
         if plan.is_empty() {
             return Some(Decision::unlimited());
         }
-        let mut asked = Asked::default();
-        for group in &plan.enforced {
+        // Nothing is counted before it is certain that nothing has to be waited for.
+        let mut answers: SmallVec<[Answer; 1]> = SmallVec::new();
+        let groups = || plan.enforced.iter().chain(&plan.watching);
+        for (number, group) in groups().enumerate() {
             let Some(answer) = inner.ask_now(group) else {
-                inner.give_back_now(asked.take_back());
+                inner.give_back_now(answers.into_iter().filter_map(Answer::into_taken));
                 return None;
             };
-            if !asked.add(inner, group, answer) {
-                inner.give_back_now(asked.take_back());
-                return Some(asked.decision());
+            let ends = number < plan.enforced.len() && answer.is_refusal();
+            answers.push(answer);
+            if ends {
+                break;
             }
         }
-        for group in &plan.watching {
-            let Some(answer) = inner.ask_now(group) else { break };
-            asked.add(inner, group, answer);
+        let mut asked = Asked::default();
+        for (group, answer) in groups().zip(answers) {
+            if !asked.add(inner, group, answer) {
+                inner.give_back_now(asked.take_back());
+            }
         }
         Some(asked.decision())
     }

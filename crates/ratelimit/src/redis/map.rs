@@ -8,6 +8,9 @@ pub(super) const SLOTS: u16 = 16_384;
 /// What serves no slot.
 const NOBODY: u16 = u16::MAX;
 
+/// The number that stands for nobody as a part of the store: no master has it, so that slots that nobody serves fail for themselves.
+const UNSERVED: usize = usize::MAX;
+
 /// Host and port.
 pub(super) type Address = (String, u16);
 
@@ -56,9 +59,9 @@ impl Map {
         Some(map)
     }
 
-    /// The number of the slot's master. 0 as long as nobody is known to serve it.
+    /// The number of the slot's master, or one that no master has as long as nobody is known to serve it.
     pub(super) fn shard(&self, slot: u16) -> usize {
-        Some(self.slots[usize::from(slot)]).filter(|number| *number != NOBODY).map_or(0, usize::from)
+        Some(self.slots[usize::from(slot)]).filter(|number| *number != NOBODY).map_or(UNSERVED, usize::from)
     }
 
     /// The slot's master.
@@ -161,8 +164,10 @@ mod tests {
             assert_eq!(map.master(slot), Some(&address(port)));
             assert_eq!(map.shard(slot), usize::from(port) - 1);
         }
-        assert_eq!((map.master(16_383), map.shard(16_383)), (None, 0));
         assert_eq!(map.masters().count(), 3);
+        // What nobody serves takes no master's part down with it.
+        assert_eq!(map.master(16_383), None);
+        assert!([0, 5461, 10_923].iter().all(|slot| map.shard(*slot) != map.shard(16_383)));
     }
 
     #[test]

@@ -164,10 +164,23 @@ fn store(text: &str) -> Result<LimitStoreSettings, String> {
         "memory" => Ok(LimitStoreSettings::Memory),
         "dynamodb" => Ok(LimitStoreSettings::DynamoDb),
         _ => {
-            let url = SecretUrl::parse(text, &["redis", "rediss", "redis-cluster", "rediss-cluster"]);
-            url.map(LimitStoreSettings::Redis).ok_or_else(allowed)
+            let url = SecretUrl::parse(text, &["redis", "rediss", "redis-cluster", "rediss-cluster"]).ok_or_else(allowed)?;
+            check_redis(&url).map_err(|why| format!("{}: {why}", allowed()))?;
+            Ok(LimitStoreSettings::Redis(url))
         }
     }
+}
+
+/// What is wrong with the addresses. Does not repeat them.
+#[cfg(feature = "redis")]
+fn check_redis(url: &SecretUrl) -> Result<(), togglebox_ratelimit::RedisOptionsError> {
+    togglebox_ratelimit::RedisOptions::parse(url.expose()).map(drop)
+}
+
+/// That it is not in this build is told elsewhere.
+#[cfg(not(feature = "redis"))]
+fn check_redis(_: &SecretUrl) -> Result<(), std::convert::Infallible> {
+    Ok(())
 }
 
 /// `off`, or as `100/1m burst=20 mode=shadow`.
@@ -326,6 +339,20 @@ mod tests {
         let key = LimitException { who: LimitHolder::Key(id.parse().unwrap()), quota: Some(quota) };
         let address = LimitException { who: LimitHolder::Address("2001:db8::1".parse().unwrap()), quota: None };
         assert_eq!(exceptions, [key, address]);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn an_address_of_redis_that_is_none_is_found_before_it_is_used_and_not_shown() {
+        for (value, expected) in [
+            ("redis://:hunter2@host:port", "or dynamodb: address 1 is none"),
+            ("redis://:hunter2@a:1,b:2", "or dynamodb: there is more than one address"),
+            ("redis-cluster://:hunter2@a:1,b:2/3", "or dynamodb: a cluster has database 0 only"),
+        ] {
+            let problem = problem(&[("RATE_LIMIT_STORE", value)]);
+            assert!(problem.contains("RATE_LIMIT_STORE must be memory") && problem.contains(expected), "{problem}");
+            assert!(!problem.contains("hunter2"), "{problem}");
+        }
     }
 
     #[test]

@@ -152,6 +152,20 @@ async fn a_unit_that_was_not_used_after_all_is_there_again() {
     assert_eq!(limiter.leased_units(), held + 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_is_denied_what_was_granted_short_is_told_of_the_limit_that_is_used_up_and_its_wait() {
+    let rig = Rig::new();
+    let slow = Quota::rate(1, Duration::from_mins(1)).burst(1000).unwrap();
+    let roomy = Policy::new("roomy", &[Fact::Tenant], per_second(1000, 100_000)).unwrap().leased(Lease::default());
+    let limiter = rig.limiter().policy(roomy).policy(leased(slow, Lease::default())).build().unwrap();
+    assert_eq!(allowed(&limiter, &request(), 1000).await, 1000);
+    for _ in 0..3 {
+        let decision = limiter.acquire(&request()).await;
+        let Outcome::Denied { policy, retry_after } = decision.outcome() else { panic!("{decision:?}") };
+        assert_eq!((policy.as_str(), retry_after), ("tenant", Duration::from_mins(1)));
+    }
+}
+
 /// Nodes, loads and pauses at random, with nodes that die: never more than `B + floor(W / T) + E` in any window.
 #[tokio::test(start_paused = true)]
 async fn no_window_sees_more_than_the_formula_allows() {

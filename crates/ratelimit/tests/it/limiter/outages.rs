@@ -1,6 +1,7 @@
 //! With a store that does not.
 
 use togglebox_core::testkit::{At, Delay, Fault, Gate};
+use togglebox_ratelimit::headers::{self, Dialect, Told};
 use togglebox_ratelimit::{OnOutage, Outcome, Policy, Source};
 
 use super::*;
@@ -146,4 +147,58 @@ async fn a_closed_policy_that_only_watches_lets_everything_through() {
     let limiter = rig.limiter().policy(policy).build().unwrap();
     rig.faults.inject(At::any().always(), Fault::Before);
     assert_eq!(allowed(&limiter, &request(), 10).await, 10);
+}
+
+/// Workers come and go, each with its own run time.
+#[test]
+fn a_store_is_found_again_also_where_the_run_time_that_lost_it_has_ended() {
+    let paused = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let rig = Rig::new();
+    let policy = tenants("tenant", per_second(1000, 10_000)).leased(togglebox_ratelimit::Lease::default());
+    let limiter = rig.limiter().policy(policy).build().unwrap();
+    paused().block_on(async {
+        while limiter.leased_units() == 0 {
+            assert!(limiter.acquire(&request()).await.is_allowed());
+        }
+        rig.pass(200);
+        rig.faults.inject(At::any().always(), Fault::Before);
+        allowed(&limiter, &request(), 10).await;
+        assert!(limiter.is_degraded());
+    });
+    rig.faults.clear();
+    let grants = rig.faults.counts_of("limits.grant").calls;
+    paused().block_on(async {
+        allowed(&limiter, &request(), 1).await;
+        pass_time(2000).await;
+        assert!(!limiter.is_degraded());
+        // Leases are looked after again as well.
+        while rig.faults.counts_of("limits.grant").calls == grants {
+            assert!(limiter.acquire(&request()).await.is_allowed());
+        }
+        rig.pass(100);
+        pass_time(200).await;
+        assert_eq!(limiter.leased_units(), 0);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_during_an_outage_is_this_nodes_part() {
+    let rig = Rig::new();
+    let warn = tenants("warn", per_second(1, 100)).mode(togglebox_ratelimit::Mode::Warn);
+    let limiter = rig
+        .limiter()
+        .policy(tenants("real", per_second(1, 100)))
+        .policy(warn)
+        .options(LimiterOptions::default().with_nodes(10))
+        .build()
+        .unwrap();
+    rig.faults.inject(At::any().always(), Fault::Before);
+    let first = limiter.acquire(&request()).await;
+    assert_eq!(first.warnings(0.2).count(), 0, "nine of ten are left");
+    let told = first.binding().unwrap();
+    assert_eq!((told.quota, told.standing.reading.remaining), (per_second(1, 100).share(10), 9));
+    allowed(&limiter, &request(), 9).await;
+    let denied = limiter.acquire(&request()).await;
+    let headers = headers::of(&denied, Dialect::Draft, Told::Binding, 0.2);
+    assert_eq!(headers[1].1, r#""real";r=0;t=10"#);
 }
