@@ -165,22 +165,12 @@ fn store(text: &str) -> Result<LimitStoreSettings, String> {
         "dynamodb" => Ok(LimitStoreSettings::DynamoDb),
         _ => {
             let url = SecretUrl::parse(text, &["redis", "rediss", "redis-cluster", "rediss-cluster"]).ok_or_else(allowed)?;
-            check_redis(&url).map_err(|why| format!("{}: {why}", allowed()))?;
+            // Does not repeat the addresses. That Redis is not in a build is told elsewhere.
+            #[cfg(feature = "redis")]
+            togglebox_ratelimit::RedisOptions::parse(url.expose()).map_err(|why| format!("{}: {why}", allowed()))?;
             Ok(LimitStoreSettings::Redis(url))
         }
     }
-}
-
-/// What is wrong with the addresses. Does not repeat them.
-#[cfg(feature = "redis")]
-fn check_redis(url: &SecretUrl) -> Result<(), togglebox_ratelimit::RedisOptionsError> {
-    togglebox_ratelimit::RedisOptions::parse(url.expose()).map(drop)
-}
-
-/// That it is not in this build is told elsewhere.
-#[cfg(not(feature = "redis"))]
-fn check_redis(_: &SecretUrl) -> Result<(), std::convert::Infallible> {
-    Ok(())
 }
 
 /// `off`, or as `100/1m burst=20 mode=shadow`.
