@@ -1,6 +1,7 @@
 //! A table per test, on a server that speaks DynamoDB's protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
@@ -33,8 +34,11 @@ impl Server {
 
     /// How a table of its own is reached; nobody has made it yet.
     pub(crate) fn options(self) -> DynamoDbOptions {
+        // One of the servers does one thing after the other, and all tests share it: where the machine is busy it lets one wait.
+        const PATIENT: Duration = Duration::from_secs(30);
         let endpoint = self.endpoint().unwrap();
-        DynamoDbOptions::new(format!("test-{}", OsEntropy.hex::<8>())).with_endpoint(endpoint).with_credentials("test", "test")
+        let options = DynamoDbOptions::new(format!("test-{}", OsEntropy.hex::<8>())).with_endpoint(endpoint);
+        options.with_credentials("test", "test").with_attempt_timeout(PATIENT).with_patience(PATIENT)
     }
 
     /// A handle on a new table, and how to get another.
