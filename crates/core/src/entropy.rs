@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -33,6 +34,12 @@ pub trait EntropyExt: Entropy {
             write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         }
         text
+    }
+
+    /// Between half of a pause and all of it, so that those who lost something together do not come back together.
+    fn jittered(&self, pause: Duration) -> Duration {
+        let [byte] = self.bytes();
+        pause / 2 + pause / 2 * u32::from(byte) / 255
     }
 }
 
@@ -76,6 +83,8 @@ impl Entropy for SeededEntropy {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -85,6 +94,14 @@ mod tests {
         assert_ne!(a.uuid(), a.uuid());
         assert_eq!(a.hex::<16>().len(), 32);
         assert_eq!(a.uuid().get_version_num(), 4);
+    }
+
+    #[test]
+    fn pauses_differ_and_stay_within_their_bounds() {
+        let (entropy, pause) = (SeededEntropy::new(1), Duration::from_secs(5));
+        let pauses: Vec<_> = (0..100).map(|_| entropy.jittered(pause)).collect();
+        assert!(pauses.iter().all(|jittered| (pause / 2..=pause).contains(jittered)));
+        assert!(pauses.iter().collect::<BTreeSet<_>>().len() > 50);
     }
 
     #[test]

@@ -85,12 +85,7 @@ struct Asked {
 }
 
 fn main() {
-    let Some(server) = Server::start() else {
-        println!("there is no redis-server: nothing is measured");
-        return;
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(run(&server));
+    support::beside_redis(run);
 }
 
 async fn run(server: &Server) {

@@ -25,7 +25,6 @@ const WARN_BELOW: f64 = 0.2;
 /// Those who are turned away get a 429 with `Retry-After`, `Cache-Control: no-store`, and the body
 /// `{"success":false,"error":…,"code":"RATE_LIMIT_EXCEEDED","timestamp":…,"meta":{"retryAfter":…,"policy":…}}`; a 503 with the code
 /// `SERVICE_UNAVAILABLE` where a closed policy cannot be asked. All answers tell of the limits, in the dialect of your choice.
-#[derive(Clone)]
 pub struct RateLimitLayer<F> {
     limiter: Limiter,
     subject: Arc<F>,
@@ -98,6 +97,21 @@ impl<F> RateLimitLayer<F> {
     }
 }
 
+/// Whatever the function is: it is shared.
+impl<F> Clone for RateLimitLayer<F> {
+    fn clone(&self) -> Self {
+        let Self { limiter, subject, dialect, told, clock, entropy } = self;
+        Self {
+            limiter: limiter.clone(),
+            subject: Arc::clone(subject),
+            dialect: *dialect,
+            told: *told,
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+        }
+    }
+}
+
 impl<F> fmt::Debug for RateLimitLayer<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (limiter, dialect) = (&self.limiter, &self.dialect);
@@ -109,15 +123,7 @@ impl<S, F> Layer<S> for RateLimitLayer<F> {
     type Service = RateLimited<S, F>;
 
     fn layer(&self, service: S) -> Self::Service {
-        let limits = Self {
-            limiter: self.limiter.clone(),
-            subject: Arc::clone(&self.subject),
-            dialect: self.dialect,
-            told: self.told,
-            clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
-        };
-        RateLimited { service, limits: Arc::new(limits) }
+        RateLimited { service, limits: Arc::new(self.clone()) }
     }
 }
 

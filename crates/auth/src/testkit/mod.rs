@@ -59,6 +59,23 @@ pub struct AuthStores {
     pub audit: Arc<dyn AuditLog>,
 }
 
+impl AuthStores {
+    /// A store that has all ports.
+    pub fn over<S>(store: &Arc<S>) -> Self
+    where
+        S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore + AuditLog,
+    {
+        Self {
+            users: Arc::<S>::clone(store),
+            keys: Arc::<S>::clone(store),
+            sessions: Arc::<S>::clone(store),
+            resets: Arc::<S>::clone(store),
+            attempts: Arc::<S>::clone(store),
+            audit: Arc::<S>::clone(store),
+        }
+    }
+}
+
 /// So that what makes a store may return more than the store, such as the directory that it lives in.
 impl AsRef<Self> for AuthStores {
     fn as_ref(&self) -> &Self {

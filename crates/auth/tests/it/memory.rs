@@ -66,14 +66,7 @@ impl MemoryStore {
     }
 
     pub(crate) fn stores(self: &Arc<Self>) -> AuthStores {
-        AuthStores {
-            users: Arc::<Self>::clone(self),
-            keys: Arc::<Self>::clone(self),
-            sessions: Arc::<Self>::clone(self),
-            resets: Arc::<Self>::clone(self),
-            attempts: Arc::<Self>::clone(self),
-            audit: Arc::<Self>::clone(self),
-        }
+        AuthStores::over(self)
     }
 
     /// From now on every call fails, or works again.

@@ -23,7 +23,6 @@ use super::{refusal, told};
 /// Those who are turned away get a 429 with `Retry-After`, `Cache-Control: no-store`, and the body
 /// `{"success":false,"error":…,"code":"RATE_LIMIT_EXCEEDED","timestamp":…,"meta":{"retryAfter":…,"policy":…}}`; a 503 where a closed policy
 /// cannot be asked. All answers tell of the limits, in the dialect of your choice.
-#[derive(Clone)]
 pub struct RateLimit<F> {
     limiter: Limiter,
     subject: Arc<F>,
@@ -60,6 +59,21 @@ impl<F> RateLimit<F> {
     }
 }
 
+/// Whatever the function is: it is shared.
+impl<F> Clone for RateLimit<F> {
+    fn clone(&self) -> Self {
+        let Self { limiter, subject, dialect, told, clock, entropy } = self;
+        Self {
+            limiter: limiter.clone(),
+            subject: Arc::clone(subject),
+            dialect: *dialect,
+            told: *told,
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+        }
+    }
+}
+
 impl<F> fmt::Debug for RateLimit<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit").field("limiter", &self.limiter).field("dialect", &self.dialect).finish_non_exhaustive()
@@ -79,15 +93,7 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let limits = Self {
-            limiter: self.limiter.clone(),
-            subject: Arc::clone(&self.subject),
-            dialect: self.dialect,
-            told: self.told,
-            clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
-        };
-        ready(Ok(RateLimited { service: Rc::new(service), limits: Rc::new(limits) }))
+        ready(Ok(RateLimited { service: Rc::new(service), limits: Rc::new(self.clone()) }))
     }
 }
 

@@ -46,6 +46,16 @@ impl Server {
     }
 }
 
+/// Measures beside a server, where there is one.
+pub(crate) fn beside_redis(measure: impl AsyncFnOnce(&Server)) {
+    let Some(server) = Server::start() else {
+        println!("there is no redis-server: nothing is measured");
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(measure(&server));
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // Also one that is frozen ends by this.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{ConnectionAddr, Value};
-use togglebox_core::Entropy;
+use togglebox_core::{Entropy, EntropyExt as _};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::map::{Address, Map};
 use super::node::Node;
 use super::options::RedisOptions;
-use super::socket::{self, CHECK_TIMEOUT, jittered};
+use super::socket::{self, CHECK_TIMEOUT};
 
 /// How often the map is read without a sign that it has changed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -141,7 +141,7 @@ async fn keep(shared: Arc<Shared>) {
                 }
             }
         }
-        sleep(jittered(SHORTEST_PAUSE, &*shared.entropy)).await;
+        sleep(shared.entropy.jittered(SHORTEST_PAUSE)).await;
     }
 }
 

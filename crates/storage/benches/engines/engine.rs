@@ -31,15 +31,7 @@ impl Engine {
 macro_rules! engine {
     ($name:expr, $store:expr, $closing:expr) => {{
         let store = Arc::new($store);
-        let toggles = ToggleStores {
-            directory: store.clone(),
-            environments: store.clone(),
-            parameters: store.clone(),
-            flags: store.clone(),
-            experiments: store.clone(),
-            statistics: store.clone(),
-            audit: store.clone(),
-        };
+        let toggles = ToggleStores::over(&store);
         Engine { name: $name, toggles, users: store.clone(), keys: store, spent: Box::new(|| None), closing: Box::new($closing) }
     }};
 }

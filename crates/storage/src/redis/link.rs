@@ -180,15 +180,9 @@ pub(super) async fn keep(link: Arc<Link>, local: Arc<LocalBus>, entropy: Arc<dyn
             );
             was_told = true;
         }
-        sleep(jittered(pause, &*entropy)).await;
+        sleep(entropy.jittered(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// Between half of it and all of it, so that nodes that lost Redis together do not come back together.
-fn jittered(pause: Duration, entropy: &dyn Entropy) -> Duration {
-    let [byte] = entropy.bytes();
-    pause / 2 + pause / 2 * u32::from(byte) / 255
 }
 
 async fn listen(link: &Link, local: &LocalBus, mut connections: Connections, complaints: &mut Complaints) -> Lost {
@@ -209,19 +203,5 @@ async fn listen(link: &Link, local: &LocalBus, mut connections: Connections, com
                 due = Instant::now() + HEARTBEAT;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use togglebox_core::SeededEntropy;
-
-    #[test]
-    fn pauses_differ_and_stay_within_their_bounds() {
-        let entropy = SeededEntropy::new(1);
-        let pauses: Vec<_> = (0..100).map(|_| jittered(LONGEST_PAUSE, &entropy)).collect();
-        assert!(pauses.iter().all(|pause| (LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(pause)));
-        assert!(pauses.iter().collect::<std::collections::BTreeSet<_>>().len() > 50);
     }
 }

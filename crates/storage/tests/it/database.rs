@@ -78,26 +78,11 @@ impl<T> AsRef<T> for Lent<T> {
 }
 
 pub(crate) fn auth_stores(store: &Sqlite) -> AuthStores {
-    AuthStores {
-        users: Arc::new(store.clone()),
-        keys: Arc::new(store.clone()),
-        sessions: Arc::new(store.clone()),
-        resets: Arc::new(store.clone()),
-        attempts: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-    }
+    AuthStores::over(&Arc::new(store.clone()))
 }
 
 pub(crate) fn toggle_stores(store: &Sqlite) -> ToggleStores {
-    ToggleStores {
-        directory: Arc::new(store.clone()),
-        environments: Arc::new(store.clone()),
-        parameters: Arc::new(store.clone()),
-        flags: Arc::new(store.clone()),
-        experiments: Arc::new(store.clone()),
-        statistics: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-    }
+    ToggleStores::over(&Arc::new(store.clone()))
 }
 
 pub(crate) fn audit(n: u128) -> AuditRecord {

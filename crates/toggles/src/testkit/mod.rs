@@ -62,6 +62,24 @@ pub struct ToggleStores {
     pub audit: Arc<dyn AuditLog>,
 }
 
+impl ToggleStores {
+    /// A store that has all ports.
+    pub fn over<S>(store: &Arc<S>) -> Self
+    where
+        S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore + AuditLog,
+    {
+        Self {
+            directory: Arc::<S>::clone(store),
+            environments: Arc::<S>::clone(store),
+            parameters: Arc::<S>::clone(store),
+            flags: Arc::<S>::clone(store),
+            experiments: Arc::<S>::clone(store),
+            statistics: Arc::<S>::clone(store),
+            audit: Arc::<S>::clone(store),
+        }
+    }
+}
+
 /// So that what makes a store may return more than the store, such as the directory that it lives in.
 impl AsRef<Self> for ToggleStores {
     fn as_ref(&self) -> &Self {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::nodes::{Nodes, slot};
-use super::{burst_only, in_time, limit, one, options, patient, server, store};
+use super::{burst_only, count_on, in_time, limit, one, options, patient, server, store};
 
 fn tag(tenant: u128) -> Tag {
     Tag::Tenant(TenantId::from_uuid(Uuid::from_u128(tenant)))
@@ -110,13 +110,7 @@ impl Load {
 
     /// Waits until so many more have passed, or a task has failed.
     async fn more(&self, more: u32) {
-        let wanted = self.passed.load(Ordering::Relaxed) + more;
-        in_time(async {
-            while self.passed.load(Ordering::Relaxed) < wanted {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        count_on(&self.passed, more).await;
     }
 
     async fn stop(self) -> u32 {

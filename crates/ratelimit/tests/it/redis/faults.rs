@@ -10,7 +10,7 @@ use togglebox_ratelimit::{Batch, LimitStore as _, RedisStore, Reply, gcra};
 use tokio::task::JoinSet;
 
 use super::server::{self, Raw, Server};
-use super::{burst_only, in_time, one, options, patient, store};
+use super::{burst_only, count_on, in_time, one, options, patient, store};
 
 /// What a busy machine may add to a time limit.
 const SLACK: Duration = Duration::from_secs(2);
@@ -63,13 +63,7 @@ impl Load {
 
     /// Waits until so many more have passed.
     async fn more(&self, more: u32) {
-        let wanted = self.passed.load(Ordering::Relaxed) + more;
-        in_time(async {
-            while self.passed.load(Ordering::Relaxed) < wanted {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        count_on(&self.passed, more).await;
     }
 
     async fn stop(self) -> (u32, Vec<StoreResult<Reply>>) {

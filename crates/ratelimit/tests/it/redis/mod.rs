@@ -11,6 +11,7 @@ mod suite;
 mod values;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use togglebox_core::testkit::PATIENCE;
@@ -53,6 +54,17 @@ fn one(tenant: u128, name: &str, quota: Quota) -> Batch {
 
 fn limit(name: &str, quota: Quota) -> Limit {
     Limit::new("test".parse().unwrap(), Digest::of([name.as_bytes()]), quota, 1).unwrap()
+}
+
+/// Waits until so many more have passed.
+async fn count_on(passed: &AtomicU32, more: u32) {
+    let wanted = passed.load(Ordering::Relaxed) + more;
+    in_time(async {
+        while passed.load(Ordering::Relaxed) < wanted {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// What happens in the end.

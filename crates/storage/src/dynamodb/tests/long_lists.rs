@@ -27,18 +27,6 @@ const AT_ONCE: usize = 8;
 /// Items of a page.
 const PAGE: usize = 20;
 
-fn ports(store: &DynamoDb) -> ToggleStores {
-    ToggleStores {
-        directory: Arc::new(store.clone()),
-        environments: Arc::new(store.clone()),
-        parameters: Arc::new(store.clone()),
-        flags: Arc::new(store.clone()),
-        experiments: Arc::new(store.clone()),
-        statistics: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-    }
-}
-
 /// Whether an audit log with this filter is looked at.
 fn is_chosen(filter: &AuditFilter) -> bool {
     let parts = [&filter.platform, &filter.environment, &filter.target];
@@ -150,7 +138,7 @@ async fn pages_cost_what_they_show(store: &DynamoDb, histories: &LongHistories) 
 async fn long_lists_are_walked_whole_while_others_write_and_pages_cost_what_they_show() {
     let Some(endpoint) = endpoint() else { return };
     let (store, table) = with_table(&endpoint).await;
-    let stores = ports(&store);
+    let stores = ToggleStores::over(&Arc::new(store.clone()));
     let histories = LongHistories::begin(&stores).await;
     let items = missing(&store, &histories).await;
     write(&Client::from_conf(at(&endpoint).build()), &table, items).await;

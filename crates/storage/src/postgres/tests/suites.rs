@@ -20,9 +20,7 @@ mod accounts {
 
     async fn fresh() -> Option<Lent> {
         let opened = Opened::fresh().await?;
-        let store = || Arc::new(opened.store.clone());
-        let stores =
-            AuthStores { users: store(), keys: store(), sessions: store(), resets: store(), attempts: store(), audit: store() };
+        let stores = AuthStores::over(&Arc::new(opened.store.clone()));
         Some(Lent { stores, _opened: opened })
     }
 
@@ -50,16 +48,7 @@ mod toggles {
 
     async fn fresh() -> Option<Lent> {
         let opened = Opened::fresh().await?;
-        let store = || Arc::new(opened.store.clone());
-        let stores = ToggleStores {
-            directory: store(),
-            environments: store(),
-            parameters: store(),
-            flags: store(),
-            experiments: store(),
-            statistics: store(),
-            audit: store(),
-        };
+        let stores = ToggleStores::over(&Arc::new(opened.store.clone()));
         Some(Lent { stores, _opened: opened })
     }
 

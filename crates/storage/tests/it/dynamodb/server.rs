@@ -51,15 +51,7 @@ impl Server {
 
     /// The ports of accounts over a new table.
     pub(crate) async fn accounts(self) -> AuthStores {
-        let store = Arc::new(self.table_that_keeps_all().await);
-        AuthStores {
-            users: Arc::<DynamoDb>::clone(&store),
-            keys: Arc::<DynamoDb>::clone(&store),
-            sessions: Arc::<DynamoDb>::clone(&store),
-            resets: Arc::<DynamoDb>::clone(&store),
-            attempts: Arc::<DynamoDb>::clone(&store),
-            audit: store,
-        }
+        AuthStores::over(&Arc::new(self.table_that_keeps_all().await))
     }
 
     /// A handle on a new table that nothing expires from: the suites' times are of a day that is long over, and a server that removes
@@ -122,13 +114,5 @@ impl Server {
 
 /// The ports of `store`.
 pub(crate) fn toggle_stores(store: &DynamoDb) -> ToggleStores {
-    ToggleStores {
-        directory: Arc::new(store.clone()),
-        environments: Arc::new(store.clone()),
-        parameters: Arc::new(store.clone()),
-        flags: Arc::new(store.clone()),
-        experiments: Arc::new(store.clone()),
-        statistics: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-    }
+    ToggleStores::over(&Arc::new(store.clone()))
 }
