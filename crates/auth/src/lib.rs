@@ -32,5 +32,6 @@ pub use permission::{Permission, Permissions, Role};
 pub use principal::{KeyHolder, Principal, SignedInUser};
 pub use secret::{WeakSecret, weakness};
 pub use session::{Session, SessionPolicy};
+pub use togglebox_core::{Email, InvalidEmail};
 pub use token::{InvalidToken, SignedKey, SignedKeys, TokenKeys, TokenParties, TokenSession};
-pub use user::{Email, InvalidEmail, PasswordHash, PasswordReset, User};
+pub use user::{PasswordHash, PasswordReset, User};

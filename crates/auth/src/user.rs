@@ -1,54 +1,11 @@
-//! Users, their addresses and password hashes.
+//! Users and their password hashes.
 
 use std::fmt;
 
-use togglebox_core::input::is_email;
-use togglebox_core::{Revision, Timestamp};
+use togglebox_core::{Email, Revision, Timestamp};
 use uuid::Uuid;
 
 use crate::Role;
-
-/// A text that is not an e-mail address of 5 to 255 characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("email must be an e-mail address of 5 to 255 characters")]
-pub struct InvalidEmail;
-
-/// An e-mail address as its owner writes it. Two addresses that differ in case only are one account: see [`key`](Self::key).
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Email(String);
-
-impl Email {
-    /// Takes `text` without the white space around it.
-    ///
-    /// # Errors
-    /// [`InvalidEmail`].
-    pub fn new(text: &str) -> Result<Self, InvalidEmail> {
-        let text = text.trim();
-        if (5..=255).contains(&text.len()) && is_email(text) { Ok(Self(text.to_owned())) } else { Err(InvalidEmail) }
-    }
-
-    /// As its owner writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// In lower case: what accounts are found by, and unique in.
-    pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-}
-
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Email({:?})", self.0)
-    }
-}
 
 /// A password hash in its standard text form (`$argon2id$…`, `$2b$…`). Never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -112,14 +69,6 @@ pub struct PasswordReset {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn case_does_not_make_another_account() {
-        let (a, b) = (Email::new(" Ann@Example.com ").unwrap(), Email::new("ann@example.com").unwrap());
-        assert_eq!(a.key(), b.key());
-        assert_eq!(a.as_str(), "Ann@Example.com");
-        assert!(Email::new("a@b").is_err());
-    }
 
     #[test]
     fn a_hash_is_never_shown() {
