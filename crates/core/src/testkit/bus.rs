@@ -110,7 +110,15 @@ pub async fn a_change_arrives_as_it_was_sent(buses: &BusPair) {
     let mut sent = Vec::new();
     for tenant in tenants {
         for revision in revisions {
-            sent.extend([Change::Directory { tenant, revision }, Change::Accounts { tenant, revision }]);
+            sent.extend([
+                Change::Directory { tenant, revision },
+                Change::Accounts { tenant, revision },
+                Change::Members { tenant, revision },
+            ]);
+            // As long as it gets, and as short.
+            let (subdomains, domains) = (vec!["s".repeat(63); 2], vec!["d".repeat(242); 10]);
+            sent.push(Change::Tenant { tenant, version: revision, subdomains, domains });
+            sent.push(Change::Tenant { tenant, version: revision, subdomains: Vec::new(), domains: Vec::new() });
             sent.extend(names.map(|name| Change::Environment {
                 tenant,
                 platform: name.to_owned(),
