@@ -1,0 +1,83 @@
+//! Reads limits out of documents, and says everything that is wrong with them.
+
+use togglebox_core::input::{Issues, Patch, Reader};
+
+use super::{Limit, LimitOverrides, Limited, Limits, Plan, PlanName};
+
+/// The most that can be written down exactly, whatever reads it: 2⁵³ - 1.
+const MOST: f64 = 9_007_199_254_740_991.0;
+
+impl LimitOverrides {
+    /// Reads `{"flags": 100, "members": null}`: a whole number of at least 1, `null` for no limit, absent for the plan's.
+    ///
+    /// Notes unknown members, zeroes and negative numbers, each with its path.
+    pub fn read(reader: &Reader<'_>) -> Option<Self> {
+        let object = reader.object()?;
+        let before = reader.problems();
+        let mut overrides = Self::NONE;
+        for (word, _) in object {
+            let place = reader.field(word);
+            match Limited::parse(word) {
+                Some(limited) => match place.nullable(limit) {
+                    Some(Patch::Keep) | None => {}
+                    Some(Patch::Clear) => overrides = overrides.with(limited, Some(Limit::Unlimited)),
+                    Some(Patch::Set(limit)) => overrides = overrides.with(limited, Some(limit)),
+                },
+                None => place.issue(format!("Unknown limit. Expected {}", words())),
+            }
+        }
+        (reader.problems() == before).then_some(overrides)
+    }
+}
+
+fn limit(place: &Reader<'_>) -> Option<Limit> {
+    let number = place.number().positive().max(MOST).whole()?;
+    Limit::of(number)
+}
+
+fn words() -> String {
+    Limited::ALL.map(Limited::as_str).join(", ")
+}
+
+/// The plans of a document, in its order.
+pub(super) fn plans(root: &Reader<'_>) -> Result<Vec<Plan>, Issues> {
+    let read = || {
+        let object = root.object()?;
+        for word in object.keys().filter(|word| *word != "plan") {
+            root.field(word).issue("Unknown field. Expected plan");
+        }
+        let list = root.field("plan");
+        list.at_least(1, "There must be a plan");
+        let plans = list.each(plan)?;
+        for (i, place) in list.array()?.iter().enumerate() {
+            if plans[..i].iter().any(|earlier| plans.get(i).is_some_and(|plan| plan.name == earlier.name)) {
+                place.field("name").issue(format!("There is another plan of the name {}", plans[i].name));
+            }
+        }
+        Some(plans)
+    };
+    let plans = read();
+    root.clone().finish(plans)
+}
+
+fn plan(place: &Reader<'_>) -> Option<Plan> {
+    for word in place.object()?.keys().filter(|word| !matches!(word.as_str(), "name" | "title" | "limits")) {
+        place.field(word).issue("Unknown field. Expected name, title, limits");
+    }
+    let name = place.field("name");
+    let name = name.text().get().and_then(|text| {
+        let read = PlanName::new(text);
+        if let Err(why) = &read {
+            name.issue(why.to_string());
+        }
+        read.ok()
+    });
+    let title = place.field("title").text().min(1, "Title is required").max(100, "Title is too long").owned();
+    let limits = place.field("limits").lenient(LimitOverrides::read);
+    let limits = limits?.unwrap_or_default().over(&Limits::UNLIMITED);
+    if limits.get(Limited::Burst) != Limit::Unlimited && limits.get(Limited::RequestsPerSecond) == Limit::Unlimited {
+        place.field("limits").field("burst").issue("A burst needs requests_per_second");
+        return None;
+    }
+    Some(Plan { name: name?, title: title?, limits })
+}
