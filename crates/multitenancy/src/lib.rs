@@ -5,8 +5,11 @@ mod invitation;
 mod member;
 mod plan;
 mod standing;
+pub mod store;
 mod subdomain;
 mod tenant;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use domain::{DomainClaim, DomainName, InvalidDomain, LookUpError, TxtResolver};
 pub use invitation::{InvalidToken, Invitation, InvitationMailError, InvitationMailer, InvitationToken, TokenHash};

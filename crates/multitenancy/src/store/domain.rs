@@ -1,0 +1,44 @@
+//! Custom domains.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use togglebox_core::{AuditRecord, StoreResult, TenantId, Written};
+
+use crate::{DomainClaim, DomainName, Tenant};
+
+/// Where claims to domains are kept.
+#[async_trait]
+pub trait DomainStore: Send + Sync + Debug + 'static {
+    /// Adds a claim that is yet to be shown. Others may claim the same domain; nothing leads anywhere yet, and the revision stays.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant is not there or deleted, `AlreadyExists` when it claims the domain already, `LimitReached` when it has
+    /// [`DomainName::MAX_PER_TENANT`] claims.
+    async fn claim(&self, tenant: TenantId, claim: &DomainClaim, audit: &AuditRecord) -> StoreResult<DomainClaim>;
+
+    /// The tenant's claim to a domain.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn find(&self, tenant: TenantId, domain: &DomainName) -> StoreResult<Option<DomainClaim>>;
+
+    /// The tenant's claims, by domain. There are few.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn list(&self, tenant: TenantId) -> StoreResult<Vec<DomainClaim>>;
+
+    /// Lets a claimed domain lead to the tenant, if it leads to none. The claim keeps when; one that was verified before keeps the first
+    /// moment.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant does not claim it, or is not there or deleted; `Refused(DOMAIN_TAKEN)`.
+    async fn verify(&self, tenant: TenantId, domain: &DomainName, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
+
+    /// Removes a claim, verified or not. A verified domain leads nowhere from then on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn release(&self, tenant: TenantId, domain: &DomainName, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
+}

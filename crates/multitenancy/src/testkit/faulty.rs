@@ -1,0 +1,109 @@
+//! The ports of [`store`](crate::store) where calls go wrong as planned.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use togglebox_core::faulty_port;
+use togglebox_core::testkit::{Faults, Faulty, Operation};
+use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, Timestamp, Written};
+use uuid::Uuid;
+
+use super::TenancyStores;
+use crate::store::{
+    DomainStore, InvitationStore, MemberStore, TenantChanges, TenantDirectory, TenantFilter, TenantStore, Workspace,
+};
+use crate::{DomainClaim, DomainName, Invitation, Limit, Member, Subdomain, Tenant, TokenHash};
+
+faulty_port! {
+    TenantStore as "tenants", TENANTS {
+        write create(record: &Tenant, owner: &Member, audit: &AuditRecord) -> Written<Tenant>;
+        read find() -> Option<Tenant>;
+        write change(
+            record: &Tenant, expected: Revision, quarantined_until: Timestamp, audit: &AuditRecord
+        ) -> Written<Tenant>;
+        write transfer(from: Uuid, to: Uuid, audit: &AuditRecord) -> Written<Tenant>;
+        write purge(expected: Revision, quarantined_until: Timestamp, audit: &AuditRecord) -> Written<Tenant>;
+        write sweep(limit: usize) -> usize;
+        write forget() -> ();
+    }
+}
+
+faulty_port! {
+    MemberStore as "members", MEMBERS {
+        read find(user: Uuid) -> Option<Member>;
+        read list(page: &PageRequest) -> Page<Member>;
+        read count() -> u64;
+        write replace(member: &Member, expected: Revision, audit: &AuditRecord) -> Written<Member>;
+        write remove(user: Uuid, expected: Revision, audit: &AuditRecord) -> Written<()>;
+    }
+}
+
+faulty_port! {
+    InvitationStore as "invitations", INVITATIONS {
+        write issue(invitation: &Invitation, at_most: usize, audit: &AuditRecord) -> Invitation;
+        read find(id: Uuid) -> Option<Invitation>;
+        read find_by_token(token: &TokenHash) -> Option<Invitation>;
+        read list(page: &PageRequest) -> Page<Invitation>;
+        write reissue(next: &Invitation, expected: &TokenHash, audit: &AuditRecord) -> Invitation;
+        write revoke(id: Uuid, audit: &AuditRecord) -> ();
+        write accept(token: &TokenHash, member: &Member, limit: Limit, audit: &AuditRecord) -> Written<Member>;
+    }
+}
+
+faulty_port! {
+    DomainStore as "domains", DOMAINS {
+        write claim(claim: &DomainClaim, audit: &AuditRecord) -> DomainClaim;
+        read find(domain: &DomainName) -> Option<DomainClaim>;
+        read list() -> Vec<DomainClaim>;
+        write verify(domain: &DomainName, audit: &AuditRecord) -> Written<Tenant>;
+        write release(domain: &DomainName, audit: &AuditRecord) -> Written<Tenant>;
+    }
+}
+
+/// Like [`faulty_port!`], for the one port whose calls name no tenant.
+macro_rules! faulty_tenantless_port {
+    ($port:ident as $prefix:literal, $operations:ident {
+        $($kind:ident $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+    }) => {
+        #[doc = concat!("The operations of [`", stringify!($port), "`].")]
+        pub const $operations: &[Operation] =
+            &[$(Operation { name: concat!($prefix, ".", stringify!($method)), writes: faulty_port!(@writes $kind) }),*];
+
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<S: $port + ?Sized> $port for Faulty<S> {
+            $(
+                async fn $method(&self, $($argument: $type),*) -> StoreResult<$answer> {
+                    self.call(concat!($prefix, ".", stringify!($method)), |store| $port::$method(store, $($argument),*)).await
+                }
+            )*
+        }
+    };
+}
+
+faulty_tenantless_port! {
+    TenantDirectory as "tenant_directory", TENANT_DIRECTORY {
+        read revision() -> Revision;
+        read changes_since(since: Revision, limit: usize) -> TenantChanges;
+        write prune_changes(before: Timestamp, limit: usize) -> usize;
+        read by_subdomain(subdomain: &Subdomain) -> Option<Tenant>;
+        read by_domain(domain: &DomainName) -> Option<Tenant>;
+        read workspaces(user: Uuid, page: &PageRequest) -> Page<Workspace>;
+        read list(filter: &TenantFilter, page: &PageRequest) -> Page<Tenant>;
+    }
+}
+
+impl TenancyStores {
+    /// The same store, to which things happen as `faults` say.
+    #[must_use]
+    pub fn with_faults(&self, faults: &Arc<Faults>) -> Self {
+        Self {
+            tenants: Arc::new(Faulty::new(Arc::clone(&self.tenants), Arc::clone(faults))),
+            members: Arc::new(Faulty::new(Arc::clone(&self.members), Arc::clone(faults))),
+            invitations: Arc::new(Faulty::new(Arc::clone(&self.invitations), Arc::clone(faults))),
+            domains: Arc::new(Faulty::new(Arc::clone(&self.domains), Arc::clone(faults))),
+            directory: Arc::new(Faulty::new(Arc::clone(&self.directory), Arc::clone(faults))),
+            audit: Arc::new(Faulty::new(Arc::clone(&self.audit), Arc::clone(faults))),
+        }
+    }
+}
