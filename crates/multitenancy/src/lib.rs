@@ -2,6 +2,7 @@
 
 mod domain;
 mod invitation;
+pub mod manage;
 mod member;
 mod plan;
 mod standing;
