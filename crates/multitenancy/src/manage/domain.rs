@@ -50,7 +50,7 @@ impl Tenancy {
             return Err(TenancyError::NotShown { name: claim.record_name(), value: claim.record_value() });
         }
         let record =
-            AuditRecord { after: Some(json!({ "domain": domain.as_str() })), ..self.record(actor, "domain.verify", domain) };
+            AuditRecord { after: Some(json!({ "domain": domain.as_str() })), ..self.record(actor, "domain.verify", &domain) };
         let verified = twice(|| self.ports.domains.verify(tenant, domain, &record)).await;
         let verified = verified.map_err(|error| TenancyError::or_absent(error, TenancyError::DomainNotFound))?.value;
         // Nodes may remember that nothing is there.
@@ -65,7 +65,7 @@ impl Tenancy {
     pub async fn release_domain(&self, tenant: TenantId, actor: &Actor, domain: &DomainName) -> Result<Tenant> {
         let before = self.tenant(tenant).await?;
         let record =
-            AuditRecord { before: Some(json!({ "domain": domain.as_str() })), ..self.record(actor, "domain.release", domain) };
+            AuditRecord { before: Some(json!({ "domain": domain.as_str() })), ..self.record(actor, "domain.release", &domain) };
         let released = twice(|| self.ports.domains.release(tenant, domain, &record)).await;
         let released = released.map_err(|error| TenancyError::or_absent(error, TenancyError::DomainNotFound))?.value;
         // Named even where another wrote between the reading and this: it is this domain that nodes must forget.

@@ -38,7 +38,7 @@ impl Tenancy {
             expires_at: now.plus(self.settings.invitation_life),
         };
         let record =
-            AuditRecord { at: now, after: Some(shown(&invitation)), ..self.record(actor, "invitation.create", invitation.id) };
+            AuditRecord { at: now, after: Some(shown(&invitation)), ..self.record(actor, "invitation.create", &invitation.id) };
         let at_most = self.settings.invitations;
         let issued = twice(|| self.ports.invitations.issue(tenant, &invitation, at_most, &record)).await;
         let invitation = issued.map_err(|error| match error.kind() {
@@ -67,7 +67,7 @@ impl Tenancy {
             at: now,
             before: Some(shown(&before)),
             after: Some(shown(&next)),
-            ..self.record(actor, "invitation.resend", id)
+            ..self.record(actor, "invitation.resend", &id)
         };
         let issued = twice(|| self.ports.invitations.reissue(tenant, &next, &before.token_hash, &record)).await;
         let invitation = issued.map_err(|error| TenancyError::or_absent(error, TenancyError::InvitationNotFound))?;
@@ -80,7 +80,7 @@ impl Tenancy {
     /// `InvitationNotFound`, `Store`.
     pub async fn revoke(&self, tenant: TenantId, actor: &Actor, id: Uuid) -> Result<()> {
         let before = self.ports.invitations.find(tenant, id).await?.ok_or(TenancyError::InvitationNotFound)?;
-        let record = AuditRecord { before: Some(shown(&before)), ..self.record(actor, "invitation.revoke", id) };
+        let record = AuditRecord { before: Some(shown(&before)), ..self.record(actor, "invitation.revoke", &id) };
         let revoked = twice(|| self.ports.invitations.revoke(tenant, id, &record)).await;
         revoked.map_err(|error| TenancyError::or_absent(error, TenancyError::InvitationNotFound))
     }
@@ -131,7 +131,7 @@ impl Tenancy {
         let record = AuditRecord {
             before: Some(shown(&invitation)),
             after: Some(team::shown(&member)),
-            ..self.record(&actor, "member.join", person.user)
+            ..self.record(&actor, "member.join", &person.user)
         };
         let hash = token.hash();
         let joined = twice(|| self.ports.invitations.accept(host.id, &hash, &member, limit, &record)).await;

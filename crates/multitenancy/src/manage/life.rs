@@ -65,7 +65,7 @@ impl Tenancy {
         if before.standing.is_purged() {
             return Ok(before);
         }
-        let record = self.record(actor, Step::Purge.as_str(), tenant);
+        let record = self.record(actor, Step::Purge.as_str(), &tenant);
         let standing = before.standing.after(&Step::Purge, record.at)?;
         let (old, new) = differences(&before, &Tenant { standing, ..before.clone() });
         let record = AuditRecord { before: Some(old), after: Some(new), ..record };

@@ -109,7 +109,7 @@ impl Tenancy {
         self.ports.clock.now()
     }
 
-    fn record(&self, actor: &Actor, action: &str, target: impl ToString) -> AuditRecord {
+    fn record(&self, actor: &Actor, action: &str, target: &impl ToString) -> AuditRecord {
         AuditRecord {
             id: self.ports.entropy.uuid(),
             at: self.now(),
@@ -170,7 +170,7 @@ impl Tenancy {
                 return Ok(before);
             }
             let (old, new) = differences(&before, &after);
-            let record = AuditRecord { before: Some(old), after: Some(new), ..self.record(actor, action, tenant) };
+            let record = AuditRecord { before: Some(old), after: Some(new), ..self.record(actor, action, &tenant) };
             let free_at = record.at.plus(self.settings.quarantine);
             let written = twice(|| self.ports.tenants.change(tenant, &after, before.version, free_at, &record)).await;
             tries -= 1;

@@ -54,7 +54,7 @@ impl Tenancy {
             let record = AuditRecord {
                 before: Some(shown(&before)),
                 after: Some(shown(&after)),
-                ..self.record(actor, "member.role", user)
+                ..self.record(actor, "member.role", &user)
             };
             let written = twice(|| self.ports.members.replace(tenant, &after, before.version, &record)).await;
             tries -= 1;
@@ -77,7 +77,7 @@ impl Tenancy {
         let mut tries = TRIES;
         loop {
             let before = self.as_read(tenant, user, expected).await?;
-            let record = AuditRecord { before: Some(shown(&before)), ..self.record(actor, "member.remove", user) };
+            let record = AuditRecord { before: Some(shown(&before)), ..self.record(actor, "member.remove", &user) };
             let written = twice(|| self.ports.members.remove(tenant, user, before.version, &record)).await;
             tries -= 1;
             match written {
@@ -99,7 +99,7 @@ impl Tenancy {
         let record = AuditRecord {
             before: Some(json!({ "owner": from })),
             after: Some(json!({ "owner": to })),
-            ..self.record(actor, "tenant.transfer", tenant)
+            ..self.record(actor, "tenant.transfer", &tenant)
         };
         let written = twice(|| self.ports.tenants.transfer(tenant, from, to, &record)).await;
         let written = written.map_err(|error| TenancyError::or_absent(error, TenancyError::MemberNotFound))?.value;

@@ -67,7 +67,7 @@ impl Tenancy {
             version: Revision::ZERO,
         };
         let record =
-            AuditRecord { at: now, after: Some(Value::Object(shown(&tenant))), ..self.record(actor, "tenant.create", id) };
+            AuditRecord { at: now, after: Some(Value::Object(shown(&tenant))), ..self.record(actor, "tenant.create", &id) };
         let written = twice(|| self.ports.tenants.create(id, &tenant, &owner, &record)).await;
         let written = written.map_err(|error| TenancyError::of_tenant(error, &tenant.subdomain))?.value;
         // Nodes may remember that nothing is there.

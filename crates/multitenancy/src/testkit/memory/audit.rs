@@ -13,10 +13,10 @@ impl AuditLog for MemoryStore {
                 wanted.into_iter().zip(held).all(|(wanted, held)| wanted.is_none() || *wanted == held)
             };
             let noted = register.audit.get(&tenant).into_iter().flatten().filter(|noted| wants(&noted.record));
-            // Newest first: the later a record, the smaller its key.
+            // Newest first: the later a record, the smaller its key. Of one moment, in the order in which they came.
             let keyed = noted.map(|noted| {
-                let ms = noted.record.at.as_ms();
-                (format!("{}{}", sorted(Timestamp::from_ms(ms.saturating_neg())), noted.record.id), noted.record.clone())
+                let before = Timestamp::from_ms(noted.record.at.as_ms().saturating_neg());
+                (format!("{}{:020}", sorted(before), u64::MAX - noted.serial), noted.record.clone())
             });
             page("audit", keyed, request)
         })

@@ -20,9 +20,10 @@ pub(super) enum Hold {
     },
 }
 
-/// An audit record, and the revision that its write gave.
+/// An audit record, the how manieth it is of all, and the revision that its write gave.
 #[derive(Clone, Debug)]
 pub(super) struct Noted {
+    pub(super) serial: u64,
     pub(super) record: AuditRecord,
     pub(super) revision: Revision,
 }
@@ -38,6 +39,7 @@ pub(super) struct Register {
     pub(super) invitations: BTreeMap<(TenantId, Uuid), Invitation>,
     pub(super) claims: BTreeMap<(TenantId, DomainName), DomainClaim>,
     pub(super) audit: BTreeMap<TenantId, Vec<Noted>>,
+    noted: u64,
 }
 
 impl Register {
@@ -49,7 +51,8 @@ impl Register {
 
     /// Notes a write that did not raise the revision.
     pub(super) fn note(&mut self, tenant: TenantId, audit: &AuditRecord) {
-        let noted = Noted { record: audit.clone(), revision: self.revision };
+        self.noted += 1;
+        let noted = Noted { serial: self.noted, record: audit.clone(), revision: self.revision };
         self.audit.entry(tenant).or_default().push(noted);
     }
 
