@@ -97,8 +97,8 @@ const RESERVED: &str = "\
     about abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover beta billing blog \
     broadcasthost cdn checkout cloud community config console contact dashboard demo dev developer developers dns docs \
     download email enterprise events example files ftp gateway git graphql help home hooks host hostmaster identity imap \
-    img info internal invite isatap jobs legal live localhost log login logout logs mail mailer media metrics monitor mta- \
-    sts news noreply ns1 ns2 ns3 ns4 oauth onboarding ops partners pay payment payments ping pop pop3 portal postmaster \
+    img info internal invite isatap jobs legal live localhost log login logout logs mail mailer media metrics monitor \
+    mta-sts news noreply ns1 ns2 ns3 ns4 oauth onboarding ops partners pay payment payments ping pop pop3 portal postmaster \
     pricing privacy private prod production proxy public register root sales sandbox search security server shop sign-in \
     sign-up signin signup smtp sso staging static stats status store stream stripe support sys sysadmin system team test \
     testing togglebox trust undefined usenet web webhook webhooks webmail webmaster wpad www www1 www2";

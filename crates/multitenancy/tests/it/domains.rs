@@ -30,7 +30,7 @@ async fn a_domain_leads_to_a_tenant_once_its_record_is_found() {
     app.publish(&claim);
     app.faults.inject(At::operation("domains.verify"), Fault::After);
     let verified = app.tenancy.verify_domain(acme.id, &actor(), &name).await.unwrap();
-    assert_eq!(verified.domains, [name.clone()]);
+    assert_eq!(verified.domains, std::slice::from_ref(&name));
     assert!(app.tenancy.serves(&name).await.unwrap());
     let notice = |version| Change::Tenant {
         tenant: acme.id,
