@@ -1,10 +1,12 @@
 //! A client of the API, and the few things that most tests make with it first.
 
+use std::time::Instant;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::server::{Launch, Server};
+use crate::server::{Launch, PATIENCE, PAUSE, Server};
 
 /// The public routes of the environment that [`make_environment`] makes.
 pub(crate) const PUBLIC: &str = "/api/v1/platforms/web/environments/prod";
@@ -63,7 +65,21 @@ impl Client {
         Self { http: http(), base: format!("http://{address}"), ..self.clone() }
     }
 
+    /// The answer; asked for again as long as it says that it may be stale, which a store that is slow for a moment makes it say.
     pub(crate) async fn get(&self, path: &str) -> Reply {
+        let began = Instant::now();
+        loop {
+            let reply = self.get_now(path).await;
+            if reply.header("x-togglebox-stale").is_none() {
+                return reply;
+            }
+            assert!(began.elapsed() < PATIENCE, "{path} stays stale");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The answer, stale or not.
+    pub(crate) async fn get_now(&self, path: &str) -> Reply {
         self.send(Method::GET, path, None, &[]).await
     }
 
