@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::batch::{PerLimit, Receipt, Standing};
+use smallvec::SmallVec;
+
+use crate::batch::{Receipt, Standing};
 use crate::key::{Digest, PolicyName};
 use crate::policy::Mode;
 use crate::quota::Quota;
@@ -72,9 +74,15 @@ impl LimitReport {
 pub struct Decision {
     pub(crate) outcome: Outcome,
     pub(crate) source: Source,
-    pub(crate) limits: PerLimit<LimitReport>,
-    pub(crate) taken: PerLimit<Taken>,
+    pub(crate) limits: Reports,
+    pub(crate) taken: AllTaken,
 }
+
+/// How limits stand. Few are kept in place: a decision is moved more often than it is read.
+pub(crate) type Reports = SmallVec<[LimitReport; 2]>;
+
+/// What was taken: once, unless limits of several tags were asked.
+pub(crate) type AllTaken = SmallVec<[Taken; 1]>;
 
 /// What was taken for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +98,7 @@ pub(crate) enum Taken {
 impl Decision {
     /// Nothing to decide.
     pub(crate) fn unlimited() -> Self {
-        Self { outcome: Outcome::Allowed, source: Source::Off, limits: PerLimit::new(), taken: PerLimit::new() }
+        Self { outcome: Outcome::Allowed, source: Source::Off, limits: Reports::new(), taken: AllTaken::new() }
     }
 
     /// Whether the request may go on.

@@ -52,11 +52,10 @@ pub const NAMES: [&str; 6] =
 /// The headers of an answer to a request that was decided like this. Without those of a wait: see [`retry_after_s`].
 pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) -> SmallVec<[Header; 3]> {
     let mut headers = SmallVec::new();
-    let binding = decision.binding();
     match dialect {
         Dialect::None => {}
         Dialect::Legacy => {
-            if let Some(limit) = binding {
+            if let Some(limit) = decision.binding() {
                 let reading = limit.standing.reading;
                 headers.push(("x-ratelimit-limit", limit.quota.burst().to_string()));
                 headers.push(("x-ratelimit-remaining", reading.remaining.to_string()));
@@ -66,7 +65,7 @@ pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) ->
         Dialect::Draft => {
             let all = decision.limits().iter().filter(|limit| limit.mode == Mode::Enforce);
             let limits: SmallVec<[&LimitReport; 4]> = match told {
-                Told::Binding => binding.into_iter().collect(),
+                Told::Binding => decision.binding().into_iter().collect(),
                 Told::All => all.collect(),
             };
             if !limits.is_empty() {

@@ -1,6 +1,7 @@
 //! What a limit is kept under.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -56,8 +57,15 @@ impl fmt::Debug for PolicyName {
 }
 
 /// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 16]);
+
+/// As one number: it is as random as a hash already, and tables are asked for it on every request.
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0));
+    }
+}
 
 impl Digest {
     /// Of parts that are told apart: no two lists of parts have the same one.
@@ -71,6 +79,12 @@ impl Digest {
         let mut half = [0; 16];
         half.copy_from_slice(&hash[..16]);
         Self(half)
+    }
+
+    /// Of this and `other` together, whichever comes first: two pairs have one only if digests collide. Not for two that may be equal.
+    #[must_use]
+    pub(crate) const fn combined(self, other: Self) -> Self {
+        Self((u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0)).to_ne_bytes())
     }
 
     /// One that was told by its bytes before.

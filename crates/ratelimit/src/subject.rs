@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use togglebox_core::TenantId;
 
 use crate::address::Ipv6Prefix;
-use crate::key::{Digest, PolicyName, Tag};
+use crate::key::{Digest, Tag};
 
 /// Something that is known of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,30 +179,13 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Where the bucket of this scope is and what it is, if everything in the scope is known.
-    pub(crate) fn bucket(&self, policy: PolicyName, scope: Scope, prefix: Ipv6Prefix) -> Option<(Tag, Digest)> {
+    /// Of the values of the facts in this scope, if all are known.
+    fn digest(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Digest> {
         if !scope.facts().all(|fact| self.knows(fact)) {
             return None;
         }
-        let mut parts: SmallVec<[Part<'a>; 8]> = SmallVec::new();
-        for fact in scope.facts() {
-            parts.extend(self.part(fact, prefix));
-        }
-        let kinds = [scope.0];
-        let name = policy;
-        let slot = Digest::of([name.as_str().as_bytes(), &kinds].into_iter().chain(parts.iter().map(Part::bytes)));
-        Some((self.tag(scope, prefix)?, slot))
-    }
-
-    fn tag(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Tag> {
-        let digest = |fact| self.part(fact, prefix).map(|part| Digest::of([part.bytes()]));
-        if scope.has(Fact::Tenant) {
-            self.tenant.map(Tag::Tenant)
-        } else if scope.has(Fact::Account) {
-            digest(Fact::Account).map(Tag::Account)
-        } else {
-            digest(Fact::Address).map(Tag::Address)
-        }
+        let parts: SmallVec<[Part<'a>; 3]> = scope.facts().filter_map(|fact| self.part(fact, prefix)).collect();
+        Some(Digest::of([[scope.0].as_slice()].into_iter().chain(parts.iter().map(Part::bytes))))
     }
 
     fn part(&self, fact: Fact, prefix: Ipv6Prefix) -> Option<Part<'a>> {
@@ -217,6 +200,46 @@ impl<'a> Subject<'a> {
             }),
             Fact::Account => Part::Owned(self.account?.to_lowercase()),
         })
+    }
+}
+
+/// Buckets of one subject. Digests of what several policies look at are made once: they cost more than all the rest of a decision.
+#[derive(Debug)]
+pub(crate) struct Buckets<'s, 'a> {
+    subject: &'s Subject<'a>,
+    prefix: Ipv6Prefix,
+    digests: SmallVec<[(Scope, Digest); 3]>,
+}
+
+impl<'s, 'a> Buckets<'s, 'a> {
+    pub(crate) const fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
+        Self { subject, prefix, digests: SmallVec::new_const() }
+    }
+
+    /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
+    pub(crate) fn find(&mut self, seed: Digest, scope: Scope) -> Option<(Tag, Digest)> {
+        // The digest tells scopes and values apart, the seed policies.
+        let slot = self.digest(scope)?.combined(seed);
+        Some((self.tag(scope)?, slot))
+    }
+
+    fn tag(&mut self, scope: Scope) -> Option<Tag> {
+        if scope.has(Fact::Tenant) {
+            self.subject.tenant.map(Tag::Tenant)
+        } else if scope.has(Fact::Account) {
+            self.digest(Scope(Fact::Account.bit())).map(Tag::Account)
+        } else {
+            self.digest(Scope(Fact::Address.bit())).map(Tag::Address)
+        }
+    }
+
+    fn digest(&mut self, scope: Scope) -> Option<Digest> {
+        if let Some((_, digest)) = self.digests.iter().find(|(of, _)| *of == scope) {
+            return Some(*digest);
+        }
+        let digest = self.subject.digest(scope, self.prefix)?;
+        self.digests.push((scope, digest));
+        Some(digest)
     }
 }
 
@@ -245,7 +268,14 @@ mod tests {
     const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(5));
 
     fn slot(subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
-        subject.bucket("p".parse().unwrap(), Scope::of(facts).unwrap(), Ipv6Prefix::default())
+        slot_of("p", subject, facts)
+    }
+
+    fn slot_of(policy: &str, subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
+        let mut buckets = Buckets::of(subject, Ipv6Prefix::default());
+        let found = buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap());
+        assert_eq!(buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap()), found, "again");
+        found
     }
 
     #[test]
@@ -258,6 +288,9 @@ mod tests {
         assert_eq!(slot(&one, &[Fact::User, Fact::Tenant]), slot(&two, &[Fact::Tenant, Fact::User]));
         assert_ne!(slot(&one, &[Fact::Tenant, Fact::Route]), slot(&two, &[Fact::Tenant, Fact::Route]));
         assert_eq!(slot(&one, &by_key).unwrap().0, Tag::Tenant(TENANT));
+        let (tag, bucket) = slot(&one, &[Fact::Tenant]).unwrap();
+        let (other_tag, of_another_policy) = slot_of("q", &one, &[Fact::Tenant]).unwrap();
+        assert!(tag == other_tag && bucket != of_another_policy);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::lease::{self, Granted, LeaseBook, Unit};
 use super::metrics::Said;
 use super::plan::Group;
 use crate::batch::{Batch, Grant, Limit, PerLimit, Reply, Standing};
-use crate::decision::{Decision, LimitReport, Outcome, Source, Taken};
+use crate::decision::{AllTaken, Decision, LimitReport, Outcome, Reports, Source, Taken};
 use crate::gcra::Reading;
 use crate::key::{Digest, PolicyName};
 use crate::policy::{Lease, Mode, OnOutage};
@@ -52,8 +52,8 @@ impl Answer {
 pub(super) struct Asked {
     outcome: Outcome,
     source: Source,
-    limits: PerLimit<LimitReport>,
-    taken: PerLimit<Taken>,
+    limits: Reports,
+    taken: AllTaken,
 }
 
 impl Default for Asked {
@@ -102,7 +102,7 @@ impl Asked {
     }
 
     /// What was taken by groups that passed before one did not.
-    pub(super) fn take_back(&mut self) -> PerLimit<Taken> {
+    pub(super) fn take_back(&mut self) -> AllTaken {
         std::mem::take(&mut self.taken)
     }
 

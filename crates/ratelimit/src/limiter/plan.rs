@@ -6,7 +6,7 @@ use crate::address::Ipv6Prefix;
 use crate::batch::{Batch, Limit, MOST_LIMITS, NoRoom, PerLimit};
 use crate::key::Tag;
 use crate::policy::{Mode, OnOutage, Overrides, Policy};
-use crate::subject::Subject;
+use crate::subject::{Buckets, Subject};
 
 /// Limits that are asked at once, and the policies that they are of, in the same order.
 #[derive(Clone, Debug)]
@@ -33,18 +33,11 @@ struct Met {
     mode: Mode,
 }
 
-impl Group {
-    fn of(met: &Met) -> Self {
-        let mut policies = PerLimit::new();
-        policies.push((met.policy, met.mode));
-        Self { batch: Batch::one(met.tag, met.limit), policies }
-    }
-}
-
 impl Plan {
     /// What `subject` meets of these policies.
     pub(crate) fn of(policies: &[Policy], subject: &Subject<'_>, overrides: &dyn Overrides, prefix: Ipv6Prefix) -> Self {
         let mut met: SmallVec<[Met; 4]> = SmallVec::new();
+        let mut buckets = Buckets::of(subject, prefix);
         for (number, policy) in policies.iter().enumerate() {
             if !policy.is_for(subject.route()) {
                 continue;
@@ -54,21 +47,19 @@ impl Plan {
             if mode == Mode::Off || cost == 0 {
                 continue;
             }
-            let Some((tag, slot)) = subject.bucket(policy.name(), policy.scope(), prefix) else { continue };
+            let Some((tag, slot)) = buckets.find(policy.seed(), policy.scope()) else { continue };
             // The cost is between one and the burst.
             let Ok(limit) = Limit::new(policy.name(), slot, quota, cost) else { continue };
             let no_room = if policy.outage() == OnOutage::Closed { NoRoom::Refuse } else { NoRoom::Forget };
             met.push(Met { tag, limit: limit.with_no_room(no_room), policy: number, mode });
         }
-        let rank = |met: &Met| match met.tag {
+        met.sort_by_key(|met| match met.tag {
             Tag::Address(_) => 0,
             Tag::Account(_) => 1,
             Tag::Tenant(_) => 2,
-        };
-        met.sort_by_key(rank);
-        let (enforced, watching): (SmallVec<[Met; 4]>, SmallVec<[Met; 4]>) =
-            met.into_iter().partition(|met| met.mode == Mode::Enforce);
-        Self { enforced: groups(enforced), watching: watching.iter().map(Group::of).collect() }
+        });
+        let watching = met.iter().filter(|met| met.mode != Mode::Enforce);
+        Self { watching: watching.map(|met| Group::of(&[met])).collect(), enforced: groups(&met) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -76,18 +67,17 @@ impl Plan {
     }
 }
 
-/// Neighbours of one tag, no more in a group than may be asked at once.
-fn groups(met: SmallVec<[Met; 4]>) -> SmallVec<[Group; 1]> {
-    let mut groups: SmallVec<[Group; 1]> = SmallVec::new();
-    for each in met {
-        let fits = |group: &&mut Group| group.batch.tag() == each.tag && group.policies.len() < MOST_LIMITS;
-        match groups.last_mut().filter(fits) {
-            Some(group) => {
-                group.batch.push(each.limit);
-                group.policies.push((each.policy, each.mode));
-            }
-            None => groups.push(Group::of(&each)),
-        }
+impl Group {
+    /// One to [`MOST_LIMITS`] limits of one tag.
+    fn of(met: &[&Met]) -> Self {
+        let limits: PerLimit<Limit> = met.iter().map(|met| met.limit).collect();
+        Self { batch: Batch::distinct(met[0].tag, &limits), policies: met.iter().map(|met| (met.policy, met.mode)).collect() }
     }
-    groups
+}
+
+/// What is enforced: neighbours of one tag, no more in a group than may be asked at once.
+fn groups(met: &[Met]) -> SmallVec<[Group; 1]> {
+    let enforced: SmallVec<[&Met; 4]> = met.iter().filter(|met| met.mode == Mode::Enforce).collect();
+    let of_one_tag = enforced.chunk_by(|a, b| a.tag == b.tag);
+    of_one_tag.flat_map(|met| met.chunks(MOST_LIMITS)).map(Group::of).collect()
 }
