@@ -46,7 +46,7 @@ async fn reads_go_on_while_nobody_can_write() {
     admin.post(&format!("{INTERNAL}/flags"), flag("dark")).await.expect(201);
     admin.post(&format!("{INTERNAL}/configs"), config("title", "before")).await.expect(201);
     let anonymous = admin.anonymous();
-    let before = anonymous.get_now(&format!("{PUBLIC}/flags")).await.data(200);
+    let before = anonymous.get(&format!("{PUBLIC}/flags")).await.data(200);
 
     let lock = WriteLock::take(server.launch()).await;
     let (writer, began) = (admin.clone(), Instant::now());
@@ -56,9 +56,9 @@ async fn reads_go_on_while_nobody_can_write() {
         json!({ "type": "flag_evaluation", "flagKey": "dark", "value": "A", "userId": "u", "timestamp": "2026-01-02T03:04:05Z" });
     let answered = 50;
     for _ in 0..answered {
-        assert_eq!(anonymous.get_now(&format!("{PUBLIC}/flags")).await.data(200), before);
-        assert_eq!(anonymous.get_now(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": "before" }));
-        anonymous.get_now(&format!("{PUBLIC}/flags/dark/evaluate?userId=u&track=false")).await.expect(200);
+        assert_eq!(anonymous.get(&format!("{PUBLIC}/flags")).await.data(200), before);
+        assert_eq!(anonymous.get(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": "before" }));
+        anonymous.get(&format!("{PUBLIC}/flags/dark/evaluate?userId=u&track=false")).await.expect(200);
         anonymous.post(&format!("{PUBLIC}/stats/events"), json!({ "events": [event] })).await.expect(200);
     }
     assert!(!blocked.is_finished(), "reads do not wait for the write");
@@ -66,12 +66,12 @@ async fn reads_go_on_while_nobody_can_write() {
     assert!(began.elapsed() < PATIENCE / 3, "five seconds is what it may take, but it took {:?}", began.elapsed());
     assert_eq!(refused.code(503), "SERVICE_UNAVAILABLE");
     assert!(refused.header("retry-after").is_some());
-    assert_eq!(anonymous.get_now("/ready").await.expect(200).json()["success"], true);
+    assert_eq!(anonymous.get("/ready").await.expect(200).json()["success"], true);
 
     lock.release();
     admin.patch(&format!("{INTERNAL}/configs/title"), json!({ "defaultValue": "after" })).await.expect(200);
-    assert_eq!(anonymous.get_now(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": "after" }));
-    let counted = async || admin.get_now(&format!("{INTERNAL}/flags/dark/stats")).await.data(200)["totalEvaluations"] == answered;
+    assert_eq!(anonymous.get(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": "after" }));
+    let counted = async || admin.get(&format!("{INTERNAL}/flags/dark/stats")).await.data(200)["totalEvaluations"] == answered;
     eventually("what was counted meanwhile is written", counted).await;
     let ended = server.stop().await;
     assert!(ended.status.success() && !ended.log.contains(r#""level":"ERROR""#), "{}", ended.log);
@@ -82,7 +82,7 @@ async fn reads_go_on_and_say_that_they_may_be_stale_when_the_database_is_destroy
     let (server, admin) = furnished().await;
     admin.post(&format!("{INTERNAL}/configs"), config("title", "before")).await.expect(201);
     let anonymous = admin.anonymous();
-    let fresh = anonymous.get_now(&format!("{PUBLIC}/configs")).await;
+    let fresh = anonymous.get(&format!("{PUBLIC}/configs")).await;
     assert_eq!((fresh.status, fresh.header("x-togglebox-stale")), (200, None));
 
     for path in [server.launch().database(), side_file(server.launch(), "-wal")] {
@@ -93,15 +93,15 @@ async fn reads_go_on_and_say_that_they_may_be_stale_when_the_database_is_destroy
         // What the process holds of the file is good until something is written, so something is. It may succeed: the file is not read
         // for it.
         admin.patch(&format!("{INTERNAL}/configs/title"), json!({ "defaultValue": "after" })).await;
-        anonymous.get_now(&format!("{PUBLIC}/configs")).await
+        anonymous.get(&format!("{PUBLIC}/configs")).await
     };
     eventually("reads say that they may be stale", async || stale().await.header("x-togglebox-stale") == Some("true")).await;
-    let stale = anonymous.get_now(&format!("{PUBLIC}/configs")).await;
+    let stale = anonymous.get(&format!("{PUBLIC}/configs")).await;
     assert_eq!((stale.status, &stale.bytes), (200, &fresh.bytes));
-    assert_eq!(anonymous.get_now(&format!("{PUBLIC}/flags/none")).await.code(404), "NOT_FOUND");
-    anonymous.get_now("/ready").await.expect(200);
+    assert_eq!(anonymous.get(&format!("{PUBLIC}/flags/none")).await.code(404), "NOT_FOUND");
+    anonymous.get("/ready").await.expect(200);
 
-    let refused = admin.get_now(&format!("{INTERNAL}/configs/title/versions")).await;
+    let refused = admin.get(&format!("{INTERNAL}/configs/title/versions")).await;
     assert!(
         matches!(refused.code(refused.status).as_str(), "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE"),
         "{}",

@@ -76,8 +76,8 @@ async fn everything_else_is_refused(client: &Client) {
 /// A probe with a time limit, as orchestrators have it, must see that the node still serves.
 async fn probes_are_answered(client: &Client) {
     let began = Instant::now();
-    assert_eq!(client.get_now("/health").await.expect(200).json()["status"], "ok");
-    let ready = client.get_now("/ready").await.expect(200).json();
+    assert_eq!(client.get("/health").await.expect(200).json()["status"], "ok");
+    let ready = client.get("/ready").await.expect(200).json();
     assert_eq!((&ready["success"], &ready["checks"]["database"]), (&json!(true), &json!("disconnected")), "{ready}");
     assert!(ready["message"].as_str().unwrap().contains("the database does not answer"), "{ready}");
     assert!(began.elapsed() < PATIENCE / 10, "{:?}", began.elapsed());
@@ -121,14 +121,14 @@ async fn reads_go_on(database: &mut Database, blow: Blow) {
     let readers = [key.clone(), key.at(&pair.other)];
     for (reader, (name, _)) in readers.iter().zip(pair.clients()) {
         let path = format!("{PUBLIC}/experiments/button");
-        let seen = async || reader.get_now(&path).await.data(200)["status"] == "running";
+        let seen = async || reader.get(&path).await.data(200)["status"] == "running";
         eventually(format!("{name} serves everything"), seen).await;
     }
     let mut before = Vec::new();
     for path in reads() {
-        let reply = readers[0].get_now(&path).await;
+        let reply = readers[0].get(&path).await;
         assert_eq!(reply.header("x-togglebox-stale"), None, "{path}");
-        assert_eq!(reply.data(200), readers[1].get_now(&path).await.data(200), "{path}");
+        assert_eq!(reply.data(200), readers[1].get(&path).await.data(200), "{path}");
         before.push(reply.data(200));
     }
 
@@ -139,7 +139,7 @@ async fn reads_go_on(database: &mut Database, blow: Blow) {
     let answered = 40;
     for reader in &readers {
         for _ in 0..answered {
-            reader.get_now(&format!("{PUBLIC}/flags/dark/evaluate?userId=u")).await.expect(200);
+            reader.get(&format!("{PUBLIC}/flags/dark/evaluate?userId=u")).await.expect(200);
         }
     }
     for reader in &readers {
@@ -166,7 +166,7 @@ async fn reads_go_on(database: &mut Database, blow: Blow) {
 async fn readers_are_answered(reader: &Client, before: &[Value]) -> bool {
     let mut stale = true;
     for (path, before) in reads().iter().zip(before) {
-        let (began, reply) = (Instant::now(), reader.get_now(path).await);
+        let (began, reply) = (Instant::now(), reader.get(path).await);
         assert_eq!(&reply.data(200), before, "{path}");
         assert!(began.elapsed() < PATIENCE / 10, "{path} took {:?}", began.elapsed());
         stale &= reply.header("x-togglebox-stale") == Some("true");
@@ -178,7 +178,7 @@ async fn readers_are_answered(reader: &Client, before: &[Value]) -> bool {
 async fn recovered(pair: &Pair, readers: &[Client; 2], counted: u64) {
     let fresh = format!("{PUBLIC}/configs");
     for reader in readers {
-        let fresh = async || reader.get_now(&fresh).await.header("x-togglebox-stale").is_none();
+        let fresh = async || reader.get(&fresh).await.header("x-togglebox-stale").is_none();
         eventually("reads are fresh again", fresh).await;
     }
     for (n, (name, client)) in pair.clients().into_iter().enumerate() {
@@ -191,17 +191,17 @@ async fn recovered(pair: &Pair, readers: &[Client; 2], counted: u64) {
         };
         eventually(format!("{name} writes again"), write).await;
         for reader in readers {
-            let seen = async || reader.get_now(&format!("{PUBLIC}/configs")).await.data(200)["title"] == value;
+            let seen = async || reader.get(&format!("{PUBLIC}/configs")).await.data(200)["title"] == value;
             eventually(format!("what {name} wrote is served by both"), seen).await;
         }
-        let ready = async || client.get_now("/ready").await.expect(200).json()["checks"]["database"] == "connected";
+        let ready = async || client.get("/ready").await.expect(200).json()["checks"]["database"] == "connected";
         eventually(format!("{name} says that the database is back"), ready).await;
     }
     let stats = format!("{INTERNAL}/flags/dark/stats");
-    let complete = async || pair.at_one.get_now(&stats).await.data(200)["totalEvaluations"] == counted;
+    let complete = async || pair.at_one.get(&stats).await.data(200)["totalEvaluations"] == counted;
     eventually("what was counted meanwhile is written", complete).await;
 
-    let versions = pair.at_one.get_now(&format!("{PUBLIC}/configs/title/versions")).await.data(200);
+    let versions = pair.at_one.get(&format!("{PUBLIC}/configs/title/versions")).await.data(200);
     let records = audit(&pair.at_one, "platform=web&environment=prod").await;
     let writes = records.iter().filter(|record| record["target"] == "title").count();
     assert_eq!(versions.as_array().unwrap().len(), writes, "a version and a record for each write: {versions}");

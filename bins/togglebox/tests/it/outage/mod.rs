@@ -47,7 +47,7 @@ impl Pair {
 async fn both_are_fresh(pair: &Pair, path: &str) {
     for (name, client) in pair.clients() {
         let fresh = async || {
-            let reply = client.anonymous().get_now(path).await;
+            let reply = client.anonymous().get(path).await;
             reply.status == 200 && reply.header("x-togglebox-stale").is_none()
         };
         eventually(format!("{name} is fresh"), fresh).await;

@@ -83,8 +83,8 @@ async fn survives_kills(database: &mut Database) {
         database.service.kill();
         more("both nodes refuse", |seen| &seen.refused, 1).await;
         for (_, client) in pair.clients() {
-            client.get_now(&format!("{PUBLIC}/configs")).await.expect(200);
-            client.get_now("/health").await.expect(200);
+            client.get(&format!("{PUBLIC}/configs")).await.expect(200);
+            client.get("/health").await.expect(200);
         }
         database.service.start().await;
     }
@@ -99,7 +99,7 @@ async fn survives_kills(database: &mut Database) {
     both_are_fresh(&pair, &flags).await;
     database.has_listeners(2).await;
     // Each has what was written to it; so what is the same is all.
-    let served = async |client: &Client| [client.get_now(&flags).await.data(200), client.get_now(&configs).await.data(200)];
+    let served = async |client: &Client| [client.get(&flags).await.data(200), client.get(&configs).await.data(200)];
     eventually("both serve the same", async || served(&pair.at_one).await == served(&pair.at_other).await).await;
     check(&pair.at_one, &done, &unknown).await;
     check(&pair.at_other, &done, &unknown).await;
