@@ -56,7 +56,8 @@ impl fmt::Debug for PolicyName {
     }
 }
 
-/// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256.
+/// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256, or of
+/// two of them combined.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 16]);
 

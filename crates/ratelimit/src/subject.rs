@@ -168,23 +168,9 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn knows(&self, fact: Fact) -> bool {
-        match fact {
-            Fact::Tenant => self.tenant.is_some(),
-            Fact::Key => self.key.is_some(),
-            Fact::User => self.user.is_some(),
-            Fact::Route => true,
-            Fact::Address => self.address.is_some(),
-            Fact::Account => self.account.is_some(),
-        }
-    }
-
     /// Of the values of the facts in this scope, if all are known.
     fn digest(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Digest> {
-        if !scope.facts().all(|fact| self.knows(fact)) {
-            return None;
-        }
-        let parts: SmallVec<[Part<'a>; 3]> = scope.facts().filter_map(|fact| self.part(fact, prefix)).collect();
+        let parts = scope.facts().map(|fact| self.part(fact, prefix)).collect::<Option<SmallVec<[Part<'a>; 3]>>>()?;
         Some(Digest::of([[scope.0].as_slice()].into_iter().chain(parts.iter().map(Part::bytes))))
     }
 
@@ -203,7 +189,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Buckets of one subject. Digests of what several policies look at are made once: they cost more than all the rest of a decision.
+/// Buckets of one subject. A digest of what several policies look at is made once.
 #[derive(Debug)]
 pub(crate) struct Buckets<'s, 'a> {
     subject: &'s Subject<'a>,
