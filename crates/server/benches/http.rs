@@ -4,7 +4,7 @@
 //! printed is the median of the ratios, round by round; rates are for orientation, since the clients share the processors. The
 //! second ratio is to a bare service that also sends the headers of our answer, so that both put the same bytes on the wire.
 //!
-//! Then the same requests to a node that limits them in memory, beside one that does not: once each connection comes from an address of its
+//! Then the same requests to nodes that limit them in memory, or limit only others, beside one that does not: once each connection comes from an address of its
 //! own, and once all come from one, so that they contend for one limit.
 //!
 //! `cargo bench -p togglebox-server --bench http`
@@ -60,7 +60,7 @@ fn main() {
         let bare = listen(move |listener| serve_bare(listener, status, body, Vec::new()));
         let dressed = listen(move |listener| serve_bare(listener, status, same_body, headers));
         let rounds: Vec<[f64; 3]> =
-            (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, request, From::One))).collect();
+            (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, request, Origin::One))).collect();
         let [bare_rate, rate] = [0, 1].map(|which| median(rounds.iter().map(|rates| rates[which])));
         let [ratio, same_headers] = [0, 2].map(|other| median(rounds.iter().map(|rates| rates[1] / rates[other])));
         println!("{name:<20} {bytes:>9} {bare_rate:>12.0} {rate:>12.0} {ratio:>8.2} {same_headers:>13.2} {aim:>6}");
@@ -72,21 +72,27 @@ fn main() {
         let settings = [("RATE_LIMIT_GENERAL", rule), ("RATE_LIMIT_EVALUATION", rule), ("RATE_LIMIT_HEADERS", headers)];
         listen(move |listener| serve_ours(listener, &settings))
     });
-    println!("\n{:<20} {:>15} {:>14} {:>9} {:>15}", "case", "addresses", "no limits", "limited", "with headers");
+    // As by default, but for the headers: with limits of sign-ins and the like only.
+    let elsewhere = listen(|listener| serve_ours(listener, &[("RATE_LIMIT_HEADERS", "none")]));
+    println!(
+        "\n{:<20} {:>12} {:>10} {:>10} {:>8} {:>13}",
+        "case", "addresses", "no limits", "elsewhere", "limited", "with headers"
+    );
     for (name, request, _) in &cases {
-        for (addresses, from) in [("one each", From::Each), ("one for all", From::One)] {
-            let rounds: Vec<[f64; 3]> =
-                (0..LIMIT_ROUNDS).map(|_| [free, silent, told].map(|address| load(address, request, from))).collect();
+        for (addresses, from) in [("one each", Origin::Each), ("one for all", Origin::One)] {
+            let rounds: Vec<[f64; 4]> =
+                (0..LIMIT_ROUNDS).map(|_| [free, elsewhere, silent, told].map(|address| load(address, request, from))).collect();
             let rate = median(rounds.iter().map(|rates| rates[0]));
-            let [limited, with_headers] = [1, 2].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
-            println!("{name:<20} {addresses:>15} {rate:>14.0} {limited:>9.3} {with_headers:>15.3}");
+            let [elsewhere, limited, with_headers] =
+                [1, 2, 3].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
+            println!("{name:<20} {addresses:>12} {rate:>10.0} {elsewhere:>10.3} {limited:>8.3} {with_headers:>13.3}");
         }
     }
 }
 
 /// Where connections come from.
 #[derive(Clone, Copy)]
-enum From {
+enum Origin {
     /// All from 127.0.0.1.
     One,
     /// Each from an address of its own.
@@ -170,7 +176,7 @@ async fn fill(node: &Node) {
 
 /// Requests per second that all connections together get answered. Each thread drives its connections by readiness, as load generators
 /// do: a thread per connection would measure the scheduler.
-fn load(address: SocketAddr, request: &str, from: From) -> f64 {
+fn load(address: SocketAddr, request: &str, from: Origin) -> f64 {
     let length = answer(&mut connect(address), request).len();
     let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let began = Instant::now();
@@ -178,8 +184,8 @@ fn load(address: SocketAddr, request: &str, from: From) -> f64 {
         for client in 0..CLIENTS {
             let (stop, answered) = (&stop, &answered);
             let addresses = (0..CONNECTIONS / CLIENTS).map(move |n| match from {
-                From::One => Ipv4Addr::LOCALHOST,
-                From::Each => {
+                Origin::One => Ipv4Addr::LOCALHOST,
+                Origin::Each => {
                     Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + u32::try_from(client * CONNECTIONS + n).unwrap())
                 }
             });
