@@ -198,8 +198,8 @@ pub(crate) struct Buckets<'s, 'a> {
 }
 
 impl<'s, 'a> Buckets<'s, 'a> {
-    pub(crate) const fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
-        Self { subject, prefix, digests: SmallVec::new_const() }
+    pub(crate) fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
+        Self { subject, prefix, digests: SmallVec::new() }
     }
 
     /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
