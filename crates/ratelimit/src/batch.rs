@@ -190,9 +190,8 @@ impl Reply {
     pub fn standing(&self, batch: &Batch, number: usize) -> Option<Standing> {
         let (limit, before) = (batch.limits.get(number)?, *self.before.get(number)?);
         let (quota, now) = (&limit.quota, self.now_us);
-        let retry_after = gcra::retry_after(quota, Some(before), now, limit.cost);
-        let after = if self.charged { gcra::charge(quota, Some(before), now, limit.cost) } else { before };
-        Some(Standing { passed: retry_after.is_zero(), reading: gcra::reading(quota, Some(after), now), retry_after })
+        let (retry_after, reading) = gcra::standing(quota, before, now, limit.cost, self.charged);
+        Some(Standing { passed: retry_after.is_zero(), reading, retry_after })
     }
 
     /// What is to be given back to undo this. `None` where nothing was taken, or less than the batch says: a charge that had no room may

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::batch::{Receipt, Standing};
+use crate::batch::{Limit, Receipt, Reply, Standing};
+use crate::gcra::{self, Tat};
 use crate::key::{Digest, PolicyName};
 use crate::policy::Mode;
 use crate::quota::Quota;
@@ -93,6 +94,37 @@ pub(crate) enum Taken {
     Local(Receipt),
     /// A unit of what was taken in advance.
     Unit(Digest),
+}
+
+/// A request that passed one limit, or meets none: see [`Limiter::pass_now`](crate::Limiter::pass_now).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass(Option<Passed>);
+
+/// A limit, when it was charged, and how it stood before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Passed {
+    limit: Limit,
+    now_us: u64,
+    before: Tat,
+}
+
+impl Pass {
+    pub(crate) const fn unlimited() -> Self {
+        Self(None)
+    }
+
+    /// Of a limit that was charged by itself.
+    pub(crate) fn of(limit: Limit, reply: &Reply) -> Self {
+        Self(reply.before.first().map(|before| Passed { limit, now_us: reply.now_us, before: *before }))
+    }
+
+    /// How the limit stands, if there is one.
+    pub fn limit(&self) -> Option<LimitReport> {
+        let Passed { limit, now_us, before } = self.0?;
+        let (retry_after, reading) = gcra::standing(limit.quota(), before, now_us, limit.cost(), true);
+        let standing = Standing { passed: true, reading, retry_after };
+        Some(LimitReport { policy: limit.policy(), quota: *limit.quota(), mode: Mode::Enforce, standing })
+    }
 }
 
 impl Decision {

@@ -71,15 +71,9 @@ impl Hash for Digest {
 impl Digest {
     /// Of parts that are told apart: no two lists of parts have the same one.
     pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash[..16]);
-        Self(half)
+        let mut digester = Digester::default();
+        parts.into_iter().for_each(|part| digester.add(part));
+        digester.digest()
     }
 
     /// Of this and `other` together, whichever comes first: two pairs have one only if digests collide. Not for two that may be equal.
@@ -96,6 +90,24 @@ impl Digest {
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// Makes the digest of parts that come one by one.
+#[derive(Default)]
+pub(crate) struct Digester(Sha256);
+
+impl Digester {
+    pub(crate) fn add(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    pub(crate) fn digest(self) -> Digest {
+        let hash: [u8; 32] = self.0.finalize().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash[..16]);
+        Digest(half)
     }
 }
 

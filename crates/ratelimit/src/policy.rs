@@ -246,7 +246,17 @@ impl Policy {
     }
 
     pub(crate) fn is_for(&self, route: &str) -> bool {
-        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|each| each == route))
+        self.is_for_all() || self.routes().any(|each| each == route)
+    }
+
+    /// Whether it is for all classes of routes.
+    pub(crate) const fn is_for_all(&self) -> bool {
+        self.routes.is_none()
+    }
+
+    /// The classes of routes that it is for, unless it is for all.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().flatten().map(String::as_str)
     }
 
     /// The quota and the mode that count for somebody: an exception beats the plan, the plan beats the policy.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use togglebox_core::TenantId;
 
 use crate::address::Ipv6Prefix;
-use crate::key::{Digest, Tag};
+use crate::key::{Digest, Digester, Tag};
 
 /// Something that is known of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +53,8 @@ impl Fact {
 }
 
 impl Scope {
+    const ADDRESS: Self = Self(Fact::Address.bit());
+
     /// These facts. At least one of tenant, address and account must be among them, for they say where the bucket is kept.
     pub const fn of(facts: &[Fact]) -> Option<Self> {
         let (mut bits, mut n) = (0, 0);
@@ -170,8 +172,12 @@ impl<'a> Subject<'a> {
 
     /// Of the values of the facts in this scope, if all are known.
     fn digest(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Digest> {
-        let parts = scope.facts().map(|fact| self.part(fact, prefix)).collect::<Option<SmallVec<[Part<'a>; 3]>>>()?;
-        Some(Digest::of([[scope.0].as_slice()].into_iter().chain(parts.iter().map(Part::bytes))))
+        let mut digester = Digester::default();
+        digester.add(&[scope.0]);
+        for fact in scope.facts() {
+            digester.add(self.part(fact, prefix)?.bytes());
+        }
+        Some(digester.digest())
     }
 
     fn part(&self, fact: Fact, prefix: Ipv6Prefix) -> Option<Part<'a>> {
@@ -180,11 +186,49 @@ impl<'a> Subject<'a> {
             Fact::Key => Part::Lent(self.key?),
             Fact::User => Part::Lent(self.user?),
             Fact::Route => Part::Lent(self.route.as_bytes()),
-            Fact::Address => Part::Fixed(match prefix.network(self.address?) {
-                IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-                IpAddr::V6(address) => address.octets(),
-            }),
+            Fact::Address => Part::Fixed(octets(prefix.network(self.address?))),
             Fact::Account => Part::Owned(self.account?.to_lowercase()),
+        })
+    }
+}
+
+/// An address in sixteen octets.
+const fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// Digests of addresses that this thread has seen lately: most requests come from where others came from.
+mod recent {
+    use std::cell::Cell;
+
+    use crate::key::Digest;
+
+    /// A power of two, so many times 32 bytes for each thread.
+    const PLACES: usize = 256;
+
+    type Entry = ([u8; 16], Digest);
+
+    thread_local! {
+        static SEEN: [Cell<Option<Entry>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+    }
+
+    /// The digest of this address, which `make` makes.
+    pub(super) fn of(octets: &[u8; 16], make: impl FnOnce() -> Option<Digest>) -> Option<Digest> {
+        SEEN.with(|seen| {
+            // Whoever makes addresses meet in one place only has their digests made again.
+            let bits = u128::from_ne_bytes(*octets).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let place = &seen[usize::from(bits.to_be_bytes()[0]) % PLACES];
+            match place.get() {
+                Some((known, digest)) if known == *octets => Some(digest),
+                _ => {
+                    let digest = make()?;
+                    place.set(Some((*octets, digest)));
+                    Some(digest)
+                }
+            }
         })
     }
 }
@@ -215,11 +259,15 @@ impl<'s, 'a> Buckets<'s, 'a> {
         } else if scope.has(Fact::Account) {
             self.digest(Scope(Fact::Account.bit())).map(Tag::Account)
         } else {
-            self.digest(Scope(Fact::Address.bit())).map(Tag::Address)
+            self.digest(Scope::ADDRESS).map(Tag::Address)
         }
     }
 
     fn digest(&mut self, scope: Scope) -> Option<Digest> {
+        if scope == Scope::ADDRESS {
+            let network = self.prefix.network(self.subject.address?);
+            return recent::of(&octets(network), || self.subject.digest(scope, self.prefix));
+        }
         if let Some((_, digest)) = self.digests.iter().find(|(of, _)| *of == scope) {
             return Some(*digest);
         }

@@ -101,6 +101,13 @@ impl Asked {
         false
     }
 
+    /// What came of asking one group, where there are no others: a group that ends the matter has taken nothing.
+    pub(super) fn one(inner: &Inner, group: &Group, answer: Answer) -> Decision {
+        let mut asked = Self::default();
+        asked.add(inner, group, answer);
+        asked.decision()
+    }
+
     /// What was taken by groups that passed before one did not.
     pub(super) fn take_back(&mut self) -> AllTaken {
         std::mem::take(&mut self.taken)
@@ -437,8 +444,10 @@ impl Drop for Asking {
 
 /// How the limits stand after a reply.
 fn told(group: &Group, reply: &Reply, source: Source) -> Answer {
-    let places = 0..group.batch.limits().len();
-    let standings = places.map(|place| reply.standing(&group.batch, place)).collect();
+    let mut standings = PerLimit::new();
+    for place in 0..group.batch.limits().len() {
+        standings.push(reply.standing(&group.batch, place));
+    }
     Answer { source, unavailable: None, standings, nodes: 1, taken: None }
 }
 
