@@ -86,6 +86,8 @@ pub struct Api {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) page_tokens: PageTokens,
     pub(crate) limits: Option<ApiLimits>,
+    /// Whether anything limits a route, in the order of `routes`.
+    pub(crate) limited: Vec<bool>,
     pub(crate) batches: RecentBatches,
     pub(crate) bodies: BodyBudget,
     pub(crate) openapi: Arc<Rendered>,
@@ -111,7 +113,9 @@ impl Api {
             router.add(route.method.clone(), route.path, index);
         }
         let document = openapi::document(&routes, env!("CARGO_PKG_VERSION"));
+        let is_limited = |route: &Route| services.limits.as_ref().is_some_and(|limits| limits.is_for(route.class));
         Arc::new(Self {
+            limited: routes.iter().map(is_limited).collect(),
             standing: StandingHeaders::new(&config),
             openapi: Rendered::new(document.to_string().into_bytes()),
             bodies: BodyBudget::new(config.body_memory),

@@ -103,7 +103,7 @@ fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> AtOnce {
         return AtOnce::Open;
     }
     let mut limits = LimitHeaders::new();
-    if let Some(each) = &api.limits {
+    if let Some(each) = api.limits.as_ref().filter(|_| api.limited[index]) {
         let Some((passed, told)) = each.pass_now(route.class, &each.anonymous(TENANT, route.class, request)) else {
             return AtOnce::Open;
         };

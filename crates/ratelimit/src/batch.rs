@@ -1,5 +1,7 @@
 //! Several limits that are asked at once.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::gcra::{self, Reading, Tat};
@@ -32,11 +34,11 @@ pub struct Limit {
     no_room: NoRoom,
 }
 
-/// One to [`MOST_LIMITS`] limits of one tag, each of another slot.
+/// One to [`MOST_LIMITS`] limits of one tag, each of another slot. Clones share them: they are some hundred bytes each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     tag: Tag,
-    limits: PerLimit<Limit>,
+    limits: Arc<[Limit]>,
 }
 
 /// A batch that cannot be.
@@ -127,16 +129,19 @@ impl Batch {
         }
         match merged.len() {
             0 => Err(BatchError::Empty),
-            1..=MOST_LIMITS => Ok(Self { tag, limits: merged }),
+            1..=MOST_LIMITS => Ok(Self::distinct(tag, &merged)),
             many => Err(BatchError::TooMany(many)),
         }
     }
 
     /// One limit.
     pub fn one(tag: Tag, limit: Limit) -> Self {
-        let mut limits = PerLimit::new();
-        limits.push(limit);
-        Self { tag, limits }
+        Self { tag, limits: Arc::new([limit]) }
+    }
+
+    /// Limits that are one to [`MOST_LIMITS`], each of another slot.
+    pub(crate) fn distinct(tag: Tag, limits: &[Limit]) -> Self {
+        Self { tag, limits: limits.into() }
     }
 
     /// What they have in common.
@@ -147,11 +152,6 @@ impl Batch {
     /// The limits.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
-    }
-
-    /// Adds a limit of another policy, for the same tag. There must be room for it.
-    pub(crate) fn push(&mut self, limit: Limit) {
-        self.limits.push(limit);
     }
 
     /// The same for so many units at once; also more than a burst, for what was granted unit by unit.
@@ -190,9 +190,8 @@ impl Reply {
     pub fn standing(&self, batch: &Batch, number: usize) -> Option<Standing> {
         let (limit, before) = (batch.limits.get(number)?, *self.before.get(number)?);
         let (quota, now) = (&limit.quota, self.now_us);
-        let retry_after = gcra::retry_after(quota, Some(before), now, limit.cost);
-        let after = if self.charged { gcra::charge(quota, Some(before), now, limit.cost) } else { before };
-        Some(Standing { passed: retry_after.is_zero(), reading: gcra::reading(quota, Some(after), now), retry_after })
+        let (retry_after, reading) = gcra::standing(quota, before, now, limit.cost, self.charged);
+        Some(Standing { passed: retry_after.is_zero(), reading, retry_after })
     }
 
     /// What is to be given back to undo this. `None` where nothing was taken, or less than the batch says: a charge that had no room may

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::batch::{PerLimit, Receipt, Standing};
+use smallvec::SmallVec;
+
+use crate::batch::{Limit, Receipt, Reply, Standing};
+use crate::gcra::{self, Tat};
 use crate::key::{Digest, PolicyName};
 use crate::policy::Mode;
 use crate::quota::Quota;
@@ -72,9 +75,15 @@ impl LimitReport {
 pub struct Decision {
     pub(crate) outcome: Outcome,
     pub(crate) source: Source,
-    pub(crate) limits: PerLimit<LimitReport>,
-    pub(crate) taken: PerLimit<Taken>,
+    pub(crate) limits: Reports,
+    pub(crate) taken: AllTaken,
 }
+
+/// How limits stand. Few are kept in place: a decision is moved more often than it is read.
+pub(crate) type Reports = SmallVec<[LimitReport; 2]>;
+
+/// What was taken: once, unless limits of several tags were asked.
+pub(crate) type AllTaken = SmallVec<[Taken; 1]>;
 
 /// What was taken for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +96,41 @@ pub(crate) enum Taken {
     Unit(Digest),
 }
 
+/// A request that passed one limit, or meets none: see [`Limiter::pass_now`](crate::Limiter::pass_now).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass(Option<Passed>);
+
+/// A limit, when it was charged, and how it stood before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Passed {
+    limit: Limit,
+    now_us: u64,
+    before: Tat,
+}
+
+impl Pass {
+    pub(crate) const fn unlimited() -> Self {
+        Self(None)
+    }
+
+    /// Of a limit that was charged by itself.
+    pub(crate) fn of(limit: Limit, reply: &Reply) -> Self {
+        Self(reply.before.first().map(|before| Passed { limit, now_us: reply.now_us, before: *before }))
+    }
+
+    /// How the limit stands, if there is one.
+    pub fn limit(&self) -> Option<LimitReport> {
+        let Passed { limit, now_us, before } = self.0?;
+        let (retry_after, reading) = gcra::standing(limit.quota(), before, now_us, limit.cost(), true);
+        let standing = Standing { passed: true, reading, retry_after };
+        Some(LimitReport { policy: limit.policy(), quota: *limit.quota(), mode: Mode::Enforce, standing })
+    }
+}
+
 impl Decision {
     /// Nothing to decide.
     pub(crate) fn unlimited() -> Self {
-        Self { outcome: Outcome::Allowed, source: Source::Off, limits: PerLimit::new(), taken: PerLimit::new() }
+        Self { outcome: Outcome::Allowed, source: Source::Off, limits: Reports::new(), taken: AllTaken::new() }
     }
 
     /// Whether the request may go on.

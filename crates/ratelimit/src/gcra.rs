@@ -58,6 +58,7 @@ impl Tat {
 
 /// The state that counts: that of a full bucket where there is none or its moment is past; none further ahead than burst and debt are
 /// worth, whatever a clock, a failover or another quota has left behind.
+#[inline]
 pub fn rebase(quota: &Quota, tat: Option<Tat>, now_us: u64) -> Tat {
     let now = Span::of_us(now_us);
     let Some(Tat(mut tat)) = tat else { return Tat(now) };
@@ -124,12 +125,27 @@ pub fn retry_after(quota: &Quota, tat: Option<Tat>, now_us: u64, cost: u32) -> D
     next(quota, tat, now_us, cost).minus(latest(quota, now_us), quota.fractions()).ceil()
 }
 
+/// How a bucket stands that was `before`: how long an arrival of this cost has to wait ([`retry_after`]), and what can pass now, after
+/// the arrival was charged ([`charge`]) or without.
+pub(crate) fn standing(quota: &Quota, before: Tat, now_us: u64, cost: u32, charged: bool) -> (Duration, Reading) {
+    let (now, fractions) = (Span::of_us(now_us), quota.fractions());
+    let Tat(base) = rebase(quota, Some(before), now_us);
+    let next = base.plus(quota.span(cost.into()), fractions);
+    let latest = latest(quota, now_us);
+    let wait = if cost > quota.burst() { Duration::MAX } else { next.minus(latest, fractions).ceil() };
+    let tat = if charged { next.min(now.plus(quota.horizon(), fractions)) } else { base };
+    let reading = Reading { remaining: quota.units(latest.minus(tat, fractions)), reset_after: tat.minus(now, fractions).ceil() };
+    (wait, reading)
+}
+
 /// What the bucket would be after an arrival.
+#[inline]
 fn next(quota: &Quota, tat: Option<Tat>, now_us: u64, cost: u32) -> Span {
     rebase(quota, tat, now_us).0.plus(quota.span(cost.into()), quota.fractions())
 }
 
 /// The furthest that a bucket may be after an arrival that passes.
+#[inline]
 fn latest(quota: &Quota, now_us: u64) -> Span {
     Span::of_us(now_us).plus(quota.tolerance(), quota.fractions())
 }

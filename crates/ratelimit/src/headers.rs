@@ -10,12 +10,11 @@
 //! `q` is the burst and `w` the seconds in which it comes back, so that `q / w` is the sustained rate, or a little less. `r` is what could
 //! pass now and `t` the time in which so much comes back: `r / t` never invites to more than the sustained rate either.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::decision::{Decision, LimitReport, Outcome};
+use crate::decision::{Decision, LimitReport, Outcome, Pass};
 use crate::policy::Mode;
 use crate::quota::Quota;
 
@@ -52,35 +51,47 @@ pub const NAMES: [&str; 6] =
 /// The headers of an answer to a request that was decided like this. Without those of a wait: see [`retry_after_s`].
 pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) -> SmallVec<[Header; 3]> {
     let mut headers = SmallVec::new();
-    let binding = decision.binding();
-    match dialect {
-        Dialect::None => {}
-        Dialect::Legacy => {
-            if let Some(limit) = binding {
-                let reading = limit.standing.reading;
-                headers.push(("x-ratelimit-limit", limit.quota.burst().to_string()));
-                headers.push(("x-ratelimit-remaining", reading.remaining.to_string()));
-                headers.push(("x-ratelimit-reset", ceil_s(reading.reset_after).to_string()));
-            }
-        }
-        Dialect::Draft => {
-            let all = decision.limits().iter().filter(|limit| limit.mode == Mode::Enforce);
-            let limits: SmallVec<[&LimitReport; 4]> = match told {
-                Told::Binding => binding.into_iter().collect(),
-                Told::All => all.collect(),
-            };
-            if !limits.is_empty() {
-                headers.push(("ratelimit-policy", list(&limits, policy)));
-                headers.push(("ratelimit", list(&limits, |text, limit| standing(text, limit, decision.outcome()))));
-            }
-        }
-    }
+    let all = decision.limits().iter().filter(|limit| limit.mode == Mode::Enforce);
+    let limits: SmallVec<[&LimitReport; 4]> = match (dialect, told) {
+        (Dialect::None, _) => SmallVec::new(),
+        (Dialect::Draft, Told::All) => all.collect(),
+        (Dialect::Draft, Told::Binding) | (Dialect::Legacy, _) => decision.binding().into_iter().collect(),
+    };
+    tell(&mut headers, &limits, decision.outcome(), dialect);
     let warnings: SmallVec<[_; 4]> = decision.warnings(warn_below).collect();
     if let Some((first, others)) = warnings.split_first() {
         let text = others.iter().fold(first.to_string(), |text, name| text + ", " + name.as_str());
         headers.push(("x-ratelimit-warning", text));
     }
     headers
+}
+
+/// The headers of an answer to a request that passed.
+pub fn of_pass(pass: &Pass, dialect: Dialect) -> SmallVec<[Header; 3]> {
+    let mut headers = SmallVec::new();
+    if dialect != Dialect::None
+        && let Some(limit) = pass.limit()
+    {
+        tell(&mut headers, &[&limit], Outcome::Allowed, dialect);
+    }
+    headers
+}
+
+fn tell(headers: &mut SmallVec<[Header; 3]>, limits: &[&LimitReport], outcome: Outcome, dialect: Dialect) {
+    let [first, ..] = limits else { return };
+    match dialect {
+        Dialect::None => {}
+        Dialect::Legacy => {
+            let reading = first.standing.reading;
+            headers.push(("x-ratelimit-limit", first.quota.burst().to_string()));
+            headers.push(("x-ratelimit-remaining", reading.remaining.to_string()));
+            headers.push(("x-ratelimit-reset", ceil_s(reading.reset_after).to_string()));
+        }
+        Dialect::Draft => {
+            headers.push(("ratelimit-policy", list(limits, policy)));
+            headers.push(("ratelimit", list(limits, |text, limit| standing(text, limit, outcome))));
+        }
+    }
 }
 
 /// What `Retry-After` says: whole seconds, at least one, rounded up, and up to three in a hundred more, so that those who were sent away
@@ -92,7 +103,7 @@ pub fn retry_after_s(wait: Duration, spread: u8) -> u64 {
 }
 
 fn list(limits: &[&LimitReport], write: impl Fn(&mut String, &LimitReport)) -> String {
-    let mut text = String::with_capacity(limits.len() * 24);
+    let mut text = String::with_capacity(limits.len() * 48);
     for limit in limits {
         if !text.is_empty() {
             text.push_str(", ");
@@ -104,8 +115,7 @@ fn list(limits: &[&LimitReport], write: impl Fn(&mut String, &LimitReport)) -> S
 
 fn policy(text: &mut String, limit: &LimitReport) {
     let (units, seconds) = rate(&limit.quota);
-    // Writing to a text does not fail; a name is letters, digits and hyphens.
-    let _ = write!(text, "\"{}\";q={units};w={seconds}", limit.policy);
+    item(text, limit, (";q=", units), (";w=", seconds));
 }
 
 fn standing(text: &mut String, limit: &LimitReport, outcome: Outcome) {
@@ -121,7 +131,19 @@ fn standing(text: &mut String, limit: &LimitReport, outcome: Outcome) {
         Outcome::Denied { retry_after, .. } => seconds.min(ceil_s(retry_after)),
         _ => seconds,
     };
-    let _ = write!(text, "\"{}\";r={left};t={}", limit.policy, seconds.max(1));
+    item(text, limit, (";r=", left), (";t=", seconds.max(1)));
+}
+
+/// A policy and two of its figures. A name is letters, digits and hyphens.
+fn item(text: &mut String, limit: &LimitReport, one: (&str, u64), other: (&str, u64)) {
+    text.push('"');
+    text.push_str(limit.policy.as_str());
+    text.push('"');
+    for (name, figure) in [one, other] {
+        text.push_str(name);
+        // These stand in nearly every answer, and formatting takes several times as long.
+        text.push_str(itoa::Buffer::new().format(figure));
+    }
 }
 
 /// The largest integer that RFC 9651 has.

@@ -1,6 +1,7 @@
 //! What a limit is kept under.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -55,22 +56,30 @@ impl fmt::Debug for PolicyName {
     }
 }
 
-/// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256, or of
+/// two of them combined.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 16]);
+
+/// As one number: it is as random as a hash already, and tables are asked for it on every request.
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0));
+    }
+}
 
 impl Digest {
     /// Of parts that are told apart: no two lists of parts have the same one.
     pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash[..16]);
-        Self(half)
+        let mut digester = Digester::default();
+        parts.into_iter().for_each(|part| digester.add(part));
+        digester.digest()
+    }
+
+    /// Of this and `other` together, whichever comes first: two pairs have one only if digests collide. Not for two that may be equal.
+    #[must_use]
+    pub(crate) const fn combined(self, other: Self) -> Self {
+        Self((u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0)).to_ne_bytes())
     }
 
     /// One that was told by its bytes before.
@@ -81,6 +90,24 @@ impl Digest {
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// Makes the digest of parts that come one by one.
+#[derive(Default)]
+pub(crate) struct Digester(Sha256);
+
+impl Digester {
+    pub(crate) fn add(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    pub(crate) fn digest(self) -> Digest {
+        let hash: [u8; 32] = self.0.finalize().into();
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash[..16]);
+        Digest(half)
     }
 }
 

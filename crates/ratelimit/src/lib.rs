@@ -28,7 +28,7 @@ pub mod tower;
 pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, Standing};
 pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch, SystemWallClock, WallClock};
 pub use concurrency::{ConcurrencyLimit, Permit};
-pub use decision::{Decision, LimitReport, Outcome, Source};
+pub use decision::{Decision, LimitReport, Outcome, Pass, Source};
 pub use gcra::{Reading, Tat};
 pub use key::{Digest, PolicyName, PolicyNameError, Tag};
 pub use limiter::{Limiter, LimiterBuilder, LimiterOptions};

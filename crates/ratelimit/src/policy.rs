@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use crate::key::PolicyName;
+use crate::key::{Digest, PolicyName};
 use crate::quota::{Quota, QuotaError};
 use crate::subject::{Fact, Scope, Subject};
 
@@ -94,6 +94,8 @@ pub enum Override {
 #[must_use]
 pub struct Policy {
     name: PolicyName,
+    /// Of the name: tells its buckets from others'.
+    seed: Digest,
     scope: Scope,
     quota: Quota,
     plans: BTreeMap<String, Quota>,
@@ -146,8 +148,10 @@ impl Policy {
     /// # Errors
     /// The name is none, or the facts lack tenant, address and account.
     pub fn new(name: &str, scope: &[Fact], quota: Quota) -> Result<Self, PolicyError> {
+        let name: PolicyName = name.parse()?;
         Ok(Self {
-            name: name.parse()?,
+            seed: Digest::of([name.as_str().as_bytes()]),
+            name,
             scope: Scope::of(scope).ok_or(PolicyError::Scope)?,
             quota,
             plans: BTreeMap::new(),
@@ -225,6 +229,10 @@ impl Policy {
         }
     }
 
+    pub(crate) const fn seed(&self) -> Digest {
+        self.seed
+    }
+
     pub(crate) const fn scope(&self) -> Scope {
         self.scope
     }
@@ -238,7 +246,17 @@ impl Policy {
     }
 
     pub(crate) fn is_for(&self, route: &str) -> bool {
-        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|each| each == route))
+        self.is_for_all() || self.routes().any(|each| each == route)
+    }
+
+    /// Whether it is for all classes of routes.
+    pub(crate) const fn is_for_all(&self) -> bool {
+        self.routes.is_none()
+    }
+
+    /// The classes of routes that it is for, unless it is for all.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().flatten().map(String::as_str)
     }
 
     /// The quota and the mode that count for somebody: an exception beats the plan, the plan beats the policy.

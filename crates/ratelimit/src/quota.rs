@@ -187,6 +187,7 @@ impl Quota {
     }
 
     /// The time in which so many units come back, exactly. `units` of up to burst and debt give what [`Span`] can hold.
+    #[inline]
     pub(crate) fn span(&self, units: u64) -> Span {
         if units == 1 && self.interval != Span::ZERO {
             return self.interval;
@@ -200,21 +201,30 @@ impl Quota {
     }
 
     /// How many whole units come back in a span.
+    #[inline]
     pub(crate) fn units(&self, span: Span) -> u64 {
+        // Nearly always: dividing 128 bits takes several times as long.
+        let short = span.us.checked_mul(self.fractions.into()).and_then(|total| total.checked_add(span.part.into()));
+        if let Some(total) = short {
+            return total / self.whole;
+        }
         let total = u128::from(span.us) * u128::from(self.fractions) + u128::from(span.part);
         u64::try_from(total / u128::from(self.whole)).unwrap_or(u64::MAX)
     }
 
+    #[inline]
     pub(crate) const fn fractions(&self) -> u32 {
         self.fractions
     }
 
     /// The time that a full bucket is worth.
+    #[inline]
     pub(crate) const fn tolerance(&self) -> Span {
         self.tolerance
     }
 
     /// The time that a full bucket and the deepest debt are worth together: no state lies further ahead.
+    #[inline]
     pub(crate) const fn horizon(&self) -> Span {
         self.horizon
     }

@@ -19,12 +19,14 @@ impl Span {
     pub(crate) const ZERO: Self = Self { us: 0, part: 0 };
 
     /// Whole microseconds.
+    #[inline]
     pub(crate) const fn of_us(us: u64) -> Self {
         Self { us, part: 0 }
     }
 
     /// The sum, where a microsecond has so many fractions.
     #[must_use]
+    #[inline]
     pub(crate) fn plus(self, other: Self, fractions: u32) -> Self {
         let part = u64::from(self.part) + u64::from(other.part);
         let carry = part >= u64::from(fractions);
@@ -37,6 +39,7 @@ impl Span {
 
     /// What is left after `other`, nothing at the least.
     #[must_use]
+    #[inline]
     pub(crate) fn minus(self, other: Self, fractions: u32) -> Self {
         if self <= other {
             return Self::ZERO;
@@ -47,11 +50,13 @@ impl Span {
     }
 
     /// Rounded up to whole microseconds.
+    #[inline]
     pub(crate) const fn ceil_us(self) -> u64 {
         self.us.saturating_add((self.part > 0) as u64)
     }
 
     /// Rounded up to whole microseconds.
+    #[inline]
     pub(crate) const fn ceil(self) -> Duration {
         Duration::from_micros(self.ceil_us())
     }

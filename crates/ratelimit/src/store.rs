@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use togglebox_core::StoreResult;
 
-use crate::batch::{Batch, Grant, Receipt, Reply};
+use crate::batch::{Batch, Grant, Limit, Receipt, Reply};
 use crate::key::Tag;
 
 /// The most units that can be granted at once: 2^20. Fractions times units stay within what a double holds.
@@ -64,6 +64,11 @@ pub trait LimitStore: Send + Sync + Debug + 'static {
 
     /// [`consume`](Self::consume) without waiting, where the store can: within the process. `None` where it cannot.
     fn consume_now(&self, _batch: &Batch) -> Option<StoreResult<Reply>> {
+        None
+    }
+
+    /// [`consume_now`](Self::consume_now) of a single limit, for stores that can do that more cheaply.
+    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<Reply>> {
         None
     }
 

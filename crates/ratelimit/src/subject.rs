@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use togglebox_core::TenantId;
 
 use crate::address::Ipv6Prefix;
-use crate::key::{Digest, PolicyName, Tag};
+use crate::key::{Digest, Digester, Tag};
 
 /// Something that is known of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +53,8 @@ impl Fact {
 }
 
 impl Scope {
+    const ADDRESS: Self = Self(Fact::Address.bit());
+
     /// These facts. At least one of tenant, address and account must be among them, for they say where the bucket is kept.
     pub const fn of(facts: &[Fact]) -> Option<Self> {
         let (mut bits, mut n) = (0, 0);
@@ -168,41 +170,14 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn knows(&self, fact: Fact) -> bool {
-        match fact {
-            Fact::Tenant => self.tenant.is_some(),
-            Fact::Key => self.key.is_some(),
-            Fact::User => self.user.is_some(),
-            Fact::Route => true,
-            Fact::Address => self.address.is_some(),
-            Fact::Account => self.account.is_some(),
-        }
-    }
-
-    /// Where the bucket of this scope is and what it is, if everything in the scope is known.
-    pub(crate) fn bucket(&self, policy: PolicyName, scope: Scope, prefix: Ipv6Prefix) -> Option<(Tag, Digest)> {
-        if !scope.facts().all(|fact| self.knows(fact)) {
-            return None;
-        }
-        let mut parts: SmallVec<[Part<'a>; 8]> = SmallVec::new();
+    /// Of the values of the facts in this scope, if all are known.
+    fn digest(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Digest> {
+        let mut digester = Digester::default();
+        digester.add(&[scope.0]);
         for fact in scope.facts() {
-            parts.extend(self.part(fact, prefix));
+            digester.add(self.part(fact, prefix)?.bytes());
         }
-        let kinds = [scope.0];
-        let name = policy;
-        let slot = Digest::of([name.as_str().as_bytes(), &kinds].into_iter().chain(parts.iter().map(Part::bytes)));
-        Some((self.tag(scope, prefix)?, slot))
-    }
-
-    fn tag(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<Tag> {
-        let digest = |fact| self.part(fact, prefix).map(|part| Digest::of([part.bytes()]));
-        if scope.has(Fact::Tenant) {
-            self.tenant.map(Tag::Tenant)
-        } else if scope.has(Fact::Account) {
-            digest(Fact::Account).map(Tag::Account)
-        } else {
-            digest(Fact::Address).map(Tag::Address)
-        }
+        Some(digester.digest())
     }
 
     fn part(&self, fact: Fact, prefix: Ipv6Prefix) -> Option<Part<'a>> {
@@ -211,12 +186,94 @@ impl<'a> Subject<'a> {
             Fact::Key => Part::Lent(self.key?),
             Fact::User => Part::Lent(self.user?),
             Fact::Route => Part::Lent(self.route.as_bytes()),
-            Fact::Address => Part::Fixed(match prefix.network(self.address?) {
-                IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-                IpAddr::V6(address) => address.octets(),
-            }),
+            Fact::Address => Part::Fixed(octets(prefix.network(self.address?))),
             Fact::Account => Part::Owned(self.account?.to_lowercase()),
         })
+    }
+}
+
+/// An address in sixteen octets.
+const fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// Digests of addresses that this thread has seen lately: most requests come from where others came from.
+mod recent {
+    use std::cell::Cell;
+
+    use crate::key::Digest;
+
+    /// A power of two, so many times 32 bytes for each thread.
+    const PLACES: usize = 256;
+
+    type Entry = ([u8; 16], Digest);
+
+    thread_local! {
+        static SEEN: [Cell<Option<Entry>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+    }
+
+    /// The digest of this address, which `make` makes.
+    pub(super) fn of(octets: &[u8; 16], make: impl FnOnce() -> Option<Digest>) -> Option<Digest> {
+        SEEN.with(|seen| {
+            // Whoever makes addresses meet in one place only has their digests made again.
+            let bits = u128::from_ne_bytes(*octets).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+            let place = &seen[usize::from(bits.to_be_bytes()[0]) % PLACES];
+            match place.get() {
+                Some((known, digest)) if known == *octets => Some(digest),
+                _ => {
+                    let digest = make()?;
+                    place.set(Some((*octets, digest)));
+                    Some(digest)
+                }
+            }
+        })
+    }
+}
+
+/// Buckets of one subject. A digest of what several policies look at is made once.
+#[derive(Debug)]
+pub(crate) struct Buckets<'s, 'a> {
+    subject: &'s Subject<'a>,
+    prefix: Ipv6Prefix,
+    digests: SmallVec<[(Scope, Digest); 3]>,
+}
+
+impl<'s, 'a> Buckets<'s, 'a> {
+    pub(crate) fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
+        Self { subject, prefix, digests: SmallVec::new() }
+    }
+
+    /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
+    pub(crate) fn find(&mut self, seed: Digest, scope: Scope) -> Option<(Tag, Digest)> {
+        // The digest tells scopes and values apart, the seed policies.
+        let slot = self.digest(scope)?.combined(seed);
+        Some((self.tag(scope)?, slot))
+    }
+
+    fn tag(&mut self, scope: Scope) -> Option<Tag> {
+        if scope.has(Fact::Tenant) {
+            self.subject.tenant.map(Tag::Tenant)
+        } else if scope.has(Fact::Account) {
+            self.digest(Scope(Fact::Account.bit())).map(Tag::Account)
+        } else {
+            self.digest(Scope::ADDRESS).map(Tag::Address)
+        }
+    }
+
+    fn digest(&mut self, scope: Scope) -> Option<Digest> {
+        if scope == Scope::ADDRESS {
+            let network = self.prefix.network(self.subject.address?);
+            return recent::of(&octets(network), || self.subject.digest(scope, self.prefix));
+        }
+        if let Some((_, digest)) = self.digests.iter().find(|(of, _)| *of == scope) {
+            return Some(*digest);
+        }
+        let digest = self.subject.digest(scope, self.prefix)?;
+        self.digests.push((scope, digest));
+        Some(digest)
     }
 }
 
@@ -245,7 +302,14 @@ mod tests {
     const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(5));
 
     fn slot(subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
-        subject.bucket("p".parse().unwrap(), Scope::of(facts).unwrap(), Ipv6Prefix::default())
+        slot_of("p", subject, facts)
+    }
+
+    fn slot_of(policy: &str, subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
+        let mut buckets = Buckets::of(subject, Ipv6Prefix::default());
+        let found = buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap());
+        assert_eq!(buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap()), found, "again");
+        found
     }
 
     #[test]
@@ -258,6 +322,9 @@ mod tests {
         assert_eq!(slot(&one, &[Fact::User, Fact::Tenant]), slot(&two, &[Fact::Tenant, Fact::User]));
         assert_ne!(slot(&one, &[Fact::Tenant, Fact::Route]), slot(&two, &[Fact::Tenant, Fact::Route]));
         assert_eq!(slot(&one, &by_key).unwrap().0, Tag::Tenant(TENANT));
+        let (tag, bucket) = slot(&one, &[Fact::Tenant]).unwrap();
+        let (other_tag, of_another_policy) = slot_of("q", &one, &[Fact::Tenant]).unwrap();
+        assert!(tag == other_tag && bucket != of_another_policy);
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! printed is the median of the ratios, round by round; rates are for orientation, since the clients share the processors. The
 //! second ratio is to a bare service that also sends the headers of our answer, so that both put the same bytes on the wire.
 //!
-//! Then the same requests to a node that limits them in memory, beside one that does not: all come from one address, so that all clients
-//! contend for one limit.
+//! Then the same requests to nodes that limit them in memory, or limit only others, beside one that does not: once each connection comes from an address of its
+//! own, and once all come from one, so that they contend for one limit.
 //!
 //! `cargo bench -p togglebox-server --bench http`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use togglebox_core::{Actor, TenantId};
 use togglebox_server::{Node, Settings, install_crypto};
 use togglebox_toggles::input::{NewEnvironment, NewFlag, NewPlatform};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 const ROUNDS: usize = 7;
 /// The difference is small.
@@ -58,7 +59,8 @@ fn main() {
         let (headers, same_body) = (headers(ours, request), body.clone());
         let bare = listen(move |listener| serve_bare(listener, status, body, Vec::new()));
         let dressed = listen(move |listener| serve_bare(listener, status, same_body, headers));
-        let rounds: Vec<[f64; 3]> = (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, request))).collect();
+        let rounds: Vec<[f64; 3]> =
+            (0..ROUNDS).map(|_| [bare, ours, dressed].map(|address| load(address, request, Origin::One))).collect();
         let [bare_rate, rate] = [0, 1].map(|which| median(rounds.iter().map(|rates| rates[which])));
         let [ratio, same_headers] = [0, 2].map(|other| median(rounds.iter().map(|rates| rates[1] / rates[other])));
         println!("{name:<20} {bytes:>9} {bare_rate:>12.0} {rate:>12.0} {ratio:>8.2} {same_headers:>13.2} {aim:>6}");
@@ -70,14 +72,31 @@ fn main() {
         let settings = [("RATE_LIMIT_GENERAL", rule), ("RATE_LIMIT_EVALUATION", rule), ("RATE_LIMIT_HEADERS", headers)];
         listen(move |listener| serve_ours(listener, &settings))
     });
-    println!("\n{:<20} {:>14} {:>9} {:>15}", "case", "no limits", "limited", "with headers");
+    // As by default, but for the headers: with limits of sign-ins and the like only.
+    let elsewhere = listen(|listener| serve_ours(listener, &[("RATE_LIMIT_HEADERS", "none")]));
+    println!(
+        "\n{:<20} {:>12} {:>10} {:>10} {:>8} {:>13}",
+        "case", "addresses", "no limits", "elsewhere", "limited", "with headers"
+    );
     for (name, request, _) in &cases {
-        let rounds: Vec<[f64; 3]> =
-            (0..LIMIT_ROUNDS).map(|_| [free, silent, told].map(|address| load(address, request))).collect();
-        let rate = median(rounds.iter().map(|rates| rates[0]));
-        let [limited, with_headers] = [1, 2].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
-        println!("{name:<20} {rate:>14.0} {limited:>9.3} {with_headers:>15.3}");
+        for (addresses, from) in [("one each", Origin::Each), ("one for all", Origin::One)] {
+            let rounds: Vec<[f64; 4]> =
+                (0..LIMIT_ROUNDS).map(|_| [free, elsewhere, silent, told].map(|address| load(address, request, from))).collect();
+            let rate = median(rounds.iter().map(|rates| rates[0]));
+            let [elsewhere, limited, with_headers] =
+                [1, 2, 3].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
+            println!("{name:<20} {addresses:>12} {rate:>10.0} {elsewhere:>10.3} {limited:>8.3} {with_headers:>13.3}");
+        }
     }
+}
+
+/// Where connections come from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// All from 127.0.0.1.
+    One,
+    /// Each from an address of its own.
+    Each,
 }
 
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
@@ -157,13 +176,20 @@ async fn fill(node: &Node) {
 
 /// Requests per second that all connections together get answered. Each thread drives its connections by readiness, as load generators
 /// do: a thread per connection would measure the scheduler.
-fn load(address: SocketAddr, request: &str) -> f64 {
+fn load(address: SocketAddr, request: &str, from: Origin) -> f64 {
     let length = answer(&mut connect(address), request).len();
     let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| drive(address, request.as_bytes(), length, &stop, &answered));
+        for client in 0..CLIENTS {
+            let (stop, answered) = (&stop, &answered);
+            let addresses = (0..CONNECTIONS / CLIENTS).map(move |n| match from {
+                Origin::One => Ipv4Addr::LOCALHOST,
+                Origin::Each => {
+                    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + u32::try_from(client * CONNECTIONS + n).unwrap())
+                }
+            });
+            scope.spawn(move || drive(address, addresses, request.as_bytes(), length, stop, answered));
         }
         std::thread::sleep(ROUND);
         stop.store(true, Ordering::Relaxed);
@@ -173,11 +199,20 @@ fn load(address: SocketAddr, request: &str) -> f64 {
     count / began.elapsed().as_secs_f64()
 }
 
-fn drive(address: SocketAddr, request: &[u8], length: usize, stop: &AtomicBool, answered: &AtomicU64) {
+fn drive(
+    address: SocketAddr,
+    from: impl Iterator<Item = Ipv4Addr>,
+    request: &[u8],
+    length: usize,
+    stop: &AtomicBool,
+    answered: &AtomicU64,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     runtime.block_on(async {
-        let connections = (0..CONNECTIONS / CLIENTS).map(|_| async {
-            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let connections = from.map(|from| async move {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind((from, 0).into()).unwrap();
+            let mut stream = socket.connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
             let mut buffer = vec![0; length];
             while !stop.load(Ordering::Relaxed) {

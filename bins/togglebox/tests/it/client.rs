@@ -1,10 +1,13 @@
 //! A client of the API, and the few things that most tests make with it first.
 
+use std::time::Instant;
+
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::server::{Launch, Server};
+use crate::engine;
+use crate::server::{Launch, PATIENCE, PAUSE, Server};
 
 /// The public routes of the environment that [`make_environment`] makes.
 pub(crate) const PUBLIC: &str = "/api/v1/platforms/web/environments/prod";
@@ -65,6 +68,19 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, None, &[]).await
+    }
+
+    /// What a read says after a write, never stale: over a store that [is slow](engine::is_slow) it is asked for until it is not.
+    pub(crate) async fn fresh(&self, path: &str) -> Reply {
+        let began = Instant::now();
+        loop {
+            let reply = self.get(path).await;
+            if reply.header("x-togglebox-stale").is_none() {
+                return reply;
+            }
+            assert!(engine::is_slow() && began.elapsed() < PATIENCE, "{path} is stale");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {

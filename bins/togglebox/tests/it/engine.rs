@@ -128,6 +128,12 @@ impl Drop for Database {
     }
 }
 
+/// Whether the store is one whose server does one thing after the other, for all tests at once. Behind it, an answer may come too late for
+/// the server, which says so: a read that may be stale, a write that found the store too busy. Over other stores that is a fault.
+pub(crate) fn is_slow() -> bool {
+    variable("TOGGLEBOX_TEST_ENGINE").as_deref() == Some("dynamodb")
+}
+
 fn succeeded(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

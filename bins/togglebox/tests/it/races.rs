@@ -1,11 +1,14 @@
 //! Two at once.
 
+use std::time::Instant;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, INTERNAL, PUBLIC, Reply, audit, config, experiment, flag, make_environment, start_with_admin};
-use crate::server::{Launch, Server};
+use crate::engine;
+use crate::server::{Launch, PATIENCE, Server};
 
 async fn furnished() -> (Server, Client) {
     let (server, admin) = start_with_admin(Launch::new()).await;
@@ -27,6 +30,20 @@ async fn at_once(admin: &Client, requests: Vec<(Method, String, Value, Option<St
     let mut replies = tasks.join_all().await;
     replies.sort_by_key(|(index, _)| *index);
     replies.into_iter().map(|(_, reply)| reply).collect()
+}
+
+/// The same for things that only these requests make. Over a store that [is slow](engine::is_slow), whoever finds it too busy asks again,
+/// and a thing that is there then was made by an attempt that was not waited for.
+async fn settled(admin: &Client, requests: Vec<(Method, String, Value, Option<String>)>) -> Vec<Reply> {
+    let mut replies = at_once(admin, requests.clone()).await;
+    for (reply, (method, path, body, _)) in replies.iter_mut().zip(requests) {
+        let began = Instant::now();
+        while reply.status == 503 && engine::is_slow() && began.elapsed() < PATIENCE {
+            let again = admin.send(method.clone(), &path, Some(&body), &[]).await;
+            *reply = if again.status == 409 { Reply { status: 201, ..again } } else { again };
+        }
+    }
+    replies
 }
 
 fn count(replies: &[Reply], status: u16) -> usize {
@@ -114,16 +131,15 @@ async fn of_creators_of_one_key_one_wins() {
 async fn the_limit_of_parameters_holds_however_many_are_made_at_once() {
     let (_server, admin) = furnished().await;
     let create = |n: usize| (Method::POST, format!("{INTERNAL}/configs"), config(&format!("key-{n}"), "x"), None);
-    // As many at once as every engine writes into one environment within the deadline of a write.
     for start in (0..1990).step_by(10) {
-        let replies = at_once(&admin, (start..start + 10).map(create).collect()).await;
+        let replies = settled(&admin, (start..start + 10).map(create).collect()).await;
         assert_eq!(count(&replies, 201), 10);
     }
-    let replies = at_once(&admin, (1990..2020).map(create).collect()).await;
+    let replies = settled(&admin, (1990..2020).map(create).collect()).await;
     assert_eq!((count(&replies, 201), count(&replies, 422)), (10, 20));
     let refused = replies.iter().find(|reply| reply.status == 422).unwrap();
     assert_eq!(refused.code(422), "LIMIT_EXCEEDED");
-    assert_eq!(admin.get(&format!("{PUBLIC}/configs/count")).await.data(200), json!({ "count": 2000 }));
+    assert_eq!(admin.fresh(&format!("{PUBLIC}/configs/count")).await.data(200), json!({ "count": 2000 }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

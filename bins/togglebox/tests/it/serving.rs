@@ -35,20 +35,20 @@ async fn every_write_is_seen_by_the_next_read() {
     for n in 1..60 {
         let enabled = n % 2 == 0;
         admin.patch(&format!("{INTERNAL}/flags/dark/toggle"), json!({ "enabled": enabled })).await.expect(200);
-        assert_eq!(anonymous.get(&format!("{PUBLIC}/flags/dark")).await.data(200)["enabled"], enabled);
-        assert_eq!(anonymous.get(&format!("{PUBLIC}/flags")).await.data(200)[0]["enabled"], enabled);
-        let served = anonymous.get(&format!("{PUBLIC}/flags/dark/evaluate?userId=u")).await.data(200);
+        assert_eq!(anonymous.fresh(&format!("{PUBLIC}/flags/dark")).await.data(200)["enabled"], enabled);
+        assert_eq!(anonymous.fresh(&format!("{PUBLIC}/flags")).await.data(200)[0]["enabled"], enabled);
+        let served = anonymous.fresh(&format!("{PUBLIC}/flags/dark/evaluate?userId=u")).await.data(200);
         assert_eq!(served["servedValue"], if enabled { "A" } else { "B" });
 
         admin.patch(&format!("{INTERNAL}/configs/title"), json!({ "defaultValue": n.to_string() })).await.expect(200);
-        assert_eq!(anonymous.get(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": n.to_string() }));
+        assert_eq!(anonymous.fresh(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": n.to_string() }));
     }
     admin.delete(&format!("{INTERNAL}/flags/dark")).await.expect(204);
-    assert_eq!(anonymous.get(&format!("{PUBLIC}/flags/dark")).await.code(404), "NOT_FOUND");
+    assert_eq!(anonymous.fresh(&format!("{PUBLIC}/flags/dark")).await.code(404), "NOT_FOUND");
     admin.delete("/api/v1/internal/platforms/web").await.expect(204);
-    assert_eq!(anonymous.get(&format!("{PUBLIC}/configs")).await.data(200), json!({}));
+    assert_eq!(anonymous.fresh(&format!("{PUBLIC}/configs")).await.data(200), json!({}));
     make_environment(&admin).await;
-    assert_eq!(anonymous.get(&format!("{PUBLIC}/configs")).await.data(200), json!({}), "nothing of the old one is left");
+    assert_eq!(anonymous.fresh(&format!("{PUBLIC}/configs")).await.data(200), json!({}), "nothing of the old one is left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, X_FORWARDED_FOR};
 use smallvec::SmallVec;
 use togglebox_auth::Principal;
 use togglebox_core::{Entropy, EntropyExt as _, TenantId};
@@ -27,8 +27,6 @@ pub(crate) type LimitHeaders = SmallVec<[(HeaderName, HeaderValue); 3]>;
 
 /// Below which part of its burst a policy that warns does so.
 const WARN_BELOW: f64 = 0.2;
-
-const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// How often requests may come.
 #[derive(Clone, Debug)]
@@ -46,6 +44,11 @@ pub struct ApiLimits {
 }
 
 impl ApiLimits {
+    /// Whether anything limits this class of routes.
+    pub(crate) fn is_for(&self, class: RouteClass) -> bool {
+        self.limiter.is_for(class.as_str())
+    }
+
     /// A request of nobody in particular.
     pub(crate) fn anonymous(&self, tenant: TenantId, class: RouteClass, request: &HttpRequest) -> Subject<'static> {
         let subject = Subject::of(class.as_str()).tenant(tenant);
@@ -79,6 +82,9 @@ impl ApiLimits {
 
     /// The same without waiting; `None` when the store of limits has to be waited for.
     pub(crate) fn pass_now(&self, class: RouteClass, subject: &Subject<'_>) -> Option<(Result<()>, LimitHeaders)> {
+        if let Some(pass) = self.limiter.pass_now(subject) {
+            return Some((Ok(()), as_headers(headers::of_pass(&pass, self.dialect))));
+        }
         self.limiter.acquire_now(subject).map(|decision| self.said(class, &decision))
     }
 
@@ -91,14 +97,14 @@ impl ApiLimits {
     fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         if self.proxies == 0 {
-            if request.headers().contains_key(FORWARDED_FOR) {
+            if request.headers().contains_key(X_FORWARDED_FOR) {
                 warn_of_proxy();
             }
             return peer;
         }
         // A proxy on a Unix socket has no address. Those whom it does not name are one.
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        Some(address::client(peer, request.headers().get_all(FORWARDED_FOR), self.proxies))
+        Some(address::client(peer, request.headers().get_all(X_FORWARDED_FOR), self.proxies))
     }
 }
 
@@ -135,10 +141,29 @@ fn refusal(decision: &Decision, is_patient: bool, spread: u8) -> Option<ApiError
 
 /// What clients are told of limits.
 fn told(decision: &Decision, dialect: Dialect, told: Told) -> LimitHeaders {
-    let headers = headers::of(decision, dialect, told, WARN_BELOW).into_iter();
+    as_headers(headers::of(decision, dialect, told, WARN_BELOW))
+}
+
+fn as_headers(mut headers: SmallVec<[headers::Header; 3]>) -> LimitHeaders {
+    if headers.is_empty() {
+        return LimitHeaders::new();
+    }
     let value = |(name, value): (&'static str, String)| {
         // Names of policies and numbers are header text.
-        Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+        Some((named(name)?, HeaderValue::try_from(value).ok()?))
     };
-    headers.filter_map(value).collect()
+    headers.drain(..).filter_map(value).collect()
+}
+
+/// The header of this name, if it is one of [`headers::NAMES`].
+fn named(name: &str) -> Option<HeaderName> {
+    static HEADERS: [HeaderName; headers::NAMES.len()] = [
+        HeaderName::from_static(headers::NAMES[0]),
+        HeaderName::from_static(headers::NAMES[1]),
+        HeaderName::from_static(headers::NAMES[2]),
+        HeaderName::from_static(headers::NAMES[3]),
+        HeaderName::from_static(headers::NAMES[4]),
+        HeaderName::from_static(headers::NAMES[5]),
+    ];
+    HEADERS.iter().find(|header| header.as_str() == name).cloned()
 }

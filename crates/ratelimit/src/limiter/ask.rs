@@ -13,7 +13,7 @@ use super::lease::{self, Granted, LeaseBook, Unit};
 use super::metrics::Said;
 use super::plan::Group;
 use crate::batch::{Batch, Grant, Limit, PerLimit, Reply, Standing};
-use crate::decision::{Decision, LimitReport, Outcome, Source, Taken};
+use crate::decision::{AllTaken, Decision, LimitReport, Outcome, Reports, Source, Taken};
 use crate::gcra::Reading;
 use crate::key::{Digest, PolicyName};
 use crate::policy::{Lease, Mode, OnOutage};
@@ -52,8 +52,8 @@ impl Answer {
 pub(super) struct Asked {
     outcome: Outcome,
     source: Source,
-    limits: PerLimit<LimitReport>,
-    taken: PerLimit<Taken>,
+    limits: Reports,
+    taken: AllTaken,
 }
 
 impl Default for Asked {
@@ -101,8 +101,15 @@ impl Asked {
         false
     }
 
+    /// What came of asking one group, where there are no others: a group that ends the matter has taken nothing.
+    pub(super) fn one(inner: &Inner, group: &Group, answer: Answer) -> Decision {
+        let mut asked = Self::default();
+        asked.add(inner, group, answer);
+        asked.decision()
+    }
+
     /// What was taken by groups that passed before one did not.
-    pub(super) fn take_back(&mut self) -> PerLimit<Taken> {
+    pub(super) fn take_back(&mut self) -> AllTaken {
         std::mem::take(&mut self.taken)
     }
 
@@ -437,8 +444,10 @@ impl Drop for Asking {
 
 /// How the limits stand after a reply.
 fn told(group: &Group, reply: &Reply, source: Source) -> Answer {
-    let places = 0..group.batch.limits().len();
-    let standings = places.map(|place| reply.standing(&group.batch, place)).collect();
+    let mut standings = PerLimit::new();
+    for place in 0..group.batch.limits().len() {
+        standings.push(reply.standing(&group.batch, place));
+    }
     Answer { source, unavailable: None, standings, nodes: 1, taken: None }
 }
 

@@ -21,12 +21,12 @@ use self::ask::{Answer, Asked};
 use self::deny_cache::DenyCache;
 use self::guard::Guard;
 use self::lease::LeaseBook;
-use self::metrics::Metrics;
+use self::metrics::{Metrics, Said};
 pub use self::options::LimiterOptions;
-use self::plan::Plan;
+use self::plan::{Meeting, Met, Plan, Routes};
 use crate::batch::Receipt;
 use crate::clock::{Stopwatch, SystemStopwatch};
-use crate::decision::{Decision, Taken};
+use crate::decision::{Decision, Pass, Source, Taken};
 use crate::key::PolicyName;
 use crate::memory::MemoryStore;
 use crate::policy::{Mode, Overrides, Policy, PolicyError};
@@ -51,6 +51,7 @@ pub struct Limiter(Arc<Inner>);
 struct Inner {
     store: Arc<dyn LimitStore>,
     policies: Vec<Policy>,
+    routes: Routes,
     overrides: Arc<dyn Overrides>,
     options: LimiterOptions,
     nodes: AtomicU32,
@@ -136,6 +137,7 @@ impl LimiterBuilder {
             fallback: MemoryStore::with(self.options.fallback_capacity, Arc::clone(&self.stopwatch)),
             nodes: AtomicU32::new(self.options.nodes),
             store: self.store,
+            routes: Routes::of(&self.policies),
             policies: self.policies,
             overrides: self.overrides,
             options: self.options,
@@ -194,8 +196,11 @@ impl Limiter {
     pub fn acquire_now(&self, subject: &Subject<'_>) -> Option<Decision> {
         let inner = &self.0;
         let plan = inner.plan(subject);
-        if plan.is_empty() {
-            return Some(Decision::unlimited());
+        match (&plan.enforced[..], &plan.watching[..]) {
+            ([], []) => return Some(Decision::unlimited()),
+            // What most requests meet, without detours.
+            ([group], []) | ([], [group]) => return inner.ask_now(group).map(|answer| Asked::one(inner, group, answer)),
+            _ => {}
         }
         // Nothing is counted before it is certain that nothing has to be waited for.
         let mut answers: SmallVec<[Answer; 1]> = SmallVec::new();
@@ -218,6 +223,33 @@ impl Limiter {
             }
         }
         Some(asked.decision())
+    }
+
+    /// Lets a request through that meets one enforced limit or none, if the store is within the process and has room: what nearly all
+    /// requests to such a store come to, without all that other outcomes need. `None`: nothing was charged, and
+    /// [`acquire_now`](Self::acquire_now) or [`acquire`](Self::acquire) decides.
+    ///
+    /// What has passed like this cannot be [given back](Self::refund).
+    pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass> {
+        let inner = &self.0;
+        let mut meeting = inner.meeting(subject);
+        let mut only: Option<Met> = None;
+        for number in inner.routes.policies(subject.route()) {
+            let Some(met) = meeting.met(*number) else { continue };
+            if only.is_some() || met.mode != Mode::Enforce {
+                return None;
+            }
+            only = Some(met);
+        }
+        let Some(Met { tag, limit, policy, .. }) = only else { return Some(Pass::unlimited()) };
+        let reply = inner.store.consume_one_now(tag, &limit)?.ok().filter(|reply| reply.passed)?;
+        inner.metrics.decided(policy, Said::Allowed, Source::Store, Mode::Enforce);
+        Some(Pass::of(limit, &reply))
+    }
+
+    /// Whether any policy is for this class of routes. Where none is, there is nothing to ask.
+    pub fn is_for(&self, route: &str) -> bool {
+        !self.0.routes.policies(route).is_empty()
     }
 
     /// Gives back what a decision has taken, for a request that came to nothing by no fault of the caller's. A refund that is lost errs
@@ -265,7 +297,12 @@ impl Limiter {
 
 impl Inner {
     fn plan(&self, subject: &Subject<'_>) -> Plan {
-        Plan::of(&self.policies, subject, &*self.overrides, self.options.ipv6_prefix)
+        let of_route = self.routes.policies(subject.route());
+        Plan::of(of_route, self.meeting(subject))
+    }
+
+    fn meeting<'s, 'a>(&'s self, subject: &'s Subject<'a>) -> Meeting<'s, 'a> {
+        Meeting::of(&self.policies, &*self.overrides, subject, self.options.ipv6_prefix)
     }
 
     fn nodes(&self) -> u32 {

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use metrics::{counter, describe_counter};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 
 use self::table::Table;
 use crate::batch::{Batch, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply};
 use crate::clock::{Stopwatch, SystemStopwatch};
 use crate::gcra::{self, Tat};
-use crate::key::Digest;
+use crate::key::{Digest, Tag};
 use crate::store::{Health, LimitStore, MOST_UNITS};
 
 /// Parts of the table, each under a lock of its own. A power of two.
@@ -144,7 +144,34 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// What most requests ask: one limit, which is looked up once.
+    fn consume_one(&self, limit: &Limit) -> StoreResult<Reply> {
+        let (slot, quota) = (limit.slot(), limit.quota());
+        let mut table = self.lock(part_of(&slot));
+        let now_us = self.stopwatch.now_us();
+        let there = table.get_mut(&slot);
+        let before = gcra::rebase(quota, there.as_deref().copied(), now_us);
+        let after = gcra::consume(quota, Some(before), now_us, limit.cost());
+        match (there, after) {
+            (Some(state), Some(after)) => *state = after,
+            (Some(state), None) if gcra::is_beyond(quota, *state, now_us) => *state = before,
+            (_, None) => {}
+            (None, Some(after)) => {
+                if limit.no_room() == NoRoom::Refuse && !table.has_room(1, now_us) {
+                    let kind = StoreErrorKind::LimitReached { limit: table.capacity() };
+                    return Err(StoreError::new(kind, "limits.consume"));
+                }
+                table.put(slot, after, now_us);
+            }
+        }
+        drop(table);
+        Ok(Reply { now_us, passed: after.is_some(), charged: after.is_some(), before: smallvec![before] })
+    }
+
     fn consume_here(&self, batch: &Batch) -> StoreResult<Reply> {
+        if let [limit] = batch.limits() {
+            return self.consume_one(limit);
+        }
         let mut held = self.hold(batch);
         let mut reply = self.look(&mut held, batch);
         if reply.passed {
@@ -229,6 +256,10 @@ impl LimitStore for MemoryStore {
 
     fn consume_now(&self, batch: &Batch) -> Option<StoreResult<Reply>> {
         Some(self.consume_here(batch))
+    }
+
+    fn consume_one_now(&self, _tag: Tag, limit: &Limit) -> Option<StoreResult<Reply>> {
+        Some(self.consume_one(limit))
     }
 
     fn refund_now(&self, receipt: &Receipt) -> Option<StoreResult<()>> {

@@ -43,6 +43,11 @@ impl Table {
         self.states.get(slot).copied()
     }
 
+    /// The state of a slot that has one, to be replaced.
+    pub(super) fn get_mut(&mut self, slot: &Digest) -> Option<&mut Tat> {
+        self.states.get_mut(slot)
+    }
+
     pub(super) const fn capacity(&self) -> usize {
         self.capacity
     }

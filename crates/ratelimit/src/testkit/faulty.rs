@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use togglebox_core::StoreResult;
 use togglebox_core::testkit::{Faulty, Operation};
 
-use crate::{Batch, Grant, Health, LimitStore, Receipt, Reply, Tag};
+use crate::{Batch, Grant, Health, Limit, LimitStore, Receipt, Reply, Tag};
 
 /// The operations of [`LimitStore`].
 pub const LIMITS: &[Operation] = &[
@@ -45,6 +45,11 @@ impl<S: LimitStore + ?Sized> LimitStore for Faulty<S> {
 
     /// Always by way of [`consume`](Self::consume), where faults are.
     fn consume_now(&self, _batch: &Batch) -> Option<StoreResult<Reply>> {
+        None
+    }
+
+    /// The same.
+    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<Reply>> {
         None
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use togglebox_ratelimit::{
-    Fact, LimitStore, Mode, OnOutage, Outcome, Override, Overrides, Policy, PolicyName, Quota, Source, Subject,
+    Decision, Fact, LimitStore, Mode, OnOutage, Outcome, Override, Overrides, Policy, PolicyName, Quota, Source, Subject,
 };
 
 use super::*;
@@ -21,6 +21,49 @@ fn a_store_within_the_process_is_asked_without_a_run_time() {
     let Outcome::Denied { retry_after, .. } = denied.outcome() else { panic!("{denied:?}") };
     clock.advance(retry_after);
     assert!(limiter.acquire_now(&request()).unwrap().is_allowed());
+}
+
+#[test]
+fn what_passes_at_once_is_charged_and_what_does_not_is_not() {
+    let login = Policy::new("login", &[Fact::Address], per_second(10, 3)).unwrap().for_routes(["login"]);
+    let (limiter, clock) = alone([tenants("tenant", per_second(10, 3)).for_routes(["reads"]), login]);
+    assert!(limiter.is_for("reads") && limiter.is_for("login") && !limiter.is_for("health"));
+    // Whoever meets nothing passes, and nothing is told of it.
+    for unmet in [Subject::of("health").tenant(TENANT), Subject::of("login").tenant(TENANT)] {
+        assert_eq!(limiter.pass_now(&unmet).unwrap().limit(), None);
+    }
+    for left in [2, 1] {
+        let report = limiter.pass_now(&request()).unwrap().limit().unwrap();
+        assert_eq!((report.policy.as_str(), report.standing.reading.remaining), ("tenant", left));
+        // Exactly what a decision would have said.
+        let decision = alone_after(3 - left);
+        assert_eq!(decision.binding(), Some(&report));
+    }
+    assert!(limiter.acquire_now(&request()).unwrap().is_allowed(), "both take from one bucket");
+    assert_eq!(limiter.pass_now(&request()), None);
+    let denied = limiter.acquire_now(&request()).unwrap();
+    let Outcome::Denied { retry_after, .. } = denied.outcome() else { panic!("{denied:?}") };
+    clock.advance(retry_after);
+    assert!(limiter.pass_now(&request()).is_some(), "a pass that failed has taken nothing");
+}
+
+/// The decision on the `n`th request to a limiter by itself.
+fn alone_after(n: u64) -> Decision {
+    let (limiter, _) = alone([tenants("tenant", per_second(10, 3))]);
+    let decisions: Vec<Decision> = (0..n).map(|_| limiter.acquire_now(&request()).unwrap()).collect();
+    decisions.into_iter().next_back().unwrap()
+}
+
+#[test]
+fn only_one_enforced_limit_is_passed_at_once() {
+    let two = [tenants("one", per_second(10, 3)), tenants("two", per_second(10, 3))];
+    let watched = |mode| [tenants("tenant", per_second(10, 3)).mode(mode)];
+    for limiter in [alone(two).0, alone(watched(Mode::Shadow)).0, alone(watched(Mode::Warn)).0] {
+        assert_eq!(limiter.pass_now(&request()), None);
+        let decision = limiter.acquire_now(&request()).unwrap();
+        assert!(decision.limits().iter().all(|limit| limit.standing.reading.remaining == 2), "nothing was taken before");
+    }
+    assert!(alone(watched(Mode::Off)).0.pass_now(&request()).unwrap().limit().is_none());
 }
 
 #[tokio::test(start_paused = true)]
