@@ -38,6 +38,25 @@ pub enum Change {
         /// The accounts' revision now.
         revision: Revision,
     },
+    /// A tenant itself: its standing, its plan, or a name that leads to it.
+    Tenant {
+        /// Which.
+        tenant: TenantId,
+        /// The tenant's version now: the revision that this write gave to the register of all tenants. What is remembered under one of
+        /// the names below with a lower version, of whichever tenant, is out of date.
+        version: Revision,
+        /// The subdomains that lead to it, or led to it until now: one, or two when it was renamed.
+        subdomains: Vec<String>,
+        /// The custom domains that lead to it, or led to it until now: at most eleven.
+        domains: Vec<String>,
+    },
+    /// Who belongs to a tenant, or in which role.
+    Members {
+        /// Whose.
+        tenant: TenantId,
+        /// The revision that this write gave to the register of all tenants.
+        revision: Revision,
+    },
 }
 
 /// Takes notices in. Called on the publisher's task: be quick, never block.

@@ -1,0 +1,9 @@
+#![doc = include_str!("../README.md")]
+
+pub mod host;
+mod key;
+pub mod locate;
+
+pub use host::{Host, HostError, HostRules};
+pub use key::{HostKey, HostRef};
+pub use locate::{LocateError, Located, Locating, Named};
