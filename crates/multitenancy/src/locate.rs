@@ -164,6 +164,7 @@ mod tests {
         Ok((whom, located.path.to_owned()))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what `locate` says")]
     fn is(whom: &str, path: &str) -> Result<(String, String), LocateError> {
         Ok((whom.to_owned(), path.to_owned()))
     }
