@@ -42,6 +42,10 @@ limits TRIALS="1000":
 limit-properties CASES="100000":
     PROPTEST_CASES={{CASES}} cargo test --release --package togglebox-ratelimit -- gcra:: span:: headers:: breaker::
 
+# Bytes of all kinds as host names, for ten minutes or as many seconds as are named
+fuzz-hosts SECONDS="600":
+    TOGGLEBOX_TEST_FUZZ_SECONDS={{SECONDS}} cargo test --release --package togglebox-multitenancy --test it -- host::no_bytes --nocapture
+
 # Generated requests against the program, by its OpenAPI document
 schemathesis:
     cargo xtask schemathesis

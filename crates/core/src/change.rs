@@ -47,7 +47,7 @@ pub enum Change {
         version: Revision,
         /// The subdomains that lead to it, or led to it until now: one, or two when it was renamed.
         subdomains: Vec<String>,
-        /// The custom domains that lead to it, or led to it until now: at most ten.
+        /// The custom domains that lead to it, or led to it until now: at most eleven.
         domains: Vec<String>,
     },
     /// Who belongs to a tenant, or in which role.

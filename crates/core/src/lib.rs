@@ -10,6 +10,7 @@ mod id;
 pub mod input;
 mod page;
 mod revision;
+mod stopwatch;
 mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -23,4 +24,5 @@ pub use entropy::{Entropy, EntropyExt, OsEntropy, SeededEntropy};
 pub use id::TenantId;
 pub use page::{Cursor, Page, PageRequest};
 pub use revision::{Revision, Written};
+pub use stopwatch::{ManualStopwatch, Stopwatch, SystemStopwatch};
 pub use store::{StoreError, StoreErrorKind, StoreResult};

@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod domain;
+pub mod host;
 mod invitation;
+mod key;
+pub mod locate;
 pub mod manage;
 mod member;
 mod plan;
+pub mod resolve;
 mod standing;
 pub mod store;
 mod subdomain;
@@ -13,9 +17,16 @@ mod tenant;
 pub mod testkit;
 
 pub use domain::{DomainClaim, DomainName, InvalidDomain, LookUpError, TxtResolver};
+pub use host::{Host, HostError, HostRules};
 pub use invitation::{InvalidToken, Invitation, InvitationMailError, InvitationMailer, InvitationToken, TokenHash};
+pub use key::{HostKey, HostRef};
+pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
 pub use plan::{InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate};
+pub use resolve::{
+    Changes, Claims, Held, Notice, ResolveError, ResolveOptions, Resolved, Resolver, Source, TenantChanges, TenantSource,
+    Versioned,
+};
 pub use standing::{
     AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus,
 };

@@ -139,6 +139,15 @@ fn actix_mail_and_configuration_have_their_places() {
 }
 
 #[test]
+fn an_example_may_show_what_its_library_never_uses() {
+    assert_eq!(forbidden(&[member("togglebox-multitenancy", [tested_with("actix-web")])]), Vec::<String>::new());
+    assert_eq!(
+        forbidden(&[member("togglebox-multitenancy", [on("actix-web")]), member("togglebox-auth", [tested_with("actix-web")])]),
+        ["togglebox-multitenancy -> actix-web", "togglebox-auth -> actix-web"]
+    );
+}
+
+#[test]
 fn the_core_has_no_run_time() {
     assert_eq!(
         forbidden(&[member("togglebox-core", [on("tokio"), on("reqwest")])]),

@@ -1,9 +1,13 @@
-//! The services over the store in memory, and that store's own conformance.
+//! The services over the store in memory, and that store's own conformance; the host parser over any bytes, the cache of tenants over
+//! sources that fail, hang and race.
+
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod app;
 mod domains;
+mod host;
 mod life;
+mod resolve;
 mod team;
 mod workspaces;
 
