@@ -114,8 +114,9 @@ impl Pass {
     }
 
     /// Of a limit that was charged by itself.
-    pub(crate) fn of(limit: Limit, reply: &Reply) -> Self {
-        Self(reply.before.first().map(|before| Passed { limit, now_us: reply.now_us, before: *before }))
+    #[inline]
+    pub(crate) fn of(limit: &Limit, reply: &Reply) -> Self {
+        Self(reply.before.first().map(|before| Passed { limit: *limit, now_us: reply.now_us, before: *before }))
     }
 
     /// How the limit stands, if there is one.

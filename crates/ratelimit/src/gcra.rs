@@ -71,11 +71,13 @@ pub fn rebase(quota: &Quota, tat: Option<Tat>, now_us: u64) -> Tat {
 
 /// Whether a state lies further ahead than burst and debt are worth. A store that sees one replaces it by what [`rebase`] makes of it,
 /// also where nothing passes: as long as it stands, each moment's cut is one full bucket away, and nobody ever passes.
+#[inline]
 pub fn is_beyond(quota: &Quota, tat: Tat, now_us: u64) -> bool {
     tat.0 > Span::of_us(now_us).plus(quota.horizon(), quota.fractions())
 }
 
 /// An arrival of this cost: the bucket afterwards if it passes.
+#[inline]
 pub fn consume(quota: &Quota, tat: Option<Tat>, now_us: u64, cost: u32) -> Option<Tat> {
     let next = next(quota, tat, now_us, cost);
     (next <= latest(quota, now_us)).then_some(Tat(next))

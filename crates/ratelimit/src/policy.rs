@@ -260,6 +260,7 @@ impl Policy {
     }
 
     /// The quota and the mode that count for somebody: an exception beats the plan, the plan beats the policy.
+    #[inline]
     pub(crate) fn terms(&self, subject: &Subject<'_>, overrides: &dyn Overrides) -> (Quota, Mode) {
         let mode = self.current_mode();
         let planned = || subject.plan_name().and_then(|plan| self.plans.get(plan)).copied().unwrap_or(self.quota);
@@ -272,6 +273,7 @@ impl Policy {
 
     /// What a request costs under this quota: nothing, or 1 to the burst. A request that says it costs more than can ever be saved up
     /// costs everything that can.
+    #[inline]
     pub(crate) fn cost_of(&self, subject: &Subject<'_>, quota: &Quota) -> u32 {
         let units = if self.costs.is_empty() { None } else { self.costs.get(subject.route()).copied() };
         units.unwrap_or_else(|| subject.units()).min(quota.burst())

@@ -247,12 +247,14 @@ impl<'s, 'a> Buckets<'s, 'a> {
     }
 
     /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
+    #[inline]
     pub(crate) fn find(&mut self, seed: Digest, scope: Scope) -> Option<(Tag, Digest)> {
         // The digest tells scopes and values apart, the seed policies.
         let slot = self.digest(scope)?.combined(seed);
         Some((self.tag(scope)?, slot))
     }
 
+    #[inline]
     fn tag(&mut self, scope: Scope) -> Option<Tag> {
         if scope.has(Fact::Tenant) {
             self.subject.tenant.map(Tag::Tenant)

@@ -81,6 +81,7 @@ impl Metrics {
     }
 
     /// A policy said something of a request.
+    #[inline]
     pub(crate) fn decided(&self, policy: usize, said: Said, source: Source, mode: Mode) {
         let place = |found: Option<usize>| found.unwrap_or_default();
         let said_at = place(SAID.iter().position(|(each, _)| *each == said));

@@ -23,7 +23,7 @@ use self::guard::Guard;
 use self::lease::LeaseBook;
 use self::metrics::{Metrics, Said};
 pub use self::options::LimiterOptions;
-use self::plan::{Meeting, Met, Plan, Routes};
+use self::plan::{Meeting, Plan, Routes};
 use crate::batch::Receipt;
 use crate::clock::{Stopwatch, SystemStopwatch};
 use crate::decision::{Decision, Pass, Source, Taken};
@@ -233,18 +233,14 @@ impl Limiter {
     pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass> {
         let inner = &self.0;
         let mut meeting = inner.meeting(subject);
-        let mut only: Option<Met> = None;
-        for number in inner.routes.policies(subject.route()) {
-            let Some(met) = meeting.met(*number) else { continue };
-            if only.is_some() || met.mode != Mode::Enforce {
-                return None;
-            }
-            only = Some(met);
+        let mut policies = inner.routes.policies(subject.route()).iter();
+        let Some(met) = policies.find_map(|number| meeting.met(*number)) else { return Some(Pass::unlimited()) };
+        if met.mode != Mode::Enforce || policies.any(|number| meeting.met(*number).is_some()) {
+            return None;
         }
-        let Some(Met { tag, limit, policy, .. }) = only else { return Some(Pass::unlimited()) };
-        let reply = inner.store.consume_one_now(tag, &limit)?.ok().filter(|reply| reply.passed)?;
-        inner.metrics.decided(policy, Said::Allowed, Source::Store, Mode::Enforce);
-        Some(Pass::of(limit, &reply))
+        let reply = inner.store.consume_one_now(met.tag, &met.limit)?.ok().filter(|reply| reply.passed)?;
+        inner.metrics.decided(met.policy, Said::Allowed, Source::Store, Mode::Enforce);
+        Some(Pass::of(&met.limit, &reply))
     }
 
     /// Whether any policy is for this class of routes. Where none is, there is nothing to ask.

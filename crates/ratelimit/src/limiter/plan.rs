@@ -53,11 +53,13 @@ pub(crate) struct Meeting<'s, 'a> {
 }
 
 impl<'s, 'a> Meeting<'s, 'a> {
+    #[inline]
     pub(crate) fn of(policies: &'s [Policy], overrides: &'s dyn Overrides, subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
         Self { policies, overrides, subject, buckets: Buckets::of(subject, prefix) }
     }
 
     /// The limit of the policy with this number, if it has something to say of the request.
+    #[inline]
     pub(crate) fn met(&mut self, number: usize) -> Option<Met> {
         let policy = &self.policies[number];
         let (quota, mode) = policy.terms(self.subject, self.overrides);
@@ -84,6 +86,7 @@ impl Routes {
     }
 
     /// The numbers of the policies for a class of routes.
+    #[inline]
     pub(crate) fn policies(&self, route: &str) -> &[usize] {
         self.named.iter().find(|(name, _)| name == route).map_or(&self.others, |(_, numbers)| numbers)
     }

@@ -44,6 +44,7 @@ impl Table {
     }
 
     /// The state of a slot that has one, to be replaced.
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: &Digest) -> Option<&mut Tat> {
         self.states.get_mut(slot)
     }
