@@ -112,7 +112,7 @@ impl Plan {
             Tag::Tenant(_) => 2,
         });
         let watching = met.iter().filter(|met| met.mode != Mode::Enforce);
-        Self { watching: watching.map(|met| Group::of(&[met])).collect(), enforced: groups(&met) }
+        Self { watching: watching.map(Group::one).collect(), enforced: groups(&met) }
     }
 }
 

@@ -133,13 +133,14 @@ impl MemoryStore {
 
     /// Refuses where a limit that may not push another one out finds no room.
     fn check_room(held: &mut Held<'_>, batch: &Batch, now_us: u64, operation: &'static str) -> StoreResult<()> {
-        let wants_room = |limit: &&Limit| limit.no_room() == NoRoom::Refuse;
-        for limit in batch.limits().iter().filter(wants_room) {
-            let table = held.table(limit.slot());
-            if table.get(&limit.slot()).is_none() && !table.has_room(1, now_us) {
-                let kind = StoreErrorKind::LimitReached { limit: table.capacity() };
-                return Err(StoreError::new(kind, operation));
-            }
+        let each = |limit: &Limit| Self::check_room_of(held.table(limit.slot()), limit, now_us, operation);
+        batch.limits().iter().try_for_each(each)
+    }
+
+    fn check_room_of(table: &mut Table, limit: &Limit, now_us: u64, operation: &'static str) -> StoreResult<()> {
+        if limit.no_room() == NoRoom::Refuse && table.get(&limit.slot()).is_none() && !table.has_room(1, now_us) {
+            let kind = StoreErrorKind::LimitReached { limit: table.capacity() };
+            return Err(StoreError::new(kind, operation));
         }
         Ok(())
     }
@@ -157,10 +158,7 @@ impl MemoryStore {
             (Some(state), None) if gcra::is_beyond(quota, *state, now_us) => *state = before,
             (_, None) => {}
             (None, Some(after)) => {
-                if limit.no_room() == NoRoom::Refuse && !table.has_room(1, now_us) {
-                    let kind = StoreErrorKind::LimitReached { limit: table.capacity() };
-                    return Err(StoreError::new(kind, "limits.consume"));
-                }
+                Self::check_room_of(&mut table, limit, now_us, "limits.consume")?;
                 table.put(slot, after, now_us);
             }
         }
