@@ -1,7 +1,7 @@
 //! A cluster: who serves what, and connections to all who serve something.
 //!
-//! The map of slots is read in the background, at every sign that it has changed and every ten seconds. A call goes by the map that
-//! there is; where that is wrong, a server says so, and the call follows.
+//! The map of slots is read in the background: at every sign that it has changed, every ten seconds, and every second while a master is
+//! not connected. A call goes by the map that there is; where that is wrong, a server says so, and the call follows.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,6 +23,9 @@ use super::socket::{self, CHECK_TIMEOUT};
 
 /// How often the map is read without a sign that it has changed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How often while a master is not connected: another one may take its place.
+const VIGIL: Duration = Duration::from_secs(1);
 
 /// Between two readings of the map, however many signs there are.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -104,12 +107,21 @@ impl Cluster {
         masters.iter().filter_map(|address| self.node(address)).collect()
     }
 
-    /// Waits until the map is known and all of its masters are connected.
+    /// Waits until the map is known and all of its masters are connected. A master whose place another one takes is not waited for.
     pub(super) async fn connected(&self) {
-        // The sender lives in `self`.
-        let _ = self.shared.view.subscribe().wait_for(|view| view.map.masters().next().is_some()).await;
-        for node in self.masters() {
-            node.connected().await;
+        let mut view = self.shared.view.subscribe();
+        loop {
+            // The sender lives in `self`.
+            let _ = view.wait_for(|view| view.map.masters().next().is_some()).await;
+            let all = async {
+                for node in self.masters() {
+                    node.connected().await;
+                }
+            };
+            tokio::select! {
+                () = all => return,
+                _ = view.changed() => {}
+            }
         }
     }
 }
@@ -127,10 +139,11 @@ async fn keep(shared: Arc<Shared>) {
             Ok(map) => {
                 shared.install(map);
                 was_told = false;
+                let pause = if shared.is_whole() { HEARTBEAT } else { VIGIL };
                 // What has changed before this reading began was seen by it or will be by the next one.
                 tokio::select! {
                     () = shared.signs.notified() => {}
-                    () = sleep(HEARTBEAT) => {}
+                    () = sleep(pause) => {}
                 }
             }
             Err(error) => {
@@ -162,6 +175,12 @@ impl Shared {
                 None
             }
         }
+    }
+
+    /// Whether there is a good connection to each master.
+    fn is_whole(&self) -> bool {
+        let nodes = self.nodes();
+        self.view.borrow().map.masters().all(|master| nodes.get(master).is_some_and(|node| node.seems_well()))
     }
 
     fn install(&self, map: Map) {

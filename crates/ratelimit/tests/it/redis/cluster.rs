@@ -36,7 +36,7 @@ async fn answered(store: &RedisStore, batch: &Batch) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_stands_still_fails_only_its_own_and_a_replica_takes_its_place() {
-    let Some(nodes) = Nodes::running().await else { return };
+    let Some(nodes) = Nodes::impatient("1000").await else { return };
     let tenants = [nodes.tenant_of(0).await, nodes.tenant_of(1).await, nodes.tenant_of(2).await];
     // Those that stand still are to fail soon, and the others not for being busy.
     let (hasty, patient) = (store(options(&nodes.url()).with_timeout(Duration::from_millis(50))), patient(&nodes.url()));
@@ -78,6 +78,15 @@ async fn a_master_that_stands_still_fails_only_its_own_and_a_replica_takes_its_p
     nodes.0[0].thaw();
     nodes.raw(0).await.until(&["ROLE"], |role| role.contains("slave")).await;
     assert!(answered(&patient, &mine).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_gone_before_anybody_has_connected_is_not_waited_for() {
+    let Some(mut nodes) = Nodes::impatient("1000").await else { return };
+    let tenant = nodes.tenant_of(0).await;
+    nodes.0[0].kill();
+    let store = connected(patient(&nodes.url())).await;
+    assert!(answered(&store, &one(tenant, "after", burst_only(1))).await);
 }
 
 /// Tasks that charge one limit that all share, and one or two that nobody has charged before.

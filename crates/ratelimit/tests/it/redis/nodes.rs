@@ -16,13 +16,26 @@ const SLOTS: [&str; MASTERS] = ["0-5460", "5461-10922", "10923-16383"];
 pub(super) struct Nodes(pub(super) Vec<Server>);
 
 impl Nodes {
-    /// One that every node sees working, and in which each replica has what its master has.
+    /// One that every node sees working, and in which each replica has what its master has. A node that says nothing for two seconds is
+    /// taken for dead.
     pub(super) async fn running() -> Option<Self> {
+        Self::impatient("2000").await
+    }
+
+    /// The same, with another patience, in milliseconds.
+    pub(super) async fn impatient(patience: &str) -> Option<Self> {
         let mut servers = (0..2 * MASTERS).map(|_| Server::stopped()).collect::<Option<Vec<_>>>()?;
         let ports: Vec<u16> = servers.iter().map(|server| server.address().port()).collect();
         for (number, server) in servers.iter_mut().enumerate() {
             server.write("nodes.conf", &knowledge(&ports, number));
-            server.arguments(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"]);
+            server.arguments(&[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                patience,
+                "--repl-diskless-sync-delay",
+                "0",
+            ]);
             server.start();
         }
         let nodes = Self(servers);
@@ -43,6 +56,10 @@ impl Nodes {
 
     pub(super) async fn raw(&self, number: usize) -> Raw {
         in_time(Raw::to(&self.0[number].url())).await
+    }
+
+    fn id(&self, number: usize) -> String {
+        id(self.0[0].address().port(), number)
     }
 
     /// A tenant that the master with this number has.
@@ -66,8 +83,8 @@ impl Nodes {
 
     /// Makes the first node serve the slot until it is told otherwise, by way of the second one.
     pub(super) async fn begin_to_move(&self, slot: &str, from: usize, to: usize) {
-        let () = self.raw(to).await.ask(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &id(from)]).await;
-        let () = self.raw(from).await.ask(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &id(to)]).await;
+        let () = self.raw(to).await.ask(&["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.id(from)]).await;
+        let () = self.raw(from).await.ask(&["CLUSTER", "SETSLOT", slot, "MIGRATING", &self.id(to)]).await;
     }
 
     /// Moves up to so many keys of the slot; how many there were.
@@ -86,7 +103,7 @@ impl Nodes {
     /// Tells everybody who serves the slot now.
     pub(super) async fn end_to_move(&self, slot: &str, to: usize) {
         for number in [to].into_iter().chain((0..MASTERS).filter(|number| *number != to)) {
-            let () = self.raw(number).await.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &id(to)]).await;
+            let () = self.raw(number).await.ask(&["CLUSTER", "SETSLOT", slot, "NODE", &self.id(to)]).await;
         }
     }
 }
@@ -97,8 +114,9 @@ pub(super) async fn slot(raw: &mut Raw, tenant: u128) -> u16 {
     raw.ask(&["CLUSTER", "KEYSLOT", &format!("{{{tag}}}")]).await
 }
 
-fn id(node: usize) -> String {
-    format!("{:040x}", node + 1)
+/// Of this cluster and no other: nodes that take a stranger for one of their own would believe it.
+fn id(first_port: u16, node: usize) -> String {
+    format!("{first_port:020x}{:020x}", node + 1)
 }
 
 /// What the node with this number knows of all, in the file in which it keeps that.
@@ -108,11 +126,16 @@ fn knowledge(ports: &[u16], number: usize) -> String {
         let myself = if node == number { "myself," } else { "" };
         let (role, master, slots) = match SLOTS.get(node) {
             Some(slots) => ("master", "-".to_owned(), *slots),
-            None => ("slave", id(node - MASTERS), ""),
+            None => ("slave", id(ports[0], node - MASTERS), ""),
         };
         let epoch = node % MASTERS + 1;
-        writeln!(text, "{} 127.0.0.1:{port}@{} {myself}{role} {master} 0 0 {epoch} connected {slots}", id(node), port + 10_000)
-            .unwrap();
+        writeln!(
+            text,
+            "{} 127.0.0.1:{port}@{} {myself}{role} {master} 0 0 {epoch} connected {slots}",
+            id(ports[0], node),
+            port + 10_000
+        )
+        .unwrap();
     }
     text + "vars currentEpoch 3 lastVoteEpoch 0\n"
 }

@@ -1,9 +1,11 @@
 //! Redis servers: those that all tests share, and those that a test stops and kills.
 
 use std::env;
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -83,12 +85,17 @@ impl Server {
         format!("redis://{}", self.address())
     }
 
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     pub(super) fn start(&mut self) {
         let mut command = Command::new(&self.program);
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--dir"]).arg(self.folder.path());
         command.args(&self.arguments);
-        self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        self.child = Some(command.stdin(Stdio::null()).stdout(log).spawn().unwrap());
     }
 
     /// As `kill -9` does.
@@ -108,6 +115,14 @@ impl Server {
         self.signal("-CONT");
     }
 
+    /// Shows whoever looks for the reason of a failure what the server said last.
+    #[expect(clippy::print_stderr, reason = "a test that has failed says why")]
+    fn tell(&self) {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        eprintln!("redis-server at {}:\n{}\n", self.address(), lines[lines.len().saturating_sub(20)..].join("\n"));
+    }
+
     fn signal(&self, signal: &str) {
         let child = self.child.as_ref().unwrap();
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
@@ -121,17 +136,26 @@ impl Drop for Server {
             let _ = child.kill();
             let _ = child.wait();
         }
+        if std::thread::panicking() {
+            self.tell();
+        }
     }
 }
 
-/// A free port, low enough that a node of a cluster finds its second one 10,000 above.
+/// A free port, of those that only this test takes: below those that the system gives to whoever connects or asks for any. A node of a
+/// cluster has its second one 10,000 above.
 fn port() -> u16 {
-    loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        if port <= 55_535 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
-    }
+    const FIRST: u16 = 11_000;
+    const EACH: u16 = 100;
+    const TESTS: u32 = 90;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests that run at the same time have different numbers.
+    let told = env::var_os("NEXTEST_TEST_GLOBAL_SLOT").and_then(|slot| slot.to_str()?.parse().ok());
+    let test = told.unwrap_or_else(std::process::id);
+    let own = FIRST + u16::try_from(test % TESTS).unwrap() * EACH;
+    let mut ports = (0..EACH).map(|_| own + NEXT.fetch_add(1, Ordering::Relaxed) % EACH);
+    let is_free = |port: &u16| [*port, port + 10_000].into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    ports.find(is_free).expect("a free port")
 }
 
 /// What a test says to a server past the store.

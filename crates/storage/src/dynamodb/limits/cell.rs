@@ -81,6 +81,10 @@ impl DynamoDbLimits {
                 Plan::Nothing { elsewhere } => {
                     let units = if let Act::Take { asked } = act { asked } else { 1 };
                     let before = standing(entries, truth.as_ref());
+                    // Or everybody who comes after would have to find it out anew.
+                    if let Some(shelf) = truth {
+                        self.hints.put(key, shelf);
+                    }
                     return Ok(Found { now_us, units, passed: true, before, elsewhere });
                 }
                 Plan::Denied(clamps) => {

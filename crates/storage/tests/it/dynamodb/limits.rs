@@ -65,6 +65,7 @@ on_every_server! {
     clocks_that_disagree_let_through_no_more_than_they_disagree
     more_limits_than_an_item_holds_are_all_kept
     full_buckets_make_room
+    where_limits_stand_is_asked_for_once
     what_an_item_of_its_own_denies_is_charged_nowhere
     limits_that_are_split_keep_the_promises
     a_split_limit_gives_its_burst_and_its_rate
@@ -229,13 +230,31 @@ async fn more_limits_than_an_item_holds_are_all_kept(server: Server) {
 }
 
 async fn full_buckets_make_room(server: Server) {
-    let (limits, node) = limits(server, options()).await;
+    let (store, table) = server.table().await;
+    server.keep_all(&table).await;
+    let clock = Arc::new(ManualStopwatch::new(NOW));
+    let node = node(&store, options(), &clock);
+    // Full after a second, and by everybody's clock four seconds later: at any time some forty are not.
     for name in names("short", 200) {
         assert!(passes(&node, &one(&name, quota(1, 1), 1)).await);
-        limits.pass(100);
+        clock.advance(Duration::from_millis(125));
     }
-    // Each took one request but for a few: none of them stands in an item of its own.
-    assert!(node.requests() <= 220, "{}", node.requests());
+    assert_eq!(server.count_all(table.table()).await, 1, "none of them stands in an item of its own");
+    assert!(node.requests() <= 220, "each takes one request but for a few: {}", node.requests());
+}
+
+/// What is remembered of items is forgotten when others come; what has to be asked for again is remembered again.
+async fn where_limits_stand_is_asked_for_once(server: Server) {
+    let (store, clock) = (server.table_that_keeps_all().await, Arc::new(ManualStopwatch::new(NOW)));
+    let before = node(&store, options(), &clock);
+    for name in names("filler", 60) {
+        assert!(passes(&before, &one(&name, burst_only(2), 1)).await);
+    }
+    let node = node(&store, options(), &clock);
+    for name in names("later", 20) {
+        assert!(passes(&node, &one(&name, burst_only(2), 1)).await);
+    }
+    assert!(node.requests() <= 22, "one more for the first: {}", node.requests());
 }
 
 async fn what_an_item_of_its_own_denies_is_charged_nowhere(server: Server) {

@@ -58,10 +58,15 @@ impl Server {
     /// what has expired would make them depend on the real clock.
     pub(crate) async fn table_that_keeps_all(self) -> DynamoDb {
         let (store, options) = self.table().await;
+        self.keep_all(&options).await;
+        store
+    }
+
+    /// Lets nothing expire from a table.
+    pub(crate) async fn keep_all(self, options: &DynamoDbOptions) {
         let off = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires_at").build().unwrap();
         let request = self.client().update_time_to_live().table_name(options.table()).time_to_live_specification(off);
         request.send().await.unwrap();
-        store
     }
 
     /// A client of the same server, for looking behind the store.
