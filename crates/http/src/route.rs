@@ -81,6 +81,9 @@ pub(crate) enum Access {
     Conditional,
     /// A signed-in user; not a key.
     User,
+    /// A signed-in person in the role of admin; not a key. On the central host those are the operator's people.
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "there is no operator but the only tenant's admin"))]
+    Operator,
     /// Every credential that has this permission.
     Permission(Permission),
 }

@@ -31,7 +31,7 @@ fn listing(route: Route) -> Route {
     route.about("Lists one's own API keys, newest first").uncached().many::<ApiKeyView<'_>>()
 }
 
-fn creating(route: Route) -> Route {
+pub(crate) fn creating(route: Route) -> Route {
     let route = route.about("Makes an API key and shows it, this once").small().uncached();
     route.takes::<NewApiKeyBody>().status(201).one::<CreatedApiKeyView<'_>>().errors(&[403, 404])
 }
@@ -50,7 +50,7 @@ async fn list(call: Call) -> Result<Reply> {
     Ok(Reply::data(call.now, &views))
 }
 
-async fn create(call: Call) -> Result<Reply> {
+pub(crate) async fn create(call: Call) -> Result<Reply> {
     let user = call.user()?;
     let form = NewApiKey::read(call.body()).map_err(ApiError::field_validation)?;
     let created = call.api.accounts.create_key(call.tenant, user, form).await.map_err(failure::accounts)?;

@@ -17,10 +17,10 @@ use crate::view::{LoginView, UserView};
 
 /// Whose password a reset token would set.
 #[derive(Serialize, ToSchema)]
-struct ResetTarget<'a> {
+pub(crate) struct ResetTarget<'a> {
     /// `true`.
-    valid: bool,
-    email: &'a str,
+    pub(crate) valid: bool,
+    pub(crate) email: &'a str,
 }
 
 pub(super) fn routes() -> Vec<Route> {

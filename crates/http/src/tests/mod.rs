@@ -8,7 +8,7 @@ mod outage;
 mod outages;
 mod pages;
 mod panics;
-mod rig;
+pub(crate) mod rig;
 mod slow;
 mod socket;
 mod tags;
