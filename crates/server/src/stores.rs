@@ -11,6 +11,8 @@ use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, Sessi
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
+#[cfg(feature = "cloud")]
+use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};
 use togglebox_storage::transfer::Transfer;
 #[cfg(feature = "dynamodb")]
 use togglebox_storage::{DynamoDb, DynamoDbOptions};
@@ -99,8 +101,35 @@ pub(crate) struct Stores {
     pub(crate) resets: Arc<dyn PasswordResetStore>,
     pub(crate) attempts: Arc<dyn AttemptStore>,
     pub(crate) bus: Arc<dyn ChangeBus>,
+    #[cfg(feature = "cloud")]
+    pub(crate) register: RegisterStores,
     engine: Arc<dyn Engine>,
 }
+
+/// The ports of the register of all tenants.
+#[cfg(feature = "cloud")]
+#[derive(Clone, Debug)]
+pub(crate) struct RegisterStores {
+    pub(crate) tenants: Arc<dyn TenantStore>,
+    pub(crate) members: Arc<dyn MemberStore>,
+    pub(crate) invitations: Arc<dyn InvitationStore>,
+    pub(crate) domains: Arc<dyn DomainStore>,
+    pub(crate) directory: Arc<dyn TenantDirectory>,
+}
+
+/// What a store of the cloud keeps besides.
+#[cfg(feature = "cloud")]
+pub(crate) trait Register: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory {}
+
+#[cfg(feature = "cloud")]
+impl<S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory> Register for S {}
+
+/// Nothing.
+#[cfg(not(feature = "cloud"))]
+pub(crate) trait Register {}
+
+#[cfg(not(feature = "cloud"))]
+impl<S> Register for S {}
 
 impl Stores {
     /// Opens what the settings name.
@@ -133,7 +162,7 @@ impl Stores {
     where
         S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
         S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
-        S: AuditLog + Engine,
+        S: AuditLog + Engine + Register,
     {
         let store = Arc::new(store);
         Self {
@@ -150,6 +179,14 @@ impl Stores {
             resets: Arc::<S>::clone(&store),
             attempts: Arc::<S>::clone(&store),
             bus,
+            #[cfg(feature = "cloud")]
+            register: RegisterStores {
+                tenants: Arc::<S>::clone(&store),
+                members: Arc::<S>::clone(&store),
+                invitations: Arc::<S>::clone(&store),
+                domains: Arc::<S>::clone(&store),
+                directory: Arc::<S>::clone(&store),
+            },
             engine: store,
         }
     }
