@@ -16,7 +16,7 @@ const BAD_CONFIGURATION: u8 = 64;
     name = "togglebox-cloud",
     version,
     about,
-    after_help = "Settings come from the environment and from togglebox.toml; see docs/CLOUD.md and docs/CONFIG.md."
+    after_help = "Settings come from the environment and from togglebox.toml; see docs/CLOUD.md."
 )]
 struct Cli {
     #[command(subcommand)]

@@ -103,7 +103,8 @@ impl Node {
     /// # Errors
     /// The store cannot be opened, or a secret cannot be read or written.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Self::open_with(settings, |settings, parts| Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services)))).await
+        Self::open_with(settings, |settings, parts| Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services))))
+            .await
     }
 
     /// The same, of a service of many workspaces.
@@ -276,7 +277,10 @@ impl Node {
         if let Front::Cloud(front) = &self.front
             && let Err(error) = front.cloud.poll().await
         {
-            tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked which workspaces have changed");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "The store could not be asked which workspaces have changed"
+            );
         }
         // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
         let (accounts, environments) = tokio::join!(accounts, self.api().memory().poll());

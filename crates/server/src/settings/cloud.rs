@@ -15,9 +15,13 @@ use super::values::{Settings, url};
 /// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
 const TOKEN_LIFE: Duration = Duration::from_mins(15);
 
-/// `docs/CLOUD.md` shows this table.
+/// `docs/CLOUD_CONFIG.md` is made from this table.
 const CLOUD: &[Setting] = &[
-    plain("BASE_DOMAIN", "none: it must be set", "Workspaces are reached at `<subdomain>.BASE_DOMAIN`, the central API at `api.BASE_DOMAIN`."),
+    plain(
+        "BASE_DOMAIN",
+        "none: it must be set",
+        "Workspaces are reached at `<subdomain>.BASE_DOMAIN`, the central API at `api.BASE_DOMAIN`.",
+    ),
     plain("CENTRAL_HOSTS", "", "Other hosts that mean the central API, separated by commas: names or addresses, without ports."),
     plain("CUSTOM_DOMAINS", "`true`", "Whether workspaces may have domains of their own."),
     plain(
@@ -25,7 +29,11 @@ const CLOUD: &[Setting] = &[
         "`0`",
         "How many proxies of yours append the host that they were asked for to `X-Forwarded-Host`, 0 to 16. 0: `Host` is what counts.",
     ),
-    plain("TENANT_HEADER", "`false`", "`true`: on the central host, `X-Tenant: <subdomain>` leads to a workspace, where there is no wildcard DNS."),
+    plain(
+        "TENANT_HEADER",
+        "`false`",
+        "`true`: on the central host, `X-Tenant: <subdomain>` leads to a workspace, where there is no wildcard DNS.",
+    ),
     plain("TENANT_PATH", "`false`", "`true`: on the central host, paths that begin with `/t/<subdomain>/` lead to a workspace."),
     plain(
         "WORKSPACE_URL",
@@ -34,7 +42,11 @@ const CLOUD: &[Setting] = &[
     ),
     plain("UPGRADE_URL", "`APP_URL/plans`", "Where people change their plan."),
     plain("PLANS_FILE", "the built-in plans", "A TOML file of plans and what each allows."),
-    plain("SUSPENDED_EVALUATION", "`true`", "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case."),
+    plain(
+        "SUSPENDED_EVALUATION",
+        "`true`",
+        "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
+    ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
