@@ -14,6 +14,7 @@ fn migrations() -> Vec<Migration> {
     vec![
         step(1, "start", include_str!("migrations/0001_start.sql")),
         step(2, "audit lists", include_str!("migrations/0002_audit_lists.sql")),
+        step(3, "tenancy", include_str!("migrations/0003_tenancy.sql")),
     ]
 }
 
