@@ -22,6 +22,7 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox", "postgres"),
     ("togglebox", "dynamodb"),
     ("togglebox", "redis"),
+    ("togglebox-cloud", ""),
     ("togglebox-ratelimit", "tower"),
 ];
 

@@ -33,21 +33,22 @@ pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
     })
 }
 
-/// Which store the tests of the binary are over.
+/// Which store the tests of the binaries are over.
 const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
 
-/// Runs the tests of the binary again over the engines that the first run was not over.
+/// Runs the tests of the binaries again over the engines that the first run was not over.
 fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
     // What is about the command line, about files and about engines that the test chooses itself is not about this one.
     let args = if runner[0] == "nextest" {
-        let chosen =
-            "package(togglebox) and kind(test) and not test(/^(command_line|limits|nodes|outage|sqlite_file|transfer)::/)";
+        let chosen = "(package(togglebox) or package(togglebox-cloud)) and kind(test) and not test(/^(command_line|limits|nodes|outage|sqlite_file|transfer)::/)";
         [runner, &["--filterset", chosen]].concat()
     } else {
         vec![
             "test",
             "-p",
             "togglebox",
+            "-p",
+            "togglebox-cloud",
             "--test",
             "it",
             "--",
@@ -66,7 +67,7 @@ fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> 
         ]
     };
     for engine in ["postgres", "dynamodb"] {
-        eprintln!("The tests of the binary, over {engine}");
+        eprintln!("The tests of the binaries, over {engine}");
         cargo(project, servers, &[(ENGINE, engine)], &args)?;
     }
     Ok(())

@@ -273,7 +273,16 @@ impl Node {
             let revision = self.stores.users.revision(self.home()).await;
             revision.map(|revision| self.authenticator.observe(self.home(), revision))
         };
-        #[cfg(feature = "cloud")]
+        // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
+        let (accounts, environments) = tokio::join!(accounts, self.api().memory().poll());
+        if let Err(error) = accounts.and(environments) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
+        }
+    }
+
+    /// Asks the store which workspaces other processes changed.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn poll_workspaces(&self) {
         if let Front::Cloud(front) = &self.front
             && let Err(error) = front.cloud.poll().await
         {
@@ -281,11 +290,6 @@ impl Node {
                 error = &error as &dyn std::error::Error,
                 "The store could not be asked which workspaces have changed"
             );
-        }
-        // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
-        let (accounts, environments) = tokio::join!(accounts, self.api().memory().poll());
-        if let Err(error) = accounts.and(environments) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
         }
     }
 
@@ -354,6 +358,9 @@ impl Node {
 
     /// How often [`Self::poll`] is to be called.
     pub(crate) const POLL: Duration = Duration::from_secs(2);
+    /// How often [`Self::poll_workspaces`] is to be called: what it hears of counts within two seconds.
+    #[cfg(feature = "cloud")]
+    pub(crate) const POLL_WORKSPACES: Duration = Duration::from_secs(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

@@ -6,7 +6,6 @@
 #[path = "../../../togglebox/tests/it/client.rs"]
 mod client;
 mod command_line;
-#[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
 mod nodes;
@@ -14,7 +13,7 @@ mod people;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/server.rs"]
 mod server;
-#[expect(dead_code, reason = "some of it is for the tests of the other program")]
+#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/service/mod.rs"]
 mod service;
 mod workspaces;

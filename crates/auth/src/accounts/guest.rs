@@ -5,7 +5,7 @@
 //! password. Sessions and API keys hang on the guest, so they end with it, and none of them is good anywhere else. Who is to be a guest
 //! where is for the caller to know.
 
-use togglebox_core::{Actor, StoreErrorKind, TenantId};
+use togglebox_core::{Actor, Revision, StoreErrorKind, TenantId};
 use uuid::Uuid;
 
 use super::{AccountError, Accounts, MAX_CONFLICTS, Result, of_user, shown};
@@ -61,7 +61,7 @@ impl Accounts {
                     role,
                     created_at: now,
                     updated_at: now,
-                    revision: togglebox_core::Revision::ZERO,
+                    revision: Revision::ZERO,
                     ..account.clone()
                 };
                 let record = self.record(actor.clone(), "user.admit", guest.id, None, told(&guest));
@@ -100,6 +100,14 @@ impl Accounts {
                 Err(error) => return Err(of_user(error)),
             }
         }
+    }
+
+    /// The revision of a tenant's accounts: what the authenticator is to be told where a change may have been missed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn revision(&self, tenant: TenantId) -> Result<Revision> {
+        Ok(self.ports.users.revision(tenant).await?)
     }
 
     /// Turns a guest out, with sessions and keys. One who is not there is out already.

@@ -9,7 +9,7 @@ use actix_web::web::ServiceConfig;
 use futures_util::future::Either;
 use smallvec::SmallVec;
 use togglebox_auth::Authenticator;
-use togglebox_core::{ChangeBus, Stopwatch, StoreResult};
+use togglebox_core::{ChangeBus, Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
     HostKey, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver, Versioned as _,
@@ -21,7 +21,8 @@ use super::{CENTRAL, routes};
 use crate::api::{Api, ApiPorts, ApiServices};
 use crate::config::ApiConfig;
 use crate::dispatch::{self, Served};
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, Result};
+use crate::failure;
 use crate::visit::Visit;
 
 /// What is answered whatever the host is.
@@ -126,12 +127,20 @@ impl Cloud {
     pub async fn poll(&self) -> StoreResult<usize> {
         let heard = self.resolver.poll(&*self.source).await;
         for tenant in self.source.take_changed() {
-            if let Err(error) = self.services.follow(tenant).await {
+            if let Err(error) = self.follow(tenant).await {
                 tracing::warn!(%tenant, code = error.code().as_str(), "Guests do not follow their members yet; the next time goes on");
                 self.source.note_changed(tenant);
             }
         }
         heard
+    }
+
+    /// Lets guests follow their members, and callers be looked up anew who may have lost something by it, on whatever node that was done.
+    async fn follow(&self, tenant: TenantId) -> Result<()> {
+        self.services.follow(tenant).await?;
+        let revision = self.services.accounts.revision(tenant).await.map_err(failure::accounts)?;
+        self.workspaces.authenticator.observe(tenant, revision);
+        Ok(())
     }
 
     /// As [`Api::end_connections`].
