@@ -8,6 +8,7 @@ mod client;
 mod command_line;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
+mod isolation;
 mod nodes;
 mod people;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
