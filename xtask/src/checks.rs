@@ -23,6 +23,8 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox", "dynamodb"),
     ("togglebox", "redis"),
     ("togglebox-ratelimit", "tower"),
+    ("togglebox-storage", "sqlite,tenancy"),
+    ("togglebox-storage", "tenancy"),
 ];
 
 pub(crate) fn lint(project: &Project) -> Result<()> {

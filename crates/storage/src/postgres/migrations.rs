@@ -11,7 +11,7 @@ use super::{OpenError, PostgresOptions, role};
 const LOCK: i64 = 0x746f_6767_6c65_626f;
 
 /// Every step, oldest first. A step that was released is never edited: its checksum is stored with the database.
-fn migrations() -> Vec<Migration> {
+pub(super) fn migrations() -> Vec<Migration> {
     let step = |version, description: &'static str, sql: &'static str| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
