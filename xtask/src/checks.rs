@@ -24,6 +24,8 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox", "redis"),
     ("togglebox-cloud", ""),
     ("togglebox-ratelimit", "tower"),
+    ("togglebox-storage", "sqlite,tenancy"),
+    ("togglebox-storage", "tenancy"),
 ];
 
 pub(crate) fn lint(project: &Project) -> Result<()> {

@@ -7,7 +7,7 @@ use sqlx::{Connection, SqlSafeStr};
 use super::OpenError;
 
 /// Every step, oldest first. A step that was released is never edited: its checksum is stored with the database.
-fn migrations() -> Vec<Migration> {
+pub(super) fn migrations() -> Vec<Migration> {
     let step = |version, description: &'static str, sql: &'static str| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };

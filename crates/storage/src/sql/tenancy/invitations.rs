@@ -155,7 +155,7 @@ impl<E: Engine> InvitationStore for Database<E> {
             if remove(&mut write, id).await? == 0 {
                 return Err(write.error(StoreErrorKind::NotFound));
             }
-            Ok(write.commit((), UNRAISED).await?.value)
+            write.commit((), UNRAISED).await.map(drop)
         })
         .await
     }

@@ -1,8 +1,8 @@
 //! What is about all tenants: the counter, the sequence of changes, who has a name.
 
 use togglebox_core::{Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
-use togglebox_multitenancy::Subdomain;
 use togglebox_multitenancy::store::{Changed, SUBDOMAIN_QUARANTINED, SUBDOMAIN_TAKEN};
+use togglebox_multitenancy::{DomainName, Subdomain};
 
 use super::super::Database;
 use super::super::cells::Cells;
@@ -56,7 +56,7 @@ pub(super) async fn raise<E: Engine>(
         Changed::Members => (None, None),
         Changed::Tenant { subdomains, domains } => {
             let subdomains: Vec<&str> = subdomains.iter().map(Subdomain::as_str).collect();
-            let domains: Vec<&str> = domains.iter().map(|domain| domain.as_str()).collect();
+            let domains: Vec<&str> = domains.iter().map(DomainName::as_str).collect();
             (Some(write.json(&subdomains)?), Some(write.json(&domains)?))
         }
     };

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_multitenancy::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_THE_OWNER, TenantChange, TenantStore};
-use togglebox_multitenancy::{Billing, Deletion, Member, MemberRole, Standing, Subdomain, Suspension, Tenant};
+use togglebox_multitenancy::{Billing, Deletion, DomainName, Member, MemberRole, Standing, Subdomain, Suspension, Tenant};
 use uuid::Uuid;
 
 use super::super::Database;
@@ -242,7 +242,7 @@ pub(super) async fn living<E: Engine>(call: &mut Call<E>) -> StoreResult<Tenant>
 /// What creating and replacing have in common: the parameters 1 to 20.
 fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> StoreResult<Statement> {
     let Standing { past_due_since, suspension, deletion } = &tenant.standing;
-    let domains: Vec<&str> = tenant.domains.iter().map(|domain| domain.as_str()).collect();
+    let domains: Vec<&str> = tenant.domains.iter().map(DomainName::as_str).collect();
     let Billing { customer, subscription, current_period_end } = &tenant.billing;
     Ok(call
         .statement(sql)
