@@ -226,9 +226,13 @@ fn is_subdomain(label: &str) -> bool {
 /// hexadecimal digits, as a number (WHATWG URL §3.5, "ends in a number").
 fn is_address(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    name.starts_with('[') || number || name.parse::<Ipv4Addr>().is_ok()
+    name.starts_with('[') || is_number(last) || name.parse::<Ipv4Addr>().is_ok()
+}
+
+/// Whether a label in lower case is digits, or `0x` and hexadecimal digits.
+pub(crate) fn is_number(label: &str) -> bool {
+    label.bytes().all(|byte| byte.is_ascii_digit())
+        || label.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

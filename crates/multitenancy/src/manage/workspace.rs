@@ -125,8 +125,7 @@ impl Tenancy {
         update: &TenantUpdate,
         expected: Option<Revision>,
     ) -> Result<Tenant> {
-        let action = if update.subdomain.is_some() { "tenant.rename" } else { "tenant.update" };
-        self.amend(tenant, (actor, action), expected, |tenant| {
+        self.amend(tenant, (actor, "tenant.update"), expected, |tenant| {
             alive(tenant)?;
             if let Some(subdomain) = update.subdomain.as_ref().filter(|subdomain| **subdomain != tenant.subdomain) {
                 self.settings.subdomains.check(subdomain)?;
