@@ -22,9 +22,9 @@ impl Nodes {
         Some(Self::start(&Launch::over(Store::shared(true)?), None).await)
     }
 
-    /// Over DynamoDB, and Redis for notices.
-    async fn over_dynamodb() -> Option<Self> {
-        let (store, redis) = (Store::shared_table()?, Redis::start().await?);
+    /// Over PostgreSQL, with Redis for notices.
+    async fn over_redis() -> Option<Self> {
+        let (store, redis) = (Store::shared(true)?, Redis::start().await?);
         let launch = Launch::over(store).set("REDIS_URL", redis.url());
         Some(Self::start(&launch, Some(redis)).await)
     }
@@ -46,15 +46,15 @@ macro_rules! on_all {
             use super::Nodes;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn over_postgres() {
+            async fn by_notices_of_the_database() {
                 if let Some(nodes) = Nodes::over_postgres().await {
                     super::$promise(&nodes).await;
                 }
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn over_dynamodb_and_redis() {
-                if let Some(nodes) = Nodes::over_dynamodb().await {
+            async fn by_notices_over_redis() {
+                if let Some(nodes) = Nodes::over_redis().await {
                     super::$promise(&nodes).await;
                 }
             }

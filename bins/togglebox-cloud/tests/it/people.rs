@@ -10,6 +10,15 @@ pub(crate) const API: &str = "api.localtest";
 /// One of the operator's people.
 const OPERATOR: &str = "op@example.com";
 
+impl Client {
+    /// The same by this host's name.
+    pub(crate) fn host(&self, host: &str) -> Self {
+        let mut other = self.clone();
+        other.host = Some(host.to_owned());
+        other
+    }
+}
+
 /// Somebody in a workspace of theirs.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {

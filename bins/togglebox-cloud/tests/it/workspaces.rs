@@ -18,11 +18,12 @@ async fn from_a_sign_up_to_the_calls_of_an_sdk() {
     let (sdk, ..) = make_key(&acme, &["config:read"]).await;
     assert_eq!(sdk.fresh(&format!("{PUBLIC}/configs")).await.data(200), json!({ "title": "Shop" }));
     assert_eq!(sdk.fresh(&format!("{PUBLIC}/flags")).await.data(200)[0]["flagKey"], "dark");
-    let evaluated = sdk.post(&format!("{PUBLIC}/flags/dark/evaluate"), json!({ "userId": "u-1" })).await.data(200);
-    assert_eq!(evaluated["servedValue"], "A");
-    sdk.post(&format!("{PUBLIC}/experiments/cta/assign"), json!({ "userId": "u-1" })).await.expect(200);
-    let events = json!({ "events": [{ "type": "flag_evaluation", "flagKey": "dark", "value": "A", "userId": "u-1" }] });
-    sdk.post(&format!("{PUBLIC}/stats/events"), events).await;
+    let evaluated = sdk.get(&format!("{PUBLIC}/flags/dark/evaluate?userId=u-1")).await.data(200);
+    assert_eq!(evaluated["servedValue"], "A", "{evaluated}");
+    sdk.get(&format!("{PUBLIC}/experiments/cta/assign?userId=u-1")).await.expect(200);
+    let events = json!({ "events": [{ "type": "flag_evaluation", "flagKey": "dark", "value": "A", "userId": "u-1",
+        "timestamp": "2026-01-02T03:04:05.678Z" }] });
+    sdk.post(&format!("{PUBLIC}/stats/events"), events).await.expect(202);
     let health = sdk.anonymous().get("/health").await;
     assert_eq!(health.expect(200).json()["success"], true);
     // Nobody reads without saying who they are.

@@ -24,7 +24,8 @@ pub(crate) const PASSWORD: &str = "Correct-Horse-1";
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    host: Option<String>,
+    /// The host that is asked for, where it is not the address.
+    pub(crate) host: Option<String>,
     credential: Option<(&'static str, String)>,
 }
 
@@ -50,11 +51,6 @@ impl Client {
     /// With this API key.
     pub(crate) fn key(&self, key: &str) -> Self {
         Self { credential: Some(("x-api-key", key.to_owned())), ..self.clone() }
-    }
-
-    /// By this host's name.
-    pub(crate) fn host(&self, host: &str) -> Self {
-        Self { host: Some(host.to_owned()), ..self.clone() }
     }
 
     /// Without a credential.

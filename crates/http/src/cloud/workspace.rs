@@ -128,8 +128,8 @@ impl TenantChanges for WorkspaceSource {
         let gap = !part.follow(since);
         Ok(Changes {
             notices: part.changes.iter().filter_map(|change| Notice::of(&change.notice())).collect(),
-            // Nothing to read, and yet a later revision: what led there was pruned.
-            last: last.unwrap_or(part.revision).get().max(after),
+            // Nothing to read, and yet another revision: what led there was pruned, or the store was set back.
+            last: last.unwrap_or(part.revision).get(),
             more: last.is_some_and(|last| last < part.revision),
             gap,
         })

@@ -11,7 +11,7 @@ use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::TenantFilter;
-use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions};
+use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
 
 use self::dns::Dns;
 use self::invitations::Invitations;
@@ -29,7 +29,8 @@ pub(crate) struct Front {
 impl Front {
     pub(crate) fn new(settings: &Settings, cloud: &CloudSettings, parts: Parts) -> anyhow::Result<Self> {
         let Parts { ports, services, stores } = parts;
-        let register = &stores.register;
+        let register = stores.register.as_ref();
+        let register = register.context("this store keeps no workspaces")?;
         let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
         let mailer = mailer.map(|mailer| {
             let accept = format!("{}/invitations/{{token}}", settings.app_url);
@@ -52,6 +53,7 @@ impl Front {
                 plans: Arc::clone(&cloud.plans),
                 own_domains: own_domains(cloud)?,
                 access: cloud.access,
+                subdomains: SubdomainPolicy::default().reserve(&cloud.central_labels).context("CENTRAL_HOSTS cannot be used")?,
                 ..TenancySettings::default()
             },
         ));

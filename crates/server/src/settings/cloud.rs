@@ -10,6 +10,7 @@ use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCat
 use super::environment::Environment;
 use super::names::{Setting, plain};
 use super::read::{Problems, Texts, boolean, number};
+use super::storage::DatabaseSettings;
 use super::values::{Settings, url};
 
 /// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
@@ -61,6 +62,8 @@ pub const fn cloud() -> &'static [Setting] {
 pub struct CloudSettings {
     /// Which hosts there are.
     pub rules: HostRules,
+    /// What stands before the base domain in hosts that mean the central API: nobody's subdomains.
+    pub central_labels: Vec<String>,
     /// Where else a request may say whom it is for.
     pub locating: Locating,
     /// Whether workspaces may have domains of their own.
@@ -98,6 +101,9 @@ impl CloudSettings {
 
     /// `None` where a problem was found without which nothing can be said.
     fn from_texts(texts: &mut Texts, settings: &Settings) -> Option<Self> {
+        if matches!(settings.database, DatabaseSettings::DynamoDb(_)) {
+            texts.problems.add("DB_TYPE must be sqlite or postgresql: workspaces are not kept in DynamoDB yet");
+        }
         let Some(base) = texts.get("BASE_DOMAIN").map(str::to_owned) else {
             texts.problems.add("BASE_DOMAIN must be set: workspaces are reached below it");
             return None;
@@ -115,6 +121,7 @@ impl CloudSettings {
                 rules.central(host).map_err(|error| format!("hosts, separated by commas: {error}"))
             })
         });
+        let central_labels = texts.get("CENTRAL_HOSTS").map(|hosts| labels(hosts, rules.base())).unwrap_or_default();
         let proxies = texts.read("TRUSTED_HOST_PROXIES", 0, number(0..=16));
         let mut locating = Locating::by_host().behind(usize::try_from(proxies).unwrap_or_default());
         if texts.read("TENANT_HEADER", false, boolean) {
@@ -132,6 +139,7 @@ impl CloudSettings {
         access.past_due = Allowed { management: texts.read("PAST_DUE_MANAGEMENT", true, boolean), ..access.past_due };
         Some(Self {
             rules: rules.custom_domains(custom_domains),
+            central_labels,
             locating,
             custom_domains,
             workspace_url,
@@ -143,6 +151,12 @@ impl CloudSettings {
             }),
         })
     }
+}
+
+fn labels(hosts: &str, base: &str) -> Vec<String> {
+    let hosts = hosts.split(',').map(|host| host.trim().to_ascii_lowercase());
+    let label = |host: String| host.strip_suffix(base)?.strip_suffix('.').map(str::to_owned);
+    hosts.filter_map(label).filter(|label| !label.is_empty() && !label.contains('.')).collect()
 }
 
 fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
@@ -184,8 +198,18 @@ mod tests {
         for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "TENANT_PATH", "PORT"] {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
+        let table = [("BASE_DOMAIN", "example.com"), ("DB_TYPE", "dynamodb"), ("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6")];
+        assert!(read(&table).unwrap_err().to_string().contains("DB_TYPE must be sqlite or postgresql"));
         assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));
         assert!(read(&[("BASE_DOMAIN", "10.0.0.1")]).unwrap_err().to_string().contains("BASE_DOMAIN must be a domain"));
+    }
+
+    #[test]
+    fn nobody_gets_the_subdomain_of_a_central_host() {
+        let hosts = ("CENTRAL_HOSTS", "Eu-Api.example.com, example.com, 10.0.0.1, a.b.example.com, elsewhere.test");
+        let (_, cloud) = read(&[("BASE_DOMAIN", "example.com"), hosts]).unwrap();
+        assert_eq!(cloud.central_labels, ["eu-api"]);
+        assert!(cloud.rules.read(b"eu-api.example.com").unwrap().key().is_none());
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn table(page: &mut String, settings: &[Setting]) {
 fn expect(file: &str, page: &str, command: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(file);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, page).unwrap();
+        fs::write(&path, page).expect("docs can be written");
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(written == page, "docs/{file} is out of date: run UPDATE_DOCS=1 {command}");
