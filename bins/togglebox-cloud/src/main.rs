@@ -1,10 +1,10 @@
 //! The server of many workspaces and its command line.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use togglebox_server::console::{complain, say};
 use togglebox_server::{CloudSettings, Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
@@ -79,14 +79,14 @@ fn main() -> ExitCode {
     let (settings, cloud) = match CloudSettings::read(&environment()) {
         Ok(settings) => settings,
         Err(problems) => {
-            complain(&problems.to_string());
+            complain("togglebox-cloud", &problems.to_string());
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     match run(cli.command.unwrap_or(Command::Serve), &settings, &cloud) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}\n"));
+            complain("togglebox-cloud", &format!("{error:#}\n"));
             commands::exit_code(&error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
@@ -132,17 +132,4 @@ async fn serve(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<()>
 #[expect(clippy::disallowed_methods, reason = "settings are read from here, and passed on as values")]
 fn environment() -> Environment {
     std::env::vars_os().collect()
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    let text = text.trim_end();
-    if text.is_empty() {
-        return Ok(());
-    }
-    writeln!(io::stdout(), "{text}").context("standard output is closed")
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell when standard error is closed, too.
-    let _ = write!(io::stderr(), "togglebox-cloud: {text}");
 }

@@ -205,6 +205,12 @@ impl Route {
         Self { summary, ..self }
     }
 
+    /// The same route with another answer.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn answered_by(self, handler: Handler) -> Self {
+        Self { handler, ..self }
+    }
+
     /// What kind of thing it does, where its method does not tell.
     pub(crate) fn class(self, class: RouteClass) -> Self {
         Self { class, ..self }

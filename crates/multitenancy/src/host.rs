@@ -115,6 +115,17 @@ impl HostRules {
         self
     }
 
+    /// Whether tenants may have domains of their own.
+    pub const fn allows_custom_domains(&self) -> bool {
+        self.custom_domains
+    }
+
+    /// What stands before the base domain in hosts that mean the deployment itself: nobody's subdomains.
+    pub fn central_labels(&self) -> impl Iterator<Item = &str> {
+        let label = |host: &'_ String| host.strip_suffix(&*self.base)?.strip_suffix('.').map(str::len);
+        self.central.iter().filter_map(move |host| Some(&host[..label(host)?])).filter(|label| !label.contains('.'))
+    }
+
     /// The base domain, normalised.
     pub fn base(&self) -> &str {
         &self.base

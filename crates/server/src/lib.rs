@@ -3,6 +3,7 @@
 #[cfg(feature = "cloud")]
 mod cloud;
 pub mod commands;
+pub mod console;
 mod exposure;
 mod limits;
 mod mail;

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use togglebox_auth::input::{NewPassword, Registration};
 use togglebox_core::Email;
-use togglebox_core::input::{Issues, Reader, is_email};
+use togglebox_core::input::{Issues, Reader, is_email, read_object};
 use togglebox_multitenancy::{
     DomainName, InvitationToken, Limit, LimitOverrides, Limited, MemberRole, PlanName, Reason, Subdomain, TenantName,
 };
@@ -20,7 +20,7 @@ pub(super) struct NewWorkspace {
 
 impl NewWorkspace {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, Self::at)
+        read_object(body, Self::at)
     }
 
     fn at(body: &Reader<'_>) -> Option<Self> {
@@ -40,7 +40,7 @@ pub(super) struct SignUp {
 
 impl SignUp {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        let workspace = read(body, |body| {
+        let workspace = read_object(body, |body| {
             let workspace = body.field("workspace");
             workspace.object()?;
             NewWorkspace::at(&workspace)
@@ -66,7 +66,7 @@ pub(super) struct WorkspacePatch {
 
 impl WorkspacePatch {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let name = body.field("name").optional(|name| parsed(name, TenantName::new));
             let subdomain = body.field("subdomain").optional(|subdomain| parsed(subdomain, Subdomain::new));
             Some(Self { name: name?, subdomain: subdomain? })
@@ -83,7 +83,7 @@ pub(super) struct Invite {
 
 impl Invite {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let email = body
                 .field("email")
                 .text()
@@ -99,22 +99,22 @@ impl Invite {
 
 /// A member's new role.
 pub(super) fn role(body: Option<&Value>) -> Result<MemberRole, Issues> {
-    read(body, |body| body.field("role").one_of(&MemberRole::WORDS))
+    read_object(body, |body| body.field("role").one_of(&MemberRole::WORDS))
 }
 
 /// The id of a member.
 pub(super) fn user(body: Option<&Value>) -> Result<Uuid, Issues> {
-    read(body, |body| parsed(&body.field("userId"), |text| text.parse::<Uuid>().map_err(|_| "must be the id of a member")))
+    read_object(body, |body| parsed(&body.field("userId"), |text| text.parse::<Uuid>().map_err(|_| "must be the id of a member")))
 }
 
 /// A domain to be claimed.
 pub(super) fn domain(body: Option<&Value>) -> Result<DomainName, Issues> {
-    read(body, |body| parsed(&body.field("domain"), DomainName::new))
+    read_object(body, |body| parsed(&body.field("domain"), DomainName::new))
 }
 
 /// The token of an invitation.
 pub(super) fn invitation(body: Option<&Value>) -> Result<InvitationToken, Issues> {
-    read(body, token_at)
+    read_object(body, token_at)
 }
 
 fn token_at(body: &Reader<'_>) -> Option<InvitationToken> {
@@ -131,7 +131,7 @@ pub(super) struct Joining {
 
 impl Joining {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let token = token_at(body);
             let name =
                 body.field("name").text().min(1, "Name is required").max(100, "Name must not exceed 100 characters").owned();
@@ -152,7 +152,7 @@ impl Joining {
 
 /// Why a workspace is suspended.
 pub(super) fn reason(body: Option<&Value>) -> Result<Reason, Issues> {
-    read(body, |body| parsed(&body.field("reason"), Reason::new))
+    read_object(body, |body| parsed(&body.field("reason"), Reason::new))
 }
 
 /// A plan, and where the workspace's limits differ from it: the overrides that it has stay where none are named.
@@ -164,7 +164,7 @@ pub(super) struct PlanChange {
 
 impl PlanChange {
     pub(super) fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let plan = parsed(&body.field("plan"), PlanName::new);
             let overrides = body.field("limits").optional(overrides_at);
             Some(Self { plan: plan?, overrides: overrides? })
@@ -203,13 +203,6 @@ fn parsed<T, E: ToString>(field: &Reader<'_>, parse: impl FnOnce(&str) -> Result
             None
         }
     }
-}
-
-/// A body that is no object has that one problem.
-fn read<T>(body: Option<&Value>, read: impl FnOnce(&Reader<'_>) -> Option<T>) -> Result<T, Issues> {
-    let root = Reader::new(body);
-    let value = root.object().is_some().then(|| read(&root)).flatten();
-    root.finish(value)
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::ServiceConfig;
 use futures_util::future::Either;
 use smallvec::SmallVec;
-use togglebox_auth::Authenticator;
-use togglebox_core::{ChangeBus, Stopwatch, StoreResult, TenantId};
+use togglebox_core::{Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
     HostKey, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver, Versioned as _,
@@ -37,8 +36,6 @@ pub struct CloudPorts {
     pub source: WorkspaceSource,
     /// Measures how old what is remembered of them is.
     pub stopwatch: Arc<dyn Stopwatch>,
-    /// Where changes are heard of.
-    pub changes: Arc<dyn ChangeBus>,
     /// Which hosts there are.
     pub rules: HostRules,
     /// Where else a request may say whom it is for.
@@ -69,7 +66,7 @@ enum Whom {
 
 impl Cloud {
     /// Puts it together. Everybody has to say who they are, whatever `config` says; what is remembered of workspaces listens to
-    /// `cloud.changes`.
+    /// `ports.changes`.
     pub fn new(
         config: ApiConfig,
         ports: &ApiPorts,
@@ -80,7 +77,7 @@ impl Cloud {
         let config = ApiConfig { authentication: true, ..config };
         let source = Arc::new(cloud.source);
         let resolver = Resolver::new(Arc::<WorkspaceSource>::clone(&source), cloud.stopwatch, cloud.options);
-        cloud.changes.subscribe(Arc::new(resolver.clone()));
+        ports.changes.subscribe(Arc::new(resolver.clone()));
         let api = |routes| {
             let extras = Some(cloud_services.clone());
             Api::with(config.clone(), ports.clone(), services.clone(), routes, extras)
@@ -104,19 +101,9 @@ impl Cloud {
         }
     }
 
-    /// What the central host answers with.
-    pub fn central(&self) -> &Arc<Api> {
-        &self.central
-    }
-
     /// What the hosts of workspaces answer with.
     pub fn workspaces(&self) -> &Arc<Api> {
         &self.workspaces
-    }
-
-    /// Finds workspaces by name.
-    pub fn resolver(&self) -> &Resolver<ServedWorkspace> {
-        &self.resolver
     }
 
     /// Asks the store which workspaces have changed; how many have. Guests follow members whose change was not finished. To be called each
@@ -149,33 +136,35 @@ impl Cloud {
         self.workspaces.end_connections();
     }
 
-    /// Who is asking, as all of the hosts find out.
-    pub fn authenticator(&self) -> &Arc<Authenticator> {
-        &self.workspaces.authenticator
-    }
-
     fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
         match self.whom(&request) {
             Whom::Central(skip) => Either::Left(dispatch::serve(&self.central, Visit { skip, ..Visit::of(CENTRAL) }, request)),
-            Whom::Known(skip, Ok(found)) if !found.entry.is_gone => Either::Left(self.visit(skip, &found.entry, request)),
-            Whom::Known(_, Ok(_)) | Whom::Nobody => Either::Left(self.refuse(request, nobody())),
-            Whom::Known(_, Err(error)) => Either::Left(self.refuse(request, unresolved(&error))),
+            Whom::Known(skip, found) => Either::Left(self.arrive(skip, found, request)),
+            Whom::Nobody => Either::Left(self.refuse(request, nobody())),
             Whom::Asked(skip, key) => {
                 let cloud = Arc::clone(self);
                 Either::Right(Box::pin(async move {
-                    match cloud.resolver.resolve(key.as_ref()).await {
-                        Ok(found) if !found.entry.is_gone => cloud.visit(skip, &found.entry, request).await,
-                        Ok(_) => cloud.refuse(request, nobody()).await,
-                        Err(error) => cloud.refuse(request, unresolved(&error)).await,
-                    }
+                    let found = cloud.resolver.resolve(key.as_ref()).await;
+                    cloud.arrive(skip, found, request).await
                 }))
             }
         }
     }
 
-    fn visit(&self, skip: usize, workspace: &ServedWorkspace, request: ServiceRequest) -> dispatch::Serving {
-        let visit = Visit { tenant: workspace.tenant(), skip, closed: workspace.closed.clone() };
-        dispatch::serve(&self.workspaces, visit, request)
+    fn arrive(
+        &self,
+        skip: usize,
+        found: Result<Resolved<ServedWorkspace>, ResolveError>,
+        request: ServiceRequest,
+    ) -> dispatch::Serving {
+        match found {
+            Ok(Resolved { entry, .. }) if !entry.is_gone => {
+                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone() };
+                dispatch::serve(&self.workspaces, visit, request)
+            }
+            Ok(_) => self.refuse(request, nobody()),
+            Err(error) => self.refuse(request, unresolved(&error)),
+        }
     }
 
     /// Answers with an error and with all that other answers have: id, headers for web pages, a line in the log.

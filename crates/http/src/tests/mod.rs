@@ -3,6 +3,7 @@
 mod bodies;
 mod counts;
 mod documents;
+pub(crate) mod identity;
 mod limits;
 mod outage;
 mod outages;

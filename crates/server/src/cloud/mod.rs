@@ -53,7 +53,9 @@ impl Front {
                 plans: Arc::clone(&cloud.plans),
                 own_domains: own_domains(cloud)?,
                 access: cloud.access,
-                subdomains: SubdomainPolicy::default().reserve(&cloud.central_labels).context("CENTRAL_HOSTS cannot be used")?,
+                subdomains: SubdomainPolicy::default()
+                    .reserve(cloud.rules.central_labels())
+                    .context("CENTRAL_HOSTS cannot be used")?,
                 ..TenancySettings::default()
             },
         ));
@@ -70,7 +72,6 @@ impl Front {
         let cloud_ports = CloudPorts {
             source: WorkspaceSource::new(Arc::clone(&register.directory), cloud.access),
             stopwatch: Arc::new(SystemStopwatch::start()),
-            changes: Arc::clone(&stores.bus),
             rules: cloud.rules.clone(),
             locating: cloud.locating,
             options: ResolveOptions::default(),

@@ -21,7 +21,7 @@ pub async fn check_cloud(settings: &Settings, cloud: &CloudSettings) -> String {
     lines.extend([
         ("workspaces", cloud.workspace_url.clone()),
         ("central API", format!("api.{}", cloud.rules.base())),
-        ("custom domains", if cloud.custom_domains { "on" } else { "off" }.to_owned()),
+        ("custom domains", if cloud.rules.allows_custom_domains() { "on" } else { "off" }.to_owned()),
         ("plans", plans.join(", ")),
     ]);
     told(settings, lines).await

@@ -62,12 +62,8 @@ pub const fn cloud() -> &'static [Setting] {
 pub struct CloudSettings {
     /// Which hosts there are.
     pub rules: HostRules,
-    /// What stands before the base domain in hosts that mean the central API: nobody's subdomains.
-    pub central_labels: Vec<String>,
     /// Where else a request may say whom it is for.
     pub locating: Locating,
-    /// Whether workspaces may have domains of their own.
-    pub custom_domains: bool,
     /// How the address of a workspace is shown.
     pub workspace_url: String,
     /// Where people change their plan.
@@ -121,7 +117,6 @@ impl CloudSettings {
                 rules.central(host).map_err(|error| format!("hosts, separated by commas: {error}"))
             })
         });
-        let central_labels = texts.get("CENTRAL_HOSTS").map(|hosts| labels(hosts, rules.base())).unwrap_or_default();
         let proxies = texts.read("TRUSTED_HOST_PROXIES", 0, number(0..=16));
         let mut locating = Locating::by_host().behind(usize::try_from(proxies).unwrap_or_default());
         if texts.read("TENANT_HEADER", false, boolean) {
@@ -139,9 +134,7 @@ impl CloudSettings {
         access.past_due = Allowed { management: texts.read("PAST_DUE_MANAGEMENT", true, boolean), ..access.past_due };
         Some(Self {
             rules: rules.custom_domains(custom_domains),
-            central_labels,
             locating,
-            custom_domains,
             workspace_url,
             upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
             plans,
@@ -151,12 +144,6 @@ impl CloudSettings {
             }),
         })
     }
-}
-
-fn labels(hosts: &str, base: &str) -> Vec<String> {
-    let hosts = hosts.split(',').map(|host| host.trim().to_ascii_lowercase());
-    let label = |host: String| host.strip_suffix(base)?.strip_suffix('.').map(str::to_owned);
-    hosts.filter_map(label).filter(|label| !label.is_empty() && !label.contains('.')).collect()
 }
 
 fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
@@ -179,7 +166,7 @@ mod tests {
         assert_eq!(settings.tokens.life, TOKEN_LIFE);
         assert_eq!(cloud.workspace_url, "https://{subdomain}.example.com");
         assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
-        assert!(cloud.custom_domains && cloud.dns.is_none());
+        assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
         assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
     }
 
@@ -208,7 +195,7 @@ mod tests {
     fn nobody_gets_the_subdomain_of_a_central_host() {
         let hosts = ("CENTRAL_HOSTS", "Eu-Api.example.com, example.com, 10.0.0.1, a.b.example.com, elsewhere.test");
         let (_, cloud) = read(&[("BASE_DOMAIN", "example.com"), hosts]).unwrap();
-        assert_eq!(cloud.central_labels, ["eu-api"]);
+        assert_eq!(cloud.rules.central_labels().collect::<Vec<_>>(), ["api", "eu-api"]);
         assert!(cloud.rules.read(b"eu-api.example.com").unwrap().key().is_none());
     }
 

@@ -1,8 +1,6 @@
 //! What the operator's people do with workspaces.
 
-use secrecy::ExposeSecret as _;
 use togglebox_auth::Role;
-use togglebox_core::TenantId;
 use togglebox_multitenancy::store::TenantFilter;
 use togglebox_multitenancy::{PlanName, Tenant, TenantStatus};
 
@@ -10,13 +8,14 @@ use super::super::failure::tenancy;
 use super::super::input::{self, PlanChange};
 use super::super::schema::{EntryReasonBody, PlanChangeBody, SuspensionBody};
 use super::super::view::{EntranceView, LimitsView, WorkspaceView, limits};
-use super::{PAGES, shown};
+use super::{PAGES, entrance, shown};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::paging::CursorMeta;
 use crate::reply::Reply;
 use crate::route::{Access, Parameter, Route, handler};
-use crate::view::UserView;
+
+const MISSING: &str = "Workspace not found";
 
 const QUERY: &[Parameter] = &[
     Parameter { name: "status", required: false, about: "Only in this status" },
@@ -104,29 +103,29 @@ async fn get_limits(call: Call) -> Result<Reply> {
 
 async fn suspend(call: Call) -> Result<Reply> {
     let reason = input::reason(call.body()).map_err(ApiError::field_validation)?;
-    let done = call.cloud()?.tenancy.suspend(id(&call)?, &call.actor()?, reason, call.expected(None)?).await;
+    let done = call.cloud()?.tenancy.suspend(call.id(0, MISSING)?, &call.actor()?, reason, call.expected(None)?).await;
     answer(&call, &done.map_err(tenancy)?)
 }
 
 async fn resume(call: Call) -> Result<Reply> {
-    let done = call.cloud()?.tenancy.resume(id(&call)?, &call.actor()?, call.expected(None)?).await;
+    let done = call.cloud()?.tenancy.resume(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await;
     answer(&call, &done.map_err(tenancy)?)
 }
 
 async fn change_plan(call: Call) -> Result<Reply> {
     let form = PlanChange::read(call.body()).map_err(ApiError::field_validation)?;
-    let (tenant, actor, expected) = (id(&call)?, call.actor()?, call.expected(None)?);
+    let (tenant, actor, expected) = (call.id(0, MISSING)?, call.actor()?, call.expected(None)?);
     let done = call.cloud()?.tenancy.change_plan(tenant, &actor, form.plan, form.overrides, expected).await;
     answer(&call, &done.map_err(tenancy)?)
 }
 
 async fn delete(call: Call) -> Result<Reply> {
-    let done = call.cloud()?.tenancy.delete(id(&call)?, &call.actor()?, call.expected(None)?).await;
+    let done = call.cloud()?.tenancy.delete(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await;
     answer(&call, &done.map_err(tenancy)?)
 }
 
 async fn restore(call: Call) -> Result<Reply> {
-    let done = call.cloud()?.tenancy.restore(id(&call)?, &call.actor()?, call.expected(None)?).await;
+    let done = call.cloud()?.tenancy.restore(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await;
     answer(&call, &done.map_err(tenancy)?)
 }
 
@@ -135,9 +134,7 @@ async fn enter(call: Call) -> Result<Reply> {
     let services = call.cloud()?;
     let (tenant, operator) = (found(&call).await?, &call.user()?.user);
     let entered = services.visit(tenant.id, operator, Role::Developer, reason.as_str()).await?;
-    let token = entered.token.expose_secret();
-    let view = EntranceView { user: UserView::from(&entered.user), token, workspace: shown(services, &tenant) };
-    Ok(Reply::data(call.now, &view))
+    entrance(&call, &tenant, &entered)
 }
 
 fn answer(call: &Call, tenant: &Tenant) -> Result<Reply> {
@@ -145,10 +142,5 @@ fn answer(call: &Call, tenant: &Tenant) -> Result<Reply> {
 }
 
 async fn found(call: &Call) -> Result<Tenant> {
-    call.cloud()?.tenancy.tenant(id(call)?).await.map_err(tenancy)
-}
-
-/// What is no id is nobody's.
-fn id(call: &Call) -> Result<TenantId> {
-    call.param(0).parse().map_err(|_| ApiError::not_found("Workspace not found"))
+    call.cloud()?.tenancy.tenant(call.id(0, MISSING)?).await.map_err(tenancy)
 }

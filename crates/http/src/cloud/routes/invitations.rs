@@ -1,25 +1,26 @@
 //! Inviting people to a workspace, and joining one.
 
+use actix_web::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use togglebox_auth::input::Registration;
 use togglebox_auth::{Permission, User};
 use togglebox_multitenancy::manage::Issued;
 use togglebox_multitenancy::{InvitationToken, Person};
-use uuid::Uuid;
 
 use super::super::CENTRAL;
 use super::super::failure::tenancy;
 use super::super::input::{self, Invite, Joining};
 use super::super::schema::{InvitationBody, InviteBody, JoiningBody};
 use super::super::view::{EntranceView, InvitationView, OfferView, SentInvitationView};
-use super::{PAGES, shown};
+use super::{PAGES, entrance};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::failure;
 use crate::paging::CursorMeta;
 use crate::reply::Reply;
 use crate::route::{Access, Route, RouteClass, handler};
-use crate::view::UserView;
+
+const MISSING: &str = "Invitation not found";
 
 const LIST: &str = "invitations";
 
@@ -95,12 +96,12 @@ async fn invite(call: Call) -> Result<Reply> {
 }
 
 async fn resend(call: Call) -> Result<Reply> {
-    let issued = call.cloud()?.tenancy.resend(call.tenant, &call.actor()?, id(&call)?).await.map_err(tenancy)?;
+    let issued = call.cloud()?.tenancy.resend(call.tenant, &call.actor()?, call.id(0, MISSING)?).await.map_err(tenancy)?;
     Ok(Reply::data(call.now, &sent(&issued)))
 }
 
 async fn revoke(call: Call) -> Result<Reply> {
-    call.cloud()?.tenancy.revoke(call.tenant, &call.actor()?, id(&call)?).await.map_err(tenancy)?;
+    call.cloud()?.tenancy.revoke(call.tenant, &call.actor()?, call.id(0, MISSING)?).await.map_err(tenancy)?;
     Ok(Reply::no_content())
 }
 
@@ -129,7 +130,7 @@ async fn show(call: Call) -> Result<Reply> {
 async fn accept(call: Call) -> Result<Reply> {
     let token = input::invitation(call.body()).map_err(ApiError::field_validation)?;
     let account = call.user()?.user.clone();
-    joined(&call, &token, &account, false).await
+    joined(&call, &token, &account).await
 }
 
 async fn join(call: Call) -> Result<Reply> {
@@ -139,21 +140,13 @@ async fn join(call: Call) -> Result<Reply> {
     let (_, invitation) = services.tenancy.invitation(&form.token).await.map_err(tenancy)?;
     let registration = Registration { name: form.name, email: invitation.email, password: form.password };
     let account = services.accounts.register_invited(CENTRAL, registration).await.map_err(failure::accounts)?;
-    joined(&call, &form.token, &account, true).await
+    Ok(joined(&call, &form.token, &account).await?.status(StatusCode::CREATED))
 }
 
-async fn joined(call: &Call, token: &InvitationToken, account: &User, created: bool) -> Result<Reply> {
+async fn joined(call: &Call, token: &InvitationToken, account: &User) -> Result<Reply> {
     let services = call.cloud()?;
     let person = Person { user: account.id, email: account.email.clone() };
     let member = services.tenancy.accept(token, &person).await.map_err(tenancy)?;
     let tenant = services.tenancy.tenant(member.tenant).await.map_err(tenancy)?;
-    let entered = services.enter(member.tenant, account).await?;
-    let secret = entered.token.expose_secret();
-    let view = EntranceView { user: UserView::from(&entered.user), token: secret, workspace: shown(services, &tenant) };
-    Ok(if created { Reply::created(call.now, &view) } else { Reply::data(call.now, &view) })
-}
-
-/// What is no id is nobody's.
-fn id(call: &Call) -> Result<Uuid> {
-    call.param(0).parse().map_err(|_| ApiError::not_found("Invitation not found"))
+    entrance(call, &tenant, &services.enter(member.tenant, account).await?)
 }

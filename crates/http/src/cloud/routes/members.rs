@@ -14,6 +14,8 @@ use crate::reply::Reply;
 use crate::route::{Access, Route, handler};
 use crate::schema::RoleBody;
 
+const MISSING: &str = "Member not found";
+
 const LIST: &str = "members";
 
 pub(super) fn routes() -> Vec<Route> {
@@ -53,7 +55,7 @@ async fn list(call: Call) -> Result<Reply> {
 async fn update(call: Call) -> Result<Reply> {
     let services = call.cloud()?;
     let role = input::role(call.body()).map_err(ApiError::field_validation)?;
-    let (user, actor) = (id(&call)?, call.actor()?);
+    let (user, actor) = (call.id(0, MISSING)?, call.actor()?);
     let changed = services.tenancy.change_role(call.tenant, &actor, user, role, call.expected(None)?).await;
     let member = changed.map_err(tenancy)?;
     services.seat(&member, &actor).await?;
@@ -61,7 +63,7 @@ async fn update(call: Call) -> Result<Reply> {
 }
 
 async fn remove(call: Call) -> Result<Reply> {
-    let user = id(&call)?;
+    let user = call.id(0, MISSING)?;
     take_out(&call, user).await?;
     Ok(Reply::no_content())
 }
@@ -76,9 +78,4 @@ async fn take_out(call: &Call, user: Uuid) -> Result<()> {
     let (services, actor) = (call.cloud()?, call.actor()?);
     services.tenancy.remove_member(call.tenant, &actor, user, call.expected(None)?).await.map_err(tenancy)?;
     services.unseat(call.tenant, user, &actor).await
-}
-
-/// What is no id is nobody's.
-fn id(call: &Call) -> Result<Uuid> {
-    call.param(0).parse().map_err(|_| ApiError::not_found("Member not found"))
 }

@@ -11,16 +11,20 @@ mod plans;
 mod workspace;
 mod workspaces;
 
+use secrecy::ExposeSecret as _;
+use togglebox_auth::SignedIn;
 use togglebox_core::{Cursor, PageRequest};
 use togglebox_multitenancy::Tenant;
 
 use super::services::CloudServices;
-use super::view::WorkspaceView;
+use super::view::{EntranceView, WorkspaceView};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::paging::{List, Window};
-use crate::route::{Parameter, Route};
+use crate::reply::Reply;
+use crate::route::{Handler, Parameter, Route};
 use crate::routes;
+use crate::view::UserView;
 
 /// Of lists by cursor.
 const PAGES: &[Parameter] = &[
@@ -28,11 +32,31 @@ const PAGES: &[Parameter] = &[
     Parameter { name: "nextToken", required: false, about: "Where the page before ended" },
 ];
 
+/// What answers a route of the open-source server in its place.
+type Answers = &'static [(&'static str, Handler, Option<&'static str>)];
+
+/// A route of the open-source server: as it is there, or with the answer, and the sentence for people, that stand in its place.
+fn replaced(route: Route, answers: Answers) -> Route {
+    let Some((_, handler, about)) = answers.iter().find(|(id, ..)| *id == route.id) else { return route };
+    let route = route.answered_by(*handler);
+    match about {
+        Some(about) => route.about(about),
+        None => route,
+    }
+}
+
+/// The ids of the open-source server's routes that one of the hosts names.
+#[cfg(test)]
+pub(super) fn replaced_ids() -> impl Iterator<Item = &'static str> {
+    let answered = accounts::ANSWERS.iter().chain(guests::ANSWERS).map(|(id, ..)| *id);
+    answered.chain(accounts::ROUTES.iter().copied())
+}
+
 /// What the central host answers: accounts, sign-up, workspaces of one's own, the operator's work.
 pub(super) fn central() -> Vec<Route> {
-    let shared = routes::table().into_iter().filter(|route| accounts::SHARED.contains(&route.id));
-    shared
-        .chain(accounts::routes())
+    let accounts = routes::table().into_iter().filter(|route| accounts::ROUTES.contains(&route.id));
+    accounts
+        .map(|route| replaced(route, accounts::ANSWERS))
         .chain(onboarding::routes())
         .chain(plans::routes())
         .chain(workspaces::routes())
@@ -41,18 +65,11 @@ pub(super) fn central() -> Vec<Route> {
         .collect()
 }
 
-/// What a workspace's host answers: the API of the open-source server, with its accounts' routes replaced by those of guests, and what is
-/// done to the workspace itself.
+/// What a workspace's host answers: the API of the open-source server, where accounts are those of guests, and what is done to the
+/// workspace itself.
 pub(super) fn workspace() -> Vec<Route> {
-    let own = guests::routes();
-    let kept: Vec<Route> = routes::table().into_iter().filter(|route| own.iter().all(|own| own.id != route.id)).collect();
-    kept.into_iter()
-        .chain(own)
-        .chain(workspace::routes())
-        .chain(members::routes())
-        .chain(invitations::routes())
-        .chain(domains::routes())
-        .collect()
+    let table = routes::table().into_iter().map(|route| replaced(route, guests::ANSWERS));
+    table.chain(workspace::routes()).chain(members::routes()).chain(invitations::routes()).chain(domains::routes()).collect()
 }
 
 impl Call {
@@ -79,6 +96,12 @@ impl Call {
     fn list<'a>(&'a self, name: &'a str) -> List<'a> {
         List { tenant: self.tenant, name, tokens: &self.api.page_tokens }
     }
+}
+
+/// The answer to somebody who has come into a workspace.
+fn entrance(call: &Call, tenant: &Tenant, entered: &SignedIn) -> Result<Reply> {
+    let (user, token) = (UserView::from(&entered.user), entered.token.expose_secret());
+    Ok(Reply::data(call.now, &EntranceView { user, token, workspace: shown(call.cloud()?, tenant) }))
 }
 
 fn shown<'a>(services: &CloudServices, tenant: &'a Tenant) -> WorkspaceView<'a> {

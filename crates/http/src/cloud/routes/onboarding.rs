@@ -1,7 +1,6 @@
 //! From nothing to a workspace in one request.
 
 use actix_web::http::StatusCode;
-use secrecy::ExposeSecret as _;
 use togglebox_auth::User;
 use togglebox_core::Actor;
 use togglebox_multitenancy::manage::{NewTenant, TenancyError};
@@ -13,13 +12,12 @@ use super::super::input::{NewWorkspace, SignUp};
 use super::super::schema::SignUpBody;
 use super::super::services::CloudServices;
 use super::super::view::{AvailabilityView, EntranceView};
-use super::shown;
+use super::entrance;
 use crate::call::Call;
 use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::reply::Reply;
 use crate::route::{Access, Route, RouteClass, handler};
-use crate::view::UserView;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -55,11 +53,7 @@ async fn sign_up(call: Call) -> Result<Reply> {
     // Should this fail now, the account stands: signing in and making the workspace goes on from here.
     let tenant = make(services, &account, form.workspace).await?;
     let entered = services.enter(tenant.id, &account).await?;
-    let token = entered.token.expose_secret();
-    Ok(Reply::created(
-        call.now,
-        &EntranceView { user: UserView::from(&entered.user), token, workspace: shown(services, &tenant) },
-    ))
+    Ok(entrance(&call, &tenant, &entered)?.status(StatusCode::CREATED))
 }
 
 /// Makes a workspace of somebody's, with its owner as a guest.

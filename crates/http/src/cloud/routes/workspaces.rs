@@ -1,6 +1,5 @@
 //! The signed-in person's workspaces, on the central host.
 
-use secrecy::ExposeSecret as _;
 use togglebox_multitenancy::Subdomain;
 use togglebox_multitenancy::store::Workspace;
 
@@ -8,13 +7,12 @@ use super::super::failure::tenancy;
 use super::super::input::NewWorkspace;
 use super::super::schema::NewWorkspaceBody;
 use super::super::view::{EntranceView, OwnWorkspaceView, WorkspaceView};
-use super::{PAGES, onboarding, shown};
+use super::{PAGES, entrance, onboarding, shown};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::paging::CursorMeta;
 use crate::reply::Reply;
 use crate::route::{Access, Route, handler};
-use crate::view::UserView;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -75,9 +73,7 @@ async fn enter(call: Call) -> Result<Reply> {
         return Err(missing());
     }
     let entered = services.enter(tenant.id, account).await?;
-    let token = entered.token.expose_secret();
-    let view = EntranceView { user: UserView::from(&entered.user), token, workspace: shown(services, &tenant) };
-    Ok(Reply::data(call.now, &view))
+    entrance(&call, &tenant, &entered)
 }
 
 async fn restore(call: Call) -> Result<Reply> {

@@ -1,19 +1,13 @@
 //! A service of many workspaces over SQLite in memory, with a clock that stands still.
 
-use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 
 use actix_web::App;
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, call_service, init_service};
 use async_trait::async_trait;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use togglebox_auth::input::NewUser;
-use togglebox_auth::{
-    AccountPorts, AccountSettings, Accounts, AttemptPolicy, Authenticator, AuthenticatorPorts, AuthenticatorSettings,
-    CachePolicy, PasswordHasher, Pepper, ResetLink, ResetPolicy, SessionPolicy, TokenKeys, TokenParties,
-};
 use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, OsEntropy, SystemStopwatch, Timestamp};
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::testkit::MemoryStore;
@@ -25,9 +19,9 @@ use crate::api::{ApiPorts, ApiServices};
 use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
+use crate::tests::identity::identity;
 use crate::tests::rig::Answer;
 
-const SECRET: &str = "0f9c2b7a5d8e4613a7b9c0d1e2f345a6";
 pub(super) const PASSWORD: &str = "Parola123!";
 /// Some time in 2026.
 const BEGIN: Timestamp = Timestamp::from_ms(1_780_000_000_000);
@@ -69,7 +63,6 @@ impl Rig {
         Self::with(Locating::by_host()).await
     }
 
-    #[expect(clippy::too_many_lines, reason = "a list of parts")]
     pub(super) async fn with(locating: Locating) -> Self {
         let store = Arc::new(Sqlite::in_memory().await.unwrap());
         let register = Arc::new(MemoryStore::new());
@@ -77,50 +70,14 @@ impl Rig {
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
-        let tokens = Arc::new(TokenKeys::new(&SecretString::from(SECRET), &[], TokenParties::default()).unwrap());
-        let pepper = Arc::new(Pepper::new(SecretString::from(SECRET)).unwrap());
-        let sessions = SessionPolicy::default();
         macro_rules! port {
             () => {
                 Arc::<Sqlite>::clone(&store)
             };
         }
-        let authenticator = Arc::new(Authenticator::new(
-            AuthenticatorPorts { users: port!(), keys: port!(), sessions: port!(), bus: Arc::clone(&bus), clock: time() },
-            AuthenticatorSettings {
-                tokens: Arc::clone(&tokens),
-                pepper: Arc::clone(&pepper),
-                signed_keys: None,
-                sessions,
-                cache: CachePolicy::default(),
-            },
-        ));
+        let (authenticator, accounts) = identity(&store, &time(), &bus, &entropy);
         let listener = Arc::clone(&authenticator);
         bus.subscribe(listener);
-        let accounts = Arc::new(Accounts::new(
-            AccountPorts {
-                users: port!(),
-                keys: port!(),
-                sessions: port!(),
-                resets: port!(),
-                attempts: port!(),
-                bus: Arc::clone(&bus),
-                mailer: None,
-                clock: time(),
-                entropy: Arc::clone(&entropy),
-            },
-            AccountSettings {
-                tokens,
-                pepper,
-                sessions,
-                registration: true,
-                attempts: AttemptPolicy::default(),
-                keys_per_user: 10,
-                failure_takes: std::time::Duration::ZERO,
-                resets: ResetPolicy::new(ResetLink::new("https://example.com/{token}").unwrap()),
-            },
-            Arc::new(PasswordHasher::new(NonZero::<usize>::MIN, Arc::clone(&entropy)).unwrap()),
-        ));
         let dns = Arc::new(Dns::default());
         let plans = Arc::new(PlanCatalogue::default());
         let directory = Arc::<MemoryStore>::clone(&register);
@@ -161,7 +118,7 @@ impl Rig {
                 experiments: port!(),
                 statistics: port!(),
                 audit: port!(),
-                changes: Arc::clone(&bus),
+                changes: bus,
                 clock: time(),
                 entropy,
             },
@@ -169,7 +126,6 @@ impl Rig {
             CloudPorts {
                 source: WorkspaceSource::new(directory, AccessPolicy::default()),
                 stopwatch: Arc::new(SystemStopwatch::start()),
-                changes: bus,
                 rules: HostRules::new("localtest").unwrap().custom_domains(true),
                 locating,
                 options: ResolveOptions::default(),

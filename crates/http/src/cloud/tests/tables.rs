@@ -21,6 +21,12 @@ fn a_workspace_has_every_route_of_the_open_source_server_just_as_it_is_there() {
 }
 
 #[test]
+fn what_is_answered_in_another_way_is_there() {
+    let open = ids(&crate::routes::table());
+    assert!(routes::replaced_ids().all(|id| open.contains(id)));
+}
+
+#[test]
 fn ids_are_unique_and_described() {
     for table in [routes::central(), routes::workspace()] {
         assert_eq!(ids(&table).len(), table.len());

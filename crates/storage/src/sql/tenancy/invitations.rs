@@ -10,10 +10,9 @@ use super::super::Database;
 use super::super::call::Call;
 use super::super::cells::Cells;
 use super::super::engine::{Engine, Row};
-use super::super::page::{one_more, page_of};
 use super::super::write::Write;
-use super::{members, position, register, tenants};
-use crate::cursor::List;
+use super::lists::ByMoment;
+use super::{members, register, tenants};
 
 pub(super) const FIND: &str = "-- invitations.find
 SELECT id, email, role, token_hash, invited_by, created_at, sent_at, expires_at FROM invitations WHERE tenant = $1 AND id = $2";
@@ -98,24 +97,14 @@ impl<E: Engine> InvitationStore for Database<E> {
     }
 
     async fn list(&self, tenant: TenantId, page: &PageRequest) -> StoreResult<Page<Invitation>> {
-        const OPERATION: &str = "invitations.list";
-        let list = List::new(OPERATION, tenant, &[]);
-        let after: Option<[i64; 3]> = page.cursor().map(|cursor| list.position(cursor)).transpose()?;
-        let mut reader = self.reader(OPERATION, tenant).await?;
-        let statement = reader.statement(list_statement(after.is_some()));
-        let statement = match after {
-            Some([at, high, low]) => statement.bind(at).bind(position::id([high, low])),
-            None => statement,
+        let list = ByMoment {
+            operation: "invitations.list",
+            statement: list_statement,
+            table: "invitations",
+            order: ["created_at", "id"],
+            item: invitation_of,
         };
-        page_of(
-            &reader.rows(statement.bind(one_more(page))).await?,
-            page,
-            |row| invitation_of(row, OPERATION),
-            |row| {
-                let cells = Cells::new(row, OPERATION, "invitations", "id");
-                Ok(list.cursor(position::of_moment(cells.get("created_at")?, &cells.get("id")?)))
-            },
-        )
+        list.page(self, tenant, page).await
     }
 
     async fn reissue(

@@ -10,10 +10,9 @@ use super::super::Database;
 use super::super::call::Call;
 use super::super::cells::Cells;
 use super::super::engine::{Engine, Row};
-use super::super::page::{one_more, page_of};
 use super::super::write::{Revised, Turn, Write};
-use super::{position, register, tenants};
-use crate::cursor::List;
+use super::lists::ByMoment;
+use super::{register, tenants};
 
 pub(super) const FIND: &str = "-- members.find
 SELECT tenant, \"user\", email, role, joined_at, version FROM members WHERE tenant = $1 AND \"user\" = $2";
@@ -61,24 +60,14 @@ impl<E: Engine> MemberStore for Database<E> {
     }
 
     async fn list(&self, tenant: TenantId, page: &PageRequest) -> StoreResult<Page<Member>> {
-        const OPERATION: &str = "members.list";
-        let list = List::new(OPERATION, tenant, &[]);
-        let after: Option<[i64; 3]> = page.cursor().map(|cursor| list.position(cursor)).transpose()?;
-        let mut reader = self.reader(OPERATION, tenant).await?;
-        let statement = reader.statement(list_statement(after.is_some()));
-        let statement = match after {
-            Some([at, high, low]) => statement.bind(at).bind(position::id([high, low])),
-            None => statement,
+        let list = ByMoment {
+            operation: "members.list",
+            statement: list_statement,
+            table: "members",
+            order: ["joined_at", "user"],
+            item: member_of,
         };
-        page_of(
-            &reader.rows(statement.bind(one_more(page))).await?,
-            page,
-            |row| member_of(row, OPERATION),
-            |row| {
-                let cells = Cells::new(row, OPERATION, "members", "user");
-                Ok(list.cursor(position::of_moment(cells.get("joined_at")?, &cells.get("user")?)))
-            },
-        )
+        list.page(self, tenant, page).await
     }
 
     async fn count(&self, tenant: TenantId) -> StoreResult<u64> {

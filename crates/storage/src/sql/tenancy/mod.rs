@@ -13,6 +13,7 @@ mod cells;
 mod directory;
 mod domains;
 mod invitations;
+mod lists;
 mod members;
 mod position;
 mod register;
