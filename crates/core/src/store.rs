@@ -28,6 +28,13 @@ pub enum StoreErrorKind {
         /// The limit.
         limit: usize,
     },
+    /// The tenant holds as many of the kind as it may. Nothing was written.
+    QuotaReached {
+        /// How many it holds; more than the limit when that was lowered since.
+        usage: u64,
+        /// How many it may hold.
+        limit: u64,
+    },
     /// What is to be stored is larger than a record of this store may be. Nothing was written.
     TooLarge {
         /// The most bytes of a record.
@@ -91,6 +98,9 @@ impl fmt::Display for StoreError {
             }
             StoreErrorKind::LimitReached { limit } => {
                 return write!(f, "{}: the limit of {limit} is reached", self.operation);
+            }
+            StoreErrorKind::QuotaReached { usage, limit } => {
+                return write!(f, "{}: the tenant holds {usage} of {limit}", self.operation);
             }
             StoreErrorKind::TooLarge { limit } => {
                 return write!(f, "{}: it is larger than the {limit} bytes that a record may have", self.operation);

@@ -14,6 +14,9 @@ use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore
 use crate::budget::BodyBudget;
 use crate::config::ApiConfig;
 use crate::dispatch;
+use crate::error::ApiError;
+#[cfg(feature = "cloud")]
+use crate::error::Code;
 use crate::headers::StandingHeaders;
 use crate::idempotency::RecentBatches;
 use crate::limiting::ApiLimits;
@@ -129,6 +132,11 @@ impl Api {
         let listener: Arc<Memory> = Arc::clone(&memory);
         ports.changes.subscribe(listener);
         let journal = Journal::new(Arc::clone(&ports.clock), ports.entropy, ports.changes);
+        #[cfg(feature = "cloud")]
+        let journal = match &extras {
+            Some(extras) => journal.within(extras.quotas()),
+            None => journal,
+        };
         let mut router = Router::default();
         for (index, route) in routes.iter().enumerate() {
             router.add(route.method.clone(), route.path, index);
@@ -182,6 +190,16 @@ impl Api {
 
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
+    }
+
+    /// To an error about what a plan limits: where more is to be had.
+    #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_self, reason = "only the cloud has plans"))]
+    pub(crate) fn point_up(&self, error: ApiError) -> ApiError {
+        #[cfg(feature = "cloud")]
+        if let (Code::PlanLimitReached, Some(extras)) = (error.code(), &self.extras) {
+            return error.with_meta("upgradeUrl", extras.settings.upgrade_url.as_str());
+        }
+        error
     }
 
     /// What reads are served from. The server polls it: see [`Memory::poll`].

@@ -154,6 +154,7 @@ fn respond(
         Ok(_) if request.method() == Method::OPTIONS => preflight(api),
         Ok(reply) => success(api, request, reply, caching, wanted),
         Err(error) => {
+            let error = api.point_up(error);
             if let Some(others) = error.limits() {
                 limits.clone_from(others);
             }

@@ -48,6 +48,13 @@ pub(crate) fn manage(error: Error) -> ApiError {
         Error::Conflict { current } => conflict(current.get()),
         Error::Status { status, action } => ApiError::new(Code::InvalidStatus, Action::refusal(action, status)),
         Error::UnknownVariation(key) => ApiError::new(Code::BadRequest, format!("Unknown variation key: {key}")),
+        Error::QuotaReached { kind, usage, limit } => {
+            let message = format!("The plan of this workspace allows {limit} {}, and there are {usage}", kind.as_str());
+            ApiError::new(Code::PlanLimitReached, message)
+                .with_meta("resource", kind.as_str())
+                .with_meta("usage", usage)
+                .with_meta("limit", limit)
+        }
         Error::LimitReached(limit) => {
             let message = format!("Maximum parameters limit reached ({limit})");
             let line = format!("This environment already holds {limit} active parameters: delete some first");

@@ -34,8 +34,8 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
         TenancyError::TooManyInvitations { limit } | TenancyError::TooManyDomains { limit } => {
             said(Code::LimitExceeded).with_meta("limit", limit)
         }
-        TenancyError::MemberLimit { limit } => {
-            said(Code::PlanLimitReached).with_meta("limit", limit).with_meta("resource", "members")
+        TenancyError::MemberLimit { usage, limit } => {
+            said(Code::PlanLimitReached).with_meta("resource", "members").with_meta("usage", usage).with_meta("limit", limit)
         }
         TenancyError::InvalidInvitation => {
             ApiError::new(Code::InvalidInvitation, "The invitation is unknown, used, replaced or expired: ask for another one")

@@ -11,6 +11,7 @@
 mod failure;
 mod input;
 mod people;
+mod quotas;
 mod routes;
 mod schema;
 mod serve;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use togglebox_auth::Accounts;
 use togglebox_multitenancy::PlanCatalogue;
 use togglebox_multitenancy::manage::Tenancy;
+use togglebox_toggles::manage::QuotaSource;
+
+use super::quotas::PlanQuotas;
 
 /// How such a service presents itself.
 #[derive(Clone, Debug)]
@@ -31,6 +34,11 @@ pub struct CloudServices {
 }
 
 impl CloudServices {
+    /// How many things workspaces may have.
+    pub(crate) fn quotas(&self) -> Arc<dyn QuotaSource> {
+        Arc::new(PlanQuotas(Arc::clone(&self.tenancy)))
+    }
+
     /// Where a workspace is reached.
     pub(crate) fn url_of(&self, subdomain: &str) -> String {
         self.settings.workspace_url.replace("{subdomain}", subdomain)

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{
+    AuditRecord, Limit, Page, PageRequest, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written,
+};
 use togglebox_storage::Sqlite;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentState, EnvironmentStore, FlagStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Flag, FlagKey, FlagVersion, Platform, PlatformName, Scope};
@@ -58,10 +60,11 @@ impl DirectoryStore for Interrupted {
         &self,
         tenant: TenantId,
         platform: &Platform,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Platform>> {
         self.outage.check("create_platform")?;
-        self.store.create_platform(tenant, platform, audit).await
+        self.store.create_platform(tenant, platform, quota, audit).await
     }
 
     async fn replace_platform(
@@ -90,10 +93,11 @@ impl DirectoryStore for Interrupted {
         &self,
         tenant: TenantId,
         environment: &Environment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Environment>> {
         self.outage.check("create_environment")?;
-        self.store.create_environment(tenant, environment, audit).await
+        self.store.create_environment(tenant, environment, quota, audit).await
     }
 
     async fn replace_environment(
@@ -135,9 +139,16 @@ impl FlagStore for Interrupted {
         FlagStore::find(&self.store, tenant, scope, key).await
     }
 
-    async fn create(&self, tenant: TenantId, scope: &Scope, flag: &Flag, audit: &AuditRecord) -> StoreResult<Written<Flag>> {
+    async fn create(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        flag: &Flag,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Flag>> {
         self.outage.check("create")?;
-        FlagStore::create(&self.store, tenant, scope, flag, audit).await
+        FlagStore::create(&self.store, tenant, scope, flag, quota, audit).await
     }
 
     async fn append(

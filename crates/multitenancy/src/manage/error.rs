@@ -79,8 +79,10 @@ pub enum TenancyError {
     #[error("the account is a member already")]
     AlreadyMember,
     /// The plan allows no more members.
-    #[error("the plan allows {limit} members")]
+    #[error("the plan allows {limit} members, and there are {usage}")]
     MemberLimit {
+        /// How many there are; more than the limit when that was lowered since.
+        usage: u64,
         /// The most.
         limit: u64,
     },

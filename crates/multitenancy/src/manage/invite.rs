@@ -5,7 +5,7 @@ use togglebox_core::{Actor, AuditRecord, Email, EntropyExt as _, Page, PageReque
 use uuid::Uuid;
 
 use super::{Result, Tenancy, TenancyError, team, twice};
-use crate::{Invitation, InvitationToken, Limit, Limited, Member, MemberRole, Person, Tenant};
+use crate::{Invitation, InvitationToken, Limited, Member, MemberRole, Person, Tenant};
 
 /// An invitation that waits, with its token, which is never shown again.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl Tenancy {
         let joined = twice(|| self.ports.invitations.accept(host.id, &hash, &member, limit, &record)).await;
         let joined = joined.map_err(|error| match error.kind() {
             StoreErrorKind::AlreadyExists => TenancyError::AlreadyMember,
-            StoreErrorKind::LimitReached { .. } => full(limit),
+            StoreErrorKind::QuotaReached { usage, limit } => TenancyError::MemberLimit { usage: *usage, limit: *limit },
             _ => TenancyError::or_absent(error, TenancyError::InvalidInvitation),
         })?;
         self.announce_members(host.id, joined.revision).await;
@@ -149,10 +149,9 @@ impl Tenancy {
 
     async fn expect_room(&self, host: &Tenant) -> Result<()> {
         let limit = self.limits(host)?.get(Limited::Members);
-        if limit == Limit::Unlimited || limit.has_room(self.ports.members.count(host.id).await?) {
-            return Ok(());
-        }
-        Err(full(limit))
+        let Some(limit) = limit.get() else { return Ok(()) };
+        let usage = self.ports.members.count(host.id).await?;
+        if usage >= limit { Err(TenancyError::MemberLimit { usage, limit }) } else { Ok(()) }
     }
 
     async fn send(&self, host: &Tenant, invitation: Invitation, token: InvitationToken) -> Issued {
@@ -169,10 +168,6 @@ impl Tenancy {
         };
         Issued { invitation, token, mailed }
     }
-}
-
-fn full(limit: Limit) -> TenancyError {
-    TenancyError::MemberLimit { limit: limit.get().unwrap_or(u64::MAX) }
 }
 
 /// An invitation as audit records show it: never its token.

@@ -3,50 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// The most of something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Limit {
-    /// As many as there may be.
-    #[default]
-    Unlimited,
-    /// No more than this.
-    AtMost(NonZeroU64),
-}
-
-impl Limit {
-    /// From a number; `None` when it is zero.
-    pub const fn of(most: u64) -> Option<Self> {
-        match NonZeroU64::new(most) {
-            Some(most) => Some(Self::AtMost(most)),
-            None => None,
-        }
-    }
-
-    /// The number; `None` when there is none.
-    pub const fn get(self) -> Option<u64> {
-        match self {
-            Self::Unlimited => None,
-            Self::AtMost(most) => Some(most.get()),
-        }
-    }
-
-    /// Whether one more may join `count` that are there.
-    pub const fn has_room(self, count: u64) -> bool {
-        match self {
-            Self::Unlimited => true,
-            Self::AtMost(most) => count < most.get(),
-        }
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unlimited => f.write_str("unlimited"),
-            Self::AtMost(most) => most.fmt(f),
-        }
-    }
-}
+use togglebox_core::Limit;
 
 macro_rules! limited {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
@@ -210,11 +167,6 @@ mod tests {
             prop_assert_eq!(LimitOverrides::NONE.over(&plan), plan);
             prop_assert_eq!(own.iter().collect::<LimitOverrides>(), own);
         }
-
-        #[test]
-        fn there_is_room_below_a_limit_only(limit in limit(), count: u64) {
-            prop_assert_eq!(limit.has_room(count), limit.get().is_none_or(|most| count < most));
-        }
     }
 
     #[test]
@@ -223,8 +175,6 @@ mod tests {
             assert_eq!(Limited::parse(limited.as_str()), Some(limited));
         }
         assert_eq!(Limited::parse("*"), None);
-        assert_eq!(Limit::of(0), None);
-        assert_eq!(Limit::of(7).unwrap().to_string(), "7");
     }
 
     #[test]

@@ -7,8 +7,10 @@ mod read;
 use std::fmt;
 use std::str::FromStr;
 
+pub use togglebox_core::Limit;
+
 pub use self::catalogue::{InvalidCatalogue, PlanCatalogue};
-pub use self::limit::{Limit, LimitOverrides, Limited, Limits, Rate};
+pub use self::limit::{LimitOverrides, Limited, Limits, Rate};
 
 /// A text that is no name of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -66,7 +66,7 @@ pub trait InvitationStore: Send + Sync + Debug + 'static {
     ///
     /// # Errors
     /// `NotFound` when there is no such invitation (any more), it has expired, or the tenant is not there or deleted; `AlreadyExists` when
-    /// the account is a member already; `LimitReached`. The invitation stays then.
+    /// the account is a member already; `QuotaReached`. The invitation stays then.
     async fn accept(
         &self,
         tenant: TenantId,

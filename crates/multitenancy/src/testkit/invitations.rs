@@ -208,7 +208,7 @@ pub async fn no_more_join_than_the_limit_lets_even_in_a_race(stores: &TenancySto
     })
     .await;
     let refused: Vec<_> = results.into_iter().filter(Result::is_err).map(kind).collect();
-    assert_eq!(refused, vec![StoreErrorKind::LimitReached { limit: 4 }; usize::from(CROWD) - 3]);
+    assert_eq!(refused, vec![StoreErrorKind::QuotaReached { usage: 4, limit: 4 }; usize::from(CROWD) - 3]);
     assert_eq!(stores.members.count(A).await.unwrap(), 4);
     let page = PageRequest::first(100);
     assert_eq!(stores.members.list(A, &page).await.unwrap().items.len(), 4);
@@ -224,7 +224,7 @@ pub async fn no_more_join_than_the_limit_lets_even_in_a_race(stores: &TenancySto
         stores.invitations.accept(A, &left[n].token_hash, &guest, limit, &audit(record)).await
     };
     accept(0, 101).await.unwrap();
-    assert_eq!(kind(accept(1, 102).await), StoreErrorKind::LimitReached { limit: 4 });
+    assert_eq!(kind(accept(1, 102).await), StoreErrorKind::QuotaReached { usage: 4, limit: 4 });
 }
 
 /// Never both, never neither.

@@ -109,9 +109,9 @@ async fn a_plan_limits_members_when_they_are_invited_and_when_they_accept() {
     let one = app.tenancy.invite(acme.id, &actor(), person(2).email, MemberRole::Viewer).await.unwrap();
     let two = app.tenancy.invite(acme.id, &actor(), person(3).email, MemberRole::Viewer).await.unwrap();
     app.tenancy.accept(&one.token, &person(2)).await.unwrap();
-    assert!(matches!(app.tenancy.accept(&two.token, &person(3)).await, Err(TenancyError::MemberLimit { limit: 3 })));
+    assert!(matches!(app.tenancy.accept(&two.token, &person(3)).await, Err(TenancyError::MemberLimit { usage: 3, limit: 3 })));
     let more = app.tenancy.invite(acme.id, &actor(), person(4).email, MemberRole::Viewer).await;
-    assert!(matches!(more, Err(TenancyError::MemberLimit { limit: 3 })));
+    assert!(matches!(more, Err(TenancyError::MemberLimit { usage: 3, limit: 3 })));
     app.tenancy.change_plan(acme.id, &actor(), "pro".parse().unwrap(), None, None).await.unwrap();
     app.tenancy.accept(&two.token, &person(3)).await.unwrap();
     app.tenancy.change_plan(acme.id, &actor(), "free".parse().unwrap(), None, None).await.unwrap();

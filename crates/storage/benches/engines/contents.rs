@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use togglebox_auth::{ApiKey, Email, KeyHash, PasswordHash, Role, User};
-use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Timestamp};
+use togglebox_core::{Actor, AuditRecord, Limit, Revision, TenantId, Timestamp};
 use togglebox_toggles::{Environment, Experiment, ExperimentStatus, Flag, FlagVersion, ParameterVersion, Platform, Scope};
 use uuid::Uuid;
 
@@ -28,29 +28,33 @@ impl Contents {
     pub(crate) async fn fill(engine: &Engine, clients: usize) -> Self {
         let stores = &engine.toggles;
         let place = Scope::new("web".parse().unwrap(), "production".parse().unwrap());
-        stores.directory.create_platform(TENANT, &platform(&place), &audit(None, "platform.create", "web")).await.unwrap();
+        stores
+            .directory
+            .create_platform(TENANT, &platform(&place), Limit::Unlimited, &audit(None, "platform.create", "web"))
+            .await
+            .unwrap();
         let record = audit(None, "environment.create", "production");
-        stores.directory.create_environment(TENANT, &environment(&place), &record).await.unwrap();
+        stores.directory.create_environment(TENANT, &environment(&place), Limit::Unlimited, &record).await.unwrap();
         // Those to write to have a place of their own, so that what is loaded stays as large as it is.
         let own_place = own_place(&place);
         let record = audit(None, "environment.create", own_place.environment.as_str());
-        stores.directory.create_environment(TENANT, &environment(&own_place), &record).await.unwrap();
+        stores.directory.create_environment(TENANT, &environment(&own_place), Limit::Unlimited, &record).await.unwrap();
         let (mut flags, mut own_flags) = (Vec::new(), Vec::new());
         for n in 0..FLAGS {
             let (flag, record) = (flag(n), audit(Some(&place), "flag.create", &key("flag", n)));
-            flags.push(stores.flags.create(TENANT, &place, &flag, &record).await.unwrap().value);
+            flags.push(stores.flags.create(TENANT, &place, &flag, Limit::Unlimited, &record).await.unwrap().value);
         }
         for n in 0..clients {
             let (flag, record) = (flag(n), audit(Some(&own_place), "flag.create", &key("flag", n)));
-            own_flags.push(stores.flags.create(TENANT, &own_place, &flag, &record).await.unwrap().value);
+            own_flags.push(stores.flags.create(TENANT, &own_place, &flag, Limit::Unlimited, &record).await.unwrap().value);
         }
         for n in 0..PARAMETERS {
             let record = audit(Some(&place), "parameter.create", &key("parameter", n));
-            stores.parameters.create(TENANT, &place, &parameter(n), PARAMETERS, &record).await.unwrap();
+            stores.parameters.create(TENANT, &place, &parameter(n), PARAMETERS, Limit::Unlimited, &record).await.unwrap();
         }
         for n in 0..EXPERIMENTS {
             let record = audit(Some(&place), "experiment.create", &key("experiment", n));
-            stores.experiments.create(TENANT, &place, &experiment(n), &record).await.unwrap();
+            stores.experiments.create(TENANT, &place, &experiment(n), Limit::Unlimited, &record).await.unwrap();
         }
         let (user, key) = (user(), api_key());
         engine.users.create(TENANT, &user, &audit(None, "user.create", "ann")).await.unwrap();

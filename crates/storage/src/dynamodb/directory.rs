@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use super::gone::Gone;
 use super::item::{Attributes, Draft, Item, Value, optional_json};
 use super::key::{self, Key};
 use super::patience::Patience;
+use super::place::Counts;
 use super::store::Range;
 use super::write::{Stage, Write};
 
@@ -59,14 +60,21 @@ pub(super) fn completed(tenant: TenantId, revision: Revision, digest: Digest) ->
 }
 
 /// The whole partition, as it was read.
-struct Listing {
+pub(super) struct Listing {
     directory: Directory,
     revisions: BTreeMap<Scope, Revision>,
+    /// Of the records in all environments, each environment at its own moment.
+    pub(super) counts: Counts,
 }
 
 impl DynamoDb {
     /// Everything, at one revision.
-    async fn listing(&self, operation: &'static str, patience: &mut Patience, tenant: TenantId) -> StoreResult<Listing> {
+    pub(super) async fn listing(
+        &self,
+        operation: &'static str,
+        patience: &mut Patience,
+        tenant: TenantId,
+    ) -> StoreResult<Listing> {
         let mut disturbances = Disturbances::default();
         loop {
             let items = self.query(operation, patience, Range::all(key::directory(tenant))).await?;
@@ -95,7 +103,7 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
             inside.push(item);
         }
     }
-    let (mut environments, mut revisions) = (BTreeMap::new(), BTreeMap::new());
+    let (mut environments, mut revisions, mut counts) = (BTreeMap::new(), BTreeMap::new(), Counts::default());
     for item in inside {
         let (environment, owner) = environment_of(item, operation)?;
         // What is left of a platform that was deleted, and not swept away yet.
@@ -103,7 +111,9 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
             continue;
         }
         digest = digest.with(environment.revision);
-        revisions.insert(environment.scope(), Attributes::new(item, operation).get("contents")?);
+        let attributes = Attributes::new(item, operation);
+        revisions.insert(environment.scope(), attributes.get("contents")?);
+        counts = counts.and(Counts::read(&attributes)?);
         environments.insert(environment.scope(), environment);
     }
     let head = Head::of(head, operation)?;
@@ -111,7 +121,7 @@ fn listing_of(items: &[Item], tenant: TenantId, operation: &'static str) -> Stor
         return Ok(Err(head.revision));
     }
     let directory = Directory { revision: head.revision, platforms, environments };
-    Ok(Ok(Listing { directory, revisions }))
+    Ok(Ok(Listing { directory, revisions, counts }))
 }
 
 #[async_trait]
@@ -121,7 +131,7 @@ impl DirectoryStore for DynamoDb {
     }
 
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions> {
-        let Listing { directory, revisions } = self.listing("directory.revisions", &mut self.patience(), tenant).await?;
+        let Listing { directory, revisions, .. } = self.listing("directory.revisions", &mut self.patience(), tenant).await?;
         Ok(Revisions { directory: directory.revision, environments: revisions })
     }
 
@@ -129,6 +139,7 @@ impl DirectoryStore for DynamoDb {
         &self,
         tenant: TenantId,
         platform: &Platform,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Platform>> {
         let key = key::platform(tenant, &platform.name);
@@ -142,6 +153,10 @@ impl DirectoryStore for DynamoDb {
             }
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
+            }
+            if quota != Limit::Unlimited {
+                let listing = self.listing(operation, write.patience(), tenant).await?;
+                write.expect_room(quota, listing.directory.platforms.len() as u64)?;
             }
             let revision = head.revision.next();
             let platform = Platform { revision, ..platform.clone() };
@@ -225,6 +240,7 @@ impl DirectoryStore for DynamoDb {
         &self,
         tenant: TenantId,
         environment: &Environment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Environment>> {
         let scope = environment.scope();
@@ -242,6 +258,10 @@ impl DirectoryStore for DynamoDb {
             }
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
+            }
+            if quota != Limit::Unlimited {
+                let listing = self.listing(operation, write.patience(), tenant).await?;
+                write.expect_room(quota, listing.directory.environments.len() as u64)?;
             }
             let revision = head.revision.next();
             let environment = Environment { revision, ..environment.clone() };
@@ -428,7 +448,7 @@ pub(super) fn environment_item(
         .with("contents", contents)
         .with("contents_digest", Digest::default().number())
         .with("changed_at", changed_at)
-        .with("parameters", 0_u64)
+        .with_all(Counts::default().attributes())
         .finish(operation)
 }
 

@@ -1,7 +1,7 @@
 //! Experiments: one item each.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::ExperimentStore;
 use togglebox_toggles::{Experiment, ExperimentKey, Scope};
 use uuid::Uuid;
@@ -26,6 +26,7 @@ impl ExperimentStore for DynamoDb {
         tenant: TenantId,
         scope: &Scope,
         experiment: &Experiment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Experiment>> {
         let mut write = self.write_in("experiments.create", tenant, scope, audit).await?;
@@ -36,10 +37,12 @@ impl ExperimentStore for DynamoDb {
                 return Ok(written);
             }
             let place = target.vacant(&write)?;
-            let next = place.contents.with_record(audit.at, None);
+            let claim = write.claim(tenant, KIND, quota).await?;
+            let next = place.contents.with_new(audit.at, KIND);
             let experiment = Experiment { revision: next.revision, ..experiment.clone() };
             let put = put(tenant, place.incarnation, &experiment, audit.id, Condition::absent(), operation)?;
-            if write.commit(vec![place.advance(next), put], next.revision).await? {
+            let actions = [place.advance(next), put].into_iter().chain(claim).collect();
+            if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: experiment, revision: next.revision });
             }
         }
@@ -64,7 +67,7 @@ impl ExperimentStore for DynamoDb {
             let stands = experiment_of(&item, operation)?;
             write.expect(stands.revision, expected)?;
             let incarnation = Attributes::new(&item, operation).get("incarnation")?;
-            let next = place.contents.with_record(audit.at, Some(expected));
+            let next = place.contents.with_another(audit.at, expected);
             let Experiment { created_by, created_at, .. } = stands;
             let experiment = Experiment { created_by, created_at, revision: next.revision, ..experiment.clone() };
             let put = put(tenant, place.incarnation, &experiment, incarnation, Condition::is("rev", expected), operation)?;

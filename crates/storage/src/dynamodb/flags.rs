@@ -1,7 +1,7 @@
 //! Feature flags: an item that is the active version, and a history of those before it.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::FlagStore;
 use togglebox_toggles::{Flag, FlagKey, FlagVersion, Scope};
 use uuid::Uuid;
@@ -25,7 +25,14 @@ impl FlagStore for DynamoDb {
         found.map(|found| flag_of(&found.item, true, OPERATION)).transpose()
     }
 
-    async fn create(&self, tenant: TenantId, scope: &Scope, flag: &Flag, audit: &AuditRecord) -> StoreResult<Written<Flag>> {
+    async fn create(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        flag: &Flag,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Flag>> {
         let mut write = self.write_in("flags.create", tenant, scope, audit).await?;
         let operation = write.operation();
         loop {
@@ -34,11 +41,13 @@ impl FlagStore for DynamoDb {
                 return Ok(written);
             }
             let place = target.vacant(&write)?;
-            let next = place.contents.with_record(audit.at, None);
+            let claim = write.claim(tenant, KIND, quota).await?;
+            let next = place.contents.with_new(audit.at, KIND);
             let flag = Flag { version: FlagVersion::FIRST, active: true, revision: next.revision, ..flag.clone() };
             let key = key::record(tenant, place.incarnation, KIND, flag.key.as_str());
             let item = item_of(&key, &flag, audit.id, operation)?;
-            let actions = vec![place.advance(next), Action::Put { item, when: Condition::absent() }];
+            let mut actions = vec![place.advance(next), Action::Put { item, when: Condition::absent() }];
+            actions.extend(claim);
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: flag, revision: next.revision });
             }
@@ -64,7 +73,7 @@ impl FlagStore for DynamoDb {
             let stands = flag_of(&item, true, operation)?;
             write.expect(stands.revision, expected)?;
             let incarnation: Uuid = Attributes::new(&item, operation).get("incarnation")?;
-            let next = place.contents.with_record(audit.at, Some(expected));
+            let next = place.contents.with_another(audit.at, expected);
             let flag = Flag {
                 version: stands.version.next(),
                 active: true,
@@ -107,7 +116,7 @@ impl FlagStore for DynamoDb {
             let stands = flag_of(&item, true, operation)?;
             write.expect(stands.revision, expected)?;
             let incarnation = Attributes::new(&item, operation).get("incarnation")?;
-            let next = place.contents.with_record(audit.at, Some(expected));
+            let next = place.contents.with_another(audit.at, expected);
             let Flag { version, created_at, .. } = stands;
             let flag = Flag { version, active: true, created_at, revision: next.revision, ..flag.clone() };
             let key = key::record(tenant, place.incarnation, KIND, flag.key.as_str());

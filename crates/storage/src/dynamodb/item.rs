@@ -41,6 +41,11 @@ impl Draft {
         self
     }
 
+    /// Adds attributes.
+    pub(super) fn with_all(self, attributes: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        attributes.into_iter().fold(self, |draft, (name, value)| draft.with(name, value))
+    }
+
     /// Adds an attribute unless it is absent.
     pub(super) fn maybe(self, name: &str, value: Option<impl Into<Value>>) -> Self {
         match value {

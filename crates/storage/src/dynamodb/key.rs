@@ -60,6 +60,15 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::Parameter, Self::Flag, Self::Experiment];
 
+    /// Many of them, in words.
+    pub(super) const fn plural(self) -> &'static str {
+        match self {
+            Self::Parameter => "parameters",
+            Self::Flag => "flags",
+            Self::Experiment => "experiments",
+        }
+    }
+
     pub(super) const fn letter(self) -> char {
         match self {
             Self::Parameter => 'P',
@@ -78,6 +87,11 @@ impl Kind {
 /// The partition of platforms and environments.
 pub(super) fn directory(tenant: TenantId) -> String {
     format!("T#{tenant}#DIR")
+}
+
+/// How many times something was created under a quota.
+pub(super) fn quota(tenant: TenantId) -> Key {
+    Key::new(format!("T#{tenant}#QUOTA"), HEAD)
 }
 
 /// How far the directory has counted.

@@ -10,7 +10,8 @@
 //! | --- | --- | --- | --- |
 //! | directory | `T#t#DIR` | `META` | `rev`, `digest`; `importing` until an import is complete |
 //! | platform | `T#t#DIR` | `P#<name>` | `id`, `incarnation`, `name`, `description`, `created_by`, `created_at`, `rev` |
-//! | environment | `T#t#DIR` | `E#<platform>#<name>` | as a platform; `owner` (the platform's *inc*), `contents` (revision), `contents_digest`, `changed_at`, `parameters` (how many), `hold` |
+//! | environment | `T#t#DIR` | `E#<platform>#<name>` | as a platform; `owner` (the platform's *inc*), `contents` (revision), `contents_digest`, `changed_at`, `parameters`, `flags`, `experiments` (how many), `hold` |
+//! | creations under a quota | `T#t#QUOTA` | `META` | `rev` (how many there were) |
 //! | parameter | `T#t#ENV#<env inc>` | `P#<key>` | the active version, `latest_version`, `incarnation`, `rev` |
 //! | flag | `T#t#ENV#<env inc>` | `F#<key>` | the active version, `incarnation`, `rev` |
 //! | experiment | `T#t#ENV#<env inc>` | `E#<key>` | all of it, `incarnation`, `rev` |
@@ -70,6 +71,7 @@ mod original;
 mod parameters;
 mod patience;
 mod place;
+mod quota;
 mod record;
 mod statistics;
 mod store;

@@ -1,7 +1,7 @@
 //! Config parameters: an item with a copy of the active version, and a history of immutable versions.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_toggles::store::ParameterStore;
 use togglebox_toggles::{Parameter, ParameterKey, ParameterVersion, Scope};
 use uuid::Uuid;
@@ -31,6 +31,7 @@ impl ParameterStore for DynamoDb {
         scope: &Scope,
         version: &ParameterVersion,
         limit: usize,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Parameter>> {
         let mut write = self.write_in("parameters.create", tenant, scope, audit).await?;
@@ -41,18 +42,19 @@ impl ParameterStore for DynamoDb {
                 return Ok(written);
             }
             let place = target.vacant(&write)?;
-            if place.contents.parameters >= limit as u64 {
+            if place.contents.counts.of(KIND) >= limit as u64 {
                 return Err(write.error(StoreErrorKind::LimitReached { limit }));
             }
-            let mut next = place.contents.with_record(audit.at, None);
-            next.parameters += 1;
+            let claim = write.claim(tenant, KIND, quota).await?;
+            let next = place.contents.with_new(audit.at, KIND);
             let active = ParameterVersion { version: 1, active: true, ..version.clone() };
             let parameter = Parameter { active, latest_version: 1, revision: next.revision };
-            let actions = vec![
+            let mut actions = vec![
                 place.advance(next),
                 add_version(tenant, place.incarnation, &parameter.active, audit.id, operation)?,
                 put(tenant, place.incarnation, &parameter, audit.id, Condition::absent(), operation)?,
             ];
+            actions.extend(claim);
             if write.commit(actions, next.revision).await? {
                 return Ok(Written { value: parameter, revision: next.revision });
             }
@@ -78,7 +80,7 @@ impl ParameterStore for DynamoDb {
             let stands = parameter_of(&item, operation)?;
             write.expect(stands.revision, expected)?;
             let incarnation = Attributes::new(&item, operation).get("incarnation")?;
-            let next = place.contents.with_record(audit.at, Some(expected));
+            let next = place.contents.with_another(audit.at, expected);
             let latest_version = stands.latest_version + 1;
             let active = ParameterVersion { version: latest_version, active: true, ..version.clone() };
             let parameter = Parameter { active, latest_version, revision: next.revision };
@@ -116,7 +118,7 @@ impl ParameterStore for DynamoDb {
             let history = key::history(tenant, place.incarnation, KIND, key.as_str(), incarnation);
             let wanted = write.get(&version_key(&history, version)).await?;
             let wanted = wanted.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
-            let next = place.contents.with_record(audit.at, Some(expected));
+            let next = place.contents.with_another(audit.at, expected);
             let active = version_of(&wanted, version, operation)?;
             let parameter = Parameter { active, revision: next.revision, ..stands };
             let actions = vec![

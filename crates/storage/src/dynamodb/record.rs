@@ -85,10 +85,7 @@ impl DynamoDb {
             let (place, item) = target.both(&write)?;
             let attributes = Attributes::new(&item, operation);
             write.expect(attributes.get("rev")?, expected)?;
-            let mut next = place.contents.without_record(audit.at, Some(expected));
-            if kind == Kind::Parameter {
-                next.parameters = next.parameters.saturating_sub(1);
-            }
+            let next = place.contents.without(audit.at, kind, expected);
             let incarnation = attributes.get("incarnation")?;
             let gone = Gone::Record { environment: place.incarnation, kind, key: key.to_owned(), incarnation };
             let actions = vec![

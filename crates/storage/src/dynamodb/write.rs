@@ -61,6 +61,13 @@ impl DynamoDb {
     }
 }
 
+impl<'a> Write<'a> {
+    /// Where it writes.
+    pub(super) const fn store(&self) -> &'a DynamoDb {
+        self.store
+    }
+}
+
 impl Write<'_> {
     /// The port call that this write is for.
     pub(super) const fn operation(&self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
 
@@ -35,6 +35,9 @@ SELECT platform, name, contents_revision FROM environments WHERE tenant = $1";
 const CREATE_PLATFORM: &str = "-- directory.create_platform
 INSERT INTO platforms (tenant, name, id, description, created_by, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
+const COUNT_PLATFORMS: &str = "-- directory.count_platforms
+SELECT count(*) AS count FROM platforms WHERE tenant = $1";
+
 const REPLACE_PLATFORM: &str = "-- directory.replace_platform
 UPDATE platforms SET description = $3, revision = $4 WHERE tenant = $1 AND name = $2";
 
@@ -45,6 +48,9 @@ const CREATE_ENVIRONMENT: &str = "-- directory.create_environment
 INSERT INTO environments
     (tenant, platform, name, id, description, created_by, created_at, revision, contents_revision, changed_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $7)";
+
+const COUNT_ENVIRONMENTS: &str = "-- directory.count_environments
+SELECT count(*) AS count FROM environments WHERE tenant = $1";
 
 const REPLACE_ENVIRONMENT: &str = "-- directory.replace_environment
 UPDATE environments SET description = $4, revision = $5 WHERE tenant = $1 AND platform = $2 AND name = $3";
@@ -100,6 +106,7 @@ impl<E: Engine> DirectoryStore for Database<E> {
         &self,
         tenant: TenantId,
         platform: &Platform,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Platform>> {
         self.attempt(|| async {
@@ -113,6 +120,7 @@ impl<E: Engine> DirectoryStore for Database<E> {
             let create = create.bind(platform.description.as_deref());
             let create = create.bind(write.optional_json(platform.created_by.as_ref())?).bind(platform.created_at);
             write.execute(create.bind(revision)).await?;
+            write.expect_within(quota, COUNT_PLATFORMS).await?;
             write.commit(Platform { revision, ..platform.clone() }, revision).await
         })
         .await
@@ -166,6 +174,7 @@ impl<E: Engine> DirectoryStore for Database<E> {
         &self,
         tenant: TenantId,
         environment: &Environment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Environment>> {
         self.attempt(|| async {
@@ -180,6 +189,7 @@ impl<E: Engine> DirectoryStore for Database<E> {
             let create = create.bind(environment.description.as_deref());
             let create = create.bind(write.optional_json(environment.created_by.as_ref())?).bind(environment.created_at);
             write.execute(create.bind(revision)).await?;
+            write.expect_within(quota, COUNT_ENVIRONMENTS).await?;
             write.commit(Environment { revision, ..environment.clone() }, revision).await
         })
         .await

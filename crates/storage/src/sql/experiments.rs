@@ -1,7 +1,7 @@
 //! Experiments.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::ExperimentStore;
 use togglebox_toggles::{Experiment, ExperimentKey, Scope, VariationKey};
 use uuid::Uuid;
@@ -26,6 +26,9 @@ SELECT key, status, schema, document, started_at, started_by, completed_at, comp
 FROM experiments
 WHERE tenant = $1 AND environment = $2
 ORDER BY key";
+
+const COUNT_ALL: &str = "-- experiments.count_all
+SELECT count(*) AS count FROM experiments WHERE tenant = $1";
 
 const CREATE: &str = "-- experiments.create
 INSERT INTO experiments (tenant, environment, key, status, schema, document, started_at, started_by, completed_at, completed_by,
@@ -58,6 +61,7 @@ impl<E: Engine> ExperimentStore for Database<E> {
         tenant: TenantId,
         scope: &Scope,
         experiment: &Experiment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Experiment>> {
         self.attempt(|| async {
@@ -66,10 +70,12 @@ impl<E: Engine> ExperimentStore for Database<E> {
                 let stands = find(&mut write, scope, &experiment.key).await?;
                 return write.repeated(stands, revision);
             }
+            write.queue_for(quota).await?;
             let (environment, revision) = write.bump_environment(scope).await?;
             let experiment = Experiment { revision, ..experiment.clone() };
             let create = bound(&write, CREATE, environment, &experiment)?;
             write.execute(create.bind(experiment.created_by.as_str()).bind(experiment.created_at)).await?;
+            write.expect_within(quota, COUNT_ALL).await?;
             write.commit(experiment, revision).await
         })
         .await

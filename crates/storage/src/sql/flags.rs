@@ -1,7 +1,7 @@
 //! Feature flags: a head that counts versions, and the versions, one of which is active.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::FlagStore;
 use togglebox_toggles::{Flag, FlagKey, FlagVersion, Scope};
 use uuid::Uuid;
@@ -44,6 +44,9 @@ WHERE v.tenant = $1 AND v.environment = (SELECT id FROM environments WHERE tenan
     AND v.key = $4 AND v.patch < $5
 ORDER BY v.patch DESC LIMIT $6";
 
+const COUNT_ALL: &str = "-- flags.count_all
+SELECT count(*) AS count FROM flags WHERE tenant = $1";
+
 const CREATE: &str = "-- flags.create
 INSERT INTO flags (tenant, environment, key, latest_patch, created_at) VALUES ($1, $2, $3, $4, $5)";
 
@@ -83,17 +86,26 @@ impl<E: Engine> FlagStore for Database<E> {
         Ok(find(&mut reader, scope, key).await?.map(|head| head.flag))
     }
 
-    async fn create(&self, tenant: TenantId, scope: &Scope, flag: &Flag, audit: &AuditRecord) -> StoreResult<Written<Flag>> {
+    async fn create(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        flag: &Flag,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Flag>> {
         self.attempt(|| async {
             let mut write = self.write("flags.create", tenant, audit).await?;
             if let Some(revision) = write.earlier() {
                 let stands = find(&mut write, scope, &flag.key).await?;
                 return write.repeated(stands.map(|head| head.flag), revision);
             }
+            write.queue_for(quota).await?;
             let (environment, revision) = write.bump_environment(scope).await?;
             let flag = Flag { version: FlagVersion::FIRST, active: true, revision, ..flag.clone() };
             let create = write.statement(CREATE).bind(environment).bind(flag.key.as_str());
             write.execute(create.bind(flag.version.patch()).bind(flag.created_at)).await?;
+            write.expect_within(quota, COUNT_ALL).await?;
             add_version(&mut write, environment, &flag).await?;
             write.commit(flag, revision).await
         })

@@ -1,7 +1,7 @@
 //! Config parameters: a head that points at one of immutable versions.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_toggles::store::ParameterStore;
 use togglebox_toggles::{Parameter, ParameterKey, ParameterVersion, Scope};
 use uuid::Uuid;
@@ -49,6 +49,9 @@ ORDER BY v.version DESC LIMIT $6";
 const COUNT: &str = "-- parameters.count
 SELECT count(*) AS count FROM parameters WHERE tenant = $1 AND environment = $2";
 
+const COUNT_ALL: &str = "-- parameters.count_all
+SELECT count(*) AS count FROM parameters WHERE tenant = $1";
+
 const CREATE: &str = "-- parameters.create
 INSERT INTO parameters (tenant, environment, key, active_version, latest_version, revision) VALUES ($1, $2, $3, 1, 1, $4)";
 
@@ -83,6 +86,7 @@ impl<E: Engine> ParameterStore for Database<E> {
         scope: &Scope,
         version: &ParameterVersion,
         limit: usize,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Parameter>> {
         self.attempt(|| async {
@@ -91,6 +95,7 @@ impl<E: Engine> ParameterStore for Database<E> {
                 let stands = find(&mut write, scope, &version.key).await?;
                 return write.repeated(stands, revision);
             }
+            write.queue_for(quota).await?;
             let (environment, revision) = write.bump_environment(scope).await?;
             let create = write.statement(CREATE).bind(environment).bind(version.key.as_str()).bind(revision);
             write.execute(create).await?;
@@ -99,6 +104,7 @@ impl<E: Engine> ParameterStore for Database<E> {
             if write.count(count).await? > limit as u64 {
                 return Err(write.error(StoreErrorKind::LimitReached { limit }));
             }
+            write.expect_within(quota, COUNT_ALL).await?;
             let active = ParameterVersion { version: 1, active: true, ..version.clone() };
             add_version(&mut write, environment, &active).await?;
             write.commit(Parameter { active, latest_version: 1, revision }, revision).await

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_toggles::Scope;
 use uuid::Uuid;
 
@@ -20,6 +20,11 @@ const BUMP_ACCOUNTS: &str = "-- tenant_revisions.bump_accounts
 INSERT INTO tenant_revisions AS kept (tenant, accounts) VALUES ($1, 1)
 ON CONFLICT (tenant) DO UPDATE SET accounts = kept.accounts + 1
 RETURNING tenant, accounts AS revision";
+
+// Changes nothing, and holds the row until the end of the transaction.
+const QUEUE: &str = "-- tenant_revisions.queue
+INSERT INTO tenant_revisions AS kept (tenant) VALUES ($1)
+ON CONFLICT (tenant) DO UPDATE SET directory = kept.directory";
 
 const BUMP_ENVIRONMENT: &str = "-- environments.bump
 UPDATE environments
@@ -88,6 +93,26 @@ impl<'a, E: Engine> Write<'a, E> {
     /// Raises the directory's revision.
     pub(super) async fn bump_directory(&mut self) -> StoreResult<Revision> {
         self.bump_tenant(BUMP_DIRECTORY).await
+    }
+
+    /// Where there is a quota, makes whoever else creates something under one of this tenant's wait until this write is done. To be called
+    /// before anything is written in an environment: that is the order in which everybody locks.
+    pub(super) async fn queue_for(&mut self, quota: Limit) -> StoreResult<()> {
+        if quota == Limit::Unlimited {
+            return Ok(());
+        }
+        let queue = self.statement(QUEUE);
+        self.execute(queue).await?;
+        Ok(())
+    }
+
+    /// Refuses what was just made if the tenant has more of it now than `quota`, counted by a statement that takes nothing besides the
+    /// tenant.
+    pub(super) async fn expect_within(&mut self, quota: Limit, count: &'static str) -> StoreResult<()> {
+        let Some(limit) = quota.get() else { return Ok(()) };
+        let count = self.statement(count);
+        let count = self.count(count).await?;
+        if count > limit { Err(self.error(StoreErrorKind::QuotaReached { usage: count - 1, limit })) } else { Ok(()) }
     }
 
     /// Raises the accounts' revision.

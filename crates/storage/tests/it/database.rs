@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use togglebox_auth::testkit::AuthStores;
 use togglebox_auth::{Email, PasswordHash, Role, User};
-use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Timestamp};
+use togglebox_core::{Actor, AuditRecord, Limit, Revision, TenantId, Timestamp};
 use togglebox_storage::{Sqlite, SqliteOptions};
 use togglebox_toggles::testkit::ToggleStores;
 use togglebox_toggles::{
@@ -135,16 +135,16 @@ pub(crate) async fn environment(store: &Sqlite, platform: &PlatformName, name: &
         revision: Revision::ZERO,
     };
     let record = AuditRecord { id, ..audit(2) };
-    toggle_stores(store).directory.create_environment(TenantId::DEFAULT, &environment, &record).await.unwrap();
+    toggle_stores(store).directory.create_environment(TenantId::DEFAULT, &environment, Limit::Unlimited, &record).await.unwrap();
     environment.scope()
 }
 
 /// One of each: the platform `web`, its environment `production`, in it `p`, `f` and `x`; and a user.
 pub(crate) async fn filled(store: &Sqlite) -> Scope {
     let (tenant, stores) = (TenantId::DEFAULT, toggle_stores(store));
-    let web = stores.directory.create_platform(tenant, &platform(1), &audit(1)).await.unwrap().value;
+    let web = stores.directory.create_platform(tenant, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap().value;
     let place = environment(store, &web.name, "production").await;
-    stores.parameters.create(tenant, &place, &parameter("p"), 10, &audit(3)).await.unwrap();
+    stores.parameters.create(tenant, &place, &parameter("p"), 10, Limit::Unlimited, &audit(3)).await.unwrap();
     let document = json!({ "name": "f", "enabled": true, "flagType": "boolean", "valueA": true, "valueB": false,
         "targeting": {}, "defaultValue": "A", "rolloutEnabled": false, "rolloutPercentageA": 100, "rolloutPercentageB": 0 });
     let flag = Flag {
@@ -157,8 +157,8 @@ pub(crate) async fn filled(store: &Sqlite) -> Scope {
         updated_at: Timestamp::EPOCH,
         revision: Revision::ZERO,
     };
-    stores.flags.create(tenant, &place, &flag, &audit(4)).await.unwrap();
-    stores.experiments.create(tenant, &place, &experiment(), &audit(5)).await.unwrap();
+    stores.flags.create(tenant, &place, &flag, Limit::Unlimited, &audit(4)).await.unwrap();
+    stores.experiments.create(tenant, &place, &experiment(), Limit::Unlimited, &audit(5)).await.unwrap();
     let user = User {
         id: Uuid::from_u128(9),
         name: None,

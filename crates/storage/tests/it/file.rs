@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
-use togglebox_core::{AuditFilter, AuditLog, PageRequest, StoreErrorKind, TenantId};
+use togglebox_core::{AuditFilter, AuditLog, Limit, PageRequest, StoreErrorKind, TenantId};
 use togglebox_storage::{OpenError, Sqlite, SqliteOptions};
 use togglebox_toggles::store::DirectoryStore;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ const TENANT: TenantId = TenantId::DEFAULT;
 #[tokio::test]
 async fn what_was_written_is_there_after_reopening() {
     let database = Database::fresh().await;
-    let written = database.store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    let written = database.store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     let options = database.options();
     // Not closed: as after the sudden end of a process, the log has not been written back.
     let again = Sqlite::open(&options).await.unwrap();
@@ -32,12 +32,12 @@ async fn what_was_written_is_there_after_reopening() {
 async fn closing_writes_the_log_back_and_ends_every_clone() {
     let database = Database::fresh().await;
     let clone = database.store.clone();
-    clone.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    clone.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     database.store.close().await.unwrap();
     let log = database.path().with_extension("db-wal");
     assert!(std::fs::metadata(&log).map_or(0, |log| log.len()) == 0);
     for _ in 0..2 {
-        let error = clone.create_platform(TENANT, &platform(2), &audit(2)).await.unwrap_err();
+        let error = clone.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap_err();
         assert_eq!(*error.kind(), StoreErrorKind::Unavailable);
         assert_eq!(*clone.directory(TENANT).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     }
@@ -88,7 +88,7 @@ async fn only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
 
     let database = Database::fresh().await;
-    database.store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    database.store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     let path = database.path();
     let folder = path.parent().unwrap();
     let mut seen = 0;
@@ -125,7 +125,7 @@ async fn two_programs_write_to_one_file_at_once() {
     for (first, store) in [(0, database.store.clone()), (100, other.clone())] {
         writing.spawn(async move {
             for n in first..first + 25 {
-                store.create_platform(TENANT, &platform(n), &audit(n)).await.unwrap();
+                store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap();
             }
         });
     }
@@ -144,12 +144,12 @@ async fn a_file_that_stays_locked_is_unavailable_until_it_is_free() {
     let store = Sqlite::open(&options).await.unwrap();
     let mut other = database.connect().await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let error = store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap_err();
+    let error = store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap_err();
     assert_eq!(*error.kind(), StoreErrorKind::Unavailable);
     // Reading does not wait for writers.
     assert!(store.directory(TENANT).await.unwrap().platforms.is_empty());
     lock.rollback().await.unwrap();
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -164,16 +164,17 @@ async fn a_write_waits_for_its_turn_only_so_long_and_leaves_nothing_behind() {
     // One waits for the lock, the other behind it for the connection: both for the same time.
     let (first, second) = (platform(1), platform(2));
     let (one, two) = (audit(1), audit(2));
-    let (first, second) = tokio::join!(async { (store.create_platform(TENANT, &first, &one).await, began.elapsed()) }, async {
-        (store.create_platform(TENANT, &second, &two).await, began.elapsed())
-    },);
+    let (first, second) =
+        tokio::join!(async { (store.create_platform(TENANT, &first, Limit::Unlimited, &one).await, began.elapsed()) }, async {
+            (store.create_platform(TENANT, &second, Limit::Unlimited, &two).await, began.elapsed())
+        },);
     for (outcome, after) in [first, second] {
         assert_eq!(*outcome.unwrap_err().kind(), StoreErrorKind::Unavailable);
         assert!((Duration::from_secs(5)..Duration::from_millis(5_100)).contains(&after), "{after:?}");
     }
     tokio::time::resume();
     lock.rollback().await.unwrap();
-    let made = store.create_platform(TENANT, &platform(3), &audit(3)).await.unwrap();
+    let made = store.create_platform(TENANT, &platform(3), Limit::Unlimited, &audit(3)).await.unwrap();
     assert_eq!(made.revision.get(), 1);
     assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), 1);
 }

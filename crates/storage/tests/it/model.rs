@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use togglebox_core::{PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
+use togglebox_core::{Limit, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
 use togglebox_storage::Sqlite;
 use togglebox_toggles::store::{EnvironmentStore, ParameterStore};
 use togglebox_toggles::{Parameter, ParameterKey, ParameterVersion, Scope};
@@ -105,7 +105,9 @@ fn version(n: u8, text: &str) -> ParameterVersion {
 async fn run(store: &Sqlite, place: &Scope, model: &Model, step: &Step, n: u128, text: &str) -> StoreResult<()> {
     let record = audit(1000 + n);
     match *step {
-        Step::Create { key } => store.create(TENANT, place, &version(key, text), LIMIT, &record).await.map(drop),
+        Step::Create { key } => {
+            store.create(TENANT, place, &version(key, text), LIMIT, Limit::Unlimited, &record).await.map(drop)
+        }
         Step::Append { key, stale } => {
             store.append(TENANT, place, &version(key, text), model.expected(key, stale), &record).await.map(drop)
         }

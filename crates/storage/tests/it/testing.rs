@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use togglebox_core::{
-    AuditFilter, AuditLog, AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp,
+    AuditFilter, AuditLog, AuditRecord, Limit, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp,
 };
 use togglebox_storage::Sqlite;
 use togglebox_storage::testing::{At, Delay, Fault, Faults, Faulty, Gate, OPERATIONS};
@@ -55,11 +55,11 @@ async fn a_late_call_is_made_when_the_gate_opens() {
     faults.inject(At::operation("directory.create_platform"), Fault::Late(Delay::until(&gate)));
     let late = tokio::spawn({
         let store = store.clone();
-        async move { store.create_platform(TENANT, &platform(1), &audit(1)).await }
+        async move { store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await }
     });
     gate.reached(1).await;
     assert_eq!(revision(&store).await, Revision::ZERO, "not called yet");
-    store.create_platform(TENANT, &platform(2), &audit(2)).await.unwrap();
+    store.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
     gate.open();
     assert_eq!(late.await.unwrap().unwrap().revision, Revision::new(2), "after the one that overtook it");
     assert_eq!((faults.counts().late, faults.pending()), (1, 0));
@@ -72,7 +72,7 @@ async fn a_late_answer_is_of_a_call_that_was_made_at_once() {
     faults.inject(At::any(), Fault::AnsweredLate(Delay::until(&gate)));
     let late = tokio::spawn({
         let store = store.clone();
-        async move { store.create_platform(TENANT, &platform(1), &audit(1)).await }
+        async move { store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await }
     });
     gate.reached(1).await;
     assert_eq!(revision(&store).await, Revision::new(1));

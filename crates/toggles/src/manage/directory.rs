@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
 use super::race::{self, Attempt, write};
-use super::{Error, Journal, Resource, Result, document};
+use super::{Countable, Error, Journal, Resource, Result, document};
 use crate::input::{EnvironmentPatch, NewEnvironment, NewPlatform, PlatformPatch};
 use crate::store::DirectoryStore;
 use crate::{Environment, Platform, PlatformName, Scope};
@@ -26,7 +26,7 @@ impl Directories {
     /// Makes a platform.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Store`.
+    /// `AlreadyExists`, `QuotaReached`, `Store`.
     pub async fn create_platform(&self, tenant: TenantId, draft: NewPlatform, actor: &Actor) -> Result<Written<Platform>> {
         let platform = Platform {
             id: self.journal.id(),
@@ -40,7 +40,8 @@ impl Directories {
             after: Some(document::platform(&platform)),
             ..self.journal.record(actor, platform.created_at, "platform.create", platform.name.as_str())
         };
-        let outcome = write(|| self.store.create_platform(tenant, &platform, &audit)).await;
+        let quota = self.journal.quota(tenant, Countable::Platforms).await?;
+        let outcome = write(|| self.store.create_platform(tenant, &platform, quota, &audit)).await;
         self.journal
             .settle_directory(tenant, outcome, |error| Error::of_write(error, Resource::Platform(platform.name.clone())))
             .await
@@ -103,7 +104,7 @@ impl Directories {
     /// Makes an environment of a platform.
     ///
     /// # Errors
-    /// `NotFound` (the platform), `AlreadyExists`, `Store`.
+    /// `NotFound` (the platform), `AlreadyExists`, `QuotaReached`, `Store`.
     pub async fn create_environment(
         &self,
         tenant: TenantId,
@@ -125,7 +126,8 @@ impl Directories {
             platform: Some(platform.to_string()),
             ..self.journal.record(actor, environment.created_at, "environment.create", environment.name.as_str())
         };
-        let outcome = write(|| self.store.create_environment(tenant, &environment, &audit)).await;
+        let quota = self.journal.quota(tenant, Countable::Environments).await?;
+        let outcome = write(|| self.store.create_environment(tenant, &environment, quota, &audit)).await;
         let (resource, place) = (Resource::Environment(environment.scope()), Resource::Platform(platform.clone()));
         self.journal.settle_directory(tenant, outcome, |error| Error::of_creation(error, resource, place)).await
     }

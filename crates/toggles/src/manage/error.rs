@@ -3,7 +3,7 @@
 use togglebox_core::input::Issues;
 use togglebox_core::{Revision, StoreError, StoreErrorKind};
 
-use super::Action;
+use super::{Action, Countable};
 use crate::{ExperimentKey, ExperimentStatus, FlagKey, ParameterKey, PlatformName, Scope};
 
 /// The result of a managing operation.
@@ -39,6 +39,16 @@ pub enum Error {
     /// The experiment has no such variation.
     #[error("there is no variation {0}")]
     UnknownVariation(String),
+    /// The tenant has as many of the kind as it may.
+    #[error("the tenant has {usage} of {limit} {}", kind.as_str())]
+    QuotaReached {
+        /// Of which kind.
+        kind: Countable,
+        /// How many it has; more than the limit when that was lowered since.
+        usage: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// The environment is full.
     #[error("the limit of {0} is reached")]
     LimitReached(usize),
@@ -55,6 +65,9 @@ impl Error {
             StoreErrorKind::AlreadyExists => Self::AlreadyExists(resource),
             StoreErrorKind::Conflict { current } => Self::Conflict { current: *current },
             StoreErrorKind::LimitReached { limit } => Self::LimitReached(*limit),
+            StoreErrorKind::QuotaReached { usage, limit } => {
+                Self::QuotaReached { kind: resource.kind(), usage: *usage, limit: *limit }
+            }
             _ => Self::Store(error),
         }
     }
@@ -102,6 +115,19 @@ pub enum Resource {
     FlagVersion(Scope, FlagKey, String),
     /// An experiment.
     Experiment(Scope, ExperimentKey),
+}
+
+impl Resource {
+    /// As what it counts.
+    const fn kind(&self) -> Countable {
+        match self {
+            Self::Platform(_) => Countable::Platforms,
+            Self::Environment(_) => Countable::Environments,
+            Self::Parameter(..) | Self::ParameterVersion(..) => Countable::Parameters,
+            Self::Flag(..) | Self::FlagVersion(..) => Countable::Flags,
+            Self::Experiment(..) => Countable::Experiments,
+        }
+    }
 }
 
 impl std::fmt::Display for Resource {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
 use super::race::{self, write};
-use super::{Action, Error, Journal, Resource, Result, Step, document};
+use super::{Action, Countable, Error, Journal, Resource, Result, Step, document};
 use crate::input::NewExperiment;
 use crate::store::ExperimentStore;
 use crate::{Experiment, ExperimentKey, ExperimentStatus, Scope};
@@ -26,7 +26,7 @@ impl Experiments {
     /// Makes an experiment, as a draft.
     ///
     /// # Errors
-    /// `NotFound` (the environment), `AlreadyExists`, `Store`.
+    /// `NotFound` (the environment), `AlreadyExists`, `QuotaReached`, `Store`.
     pub async fn create(
         &self,
         tenant: TenantId,
@@ -53,7 +53,8 @@ impl Experiments {
             after: Some(document::experiment(&experiment)),
             ..self.journal.record_in(scope, actor, at, "experiment.create", experiment.key.as_str())
         };
-        let outcome = write(|| self.store.create(tenant, scope, &experiment, &audit)).await;
+        let quota = self.journal.quota(tenant, Countable::Experiments).await?;
+        let outcome = write(|| self.store.create(tenant, scope, &experiment, quota, &audit)).await;
         let resource = || Resource::Experiment(scope.clone(), experiment.key.clone());
         let refused = |error| Error::of_creation(error, resource(), Resource::Environment(scope.clone()));
         self.journal.settle(tenant, scope, outcome, refused).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Written};
 
 use super::race::{self, Attempt, write};
-use super::{Error, Journal, Resource, Result, document, history};
+use super::{Countable, Error, Journal, Resource, Result, document, history};
 use crate::input::{FlagPatch, FlagRollback, FlagRollout, FlagToggle, NewFlag};
 use crate::store::FlagStore;
 use crate::{Flag, FlagDefinition, FlagKey, FlagVersion, Scope};
@@ -26,7 +26,7 @@ impl Flags {
     /// Makes a flag with its first version.
     ///
     /// # Errors
-    /// `NotFound` (the environment), `AlreadyExists`, `Store`.
+    /// `NotFound` (the environment), `AlreadyExists`, `QuotaReached`, `Store`.
     pub async fn create(&self, tenant: TenantId, scope: &Scope, draft: NewFlag, actor: &Actor) -> Result<Written<Flag>> {
         let at = self.journal.now();
         let flag = Flag {
@@ -43,7 +43,8 @@ impl Flags {
             after: Some(document::flag(&flag)),
             ..self.journal.record_in(scope, actor, at, "flag.create", flag.key.as_str())
         };
-        let outcome = write(|| self.store.create(tenant, scope, &flag, &audit)).await;
+        let quota = self.journal.quota(tenant, Countable::Flags).await?;
+        let outcome = write(|| self.store.create(tenant, scope, &flag, quota, &audit)).await;
         let resource = || Resource::Flag(scope.clone(), flag.key.clone());
         let refused = |error| Error::of_creation(error, resource(), Resource::Environment(scope.clone()));
         self.journal.settle(tenant, scope, outcome, refused).await

@@ -4,26 +4,39 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use togglebox_core::{
-    Actor, AuditRecord, Change, ChangeBus, Clock, Entropy, EntropyExt, Revision, StoreError, TenantId, Timestamp, Written,
+    Actor, AuditRecord, Change, ChangeBus, Clock, Entropy, EntropyExt, Limit, Revision, StoreError, TenantId, Timestamp, Written,
 };
 use uuid::Uuid;
 
+use super::quota::Unlimited;
 use super::race::Attempt;
-use super::{Error, Result};
+use super::{Countable, Error, QuotaSource, Result};
 use crate::Scope;
 
-/// Clock, randomness and change bus: what every service needs besides its port.
+/// Clock, randomness, change bus, and how many things tenants may have: what every service needs besides its port.
 #[derive(Clone, Debug)]
 pub struct Journal {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     changes: Arc<dyn ChangeBus>,
+    quotas: Arc<dyn QuotaSource>,
 }
 
 impl Journal {
-    /// A journal of these.
+    /// A journal of these. Tenants may have as many things as they like.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, changes: Arc<dyn ChangeBus>) -> Self {
-        Self { clock, entropy, changes }
+        Self { clock, entropy, changes, quotas: Arc::new(Unlimited) }
+    }
+
+    /// The same, for tenants that may have only so many things.
+    #[must_use]
+    pub fn within(self, quotas: Arc<dyn QuotaSource>) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// How many things of a kind the tenant may have.
+    pub(super) async fn quota(&self, tenant: TenantId, kind: Countable) -> Result<Limit> {
+        Ok(self.quotas.quotas(tenant).await?.of(kind))
     }
 
     pub(super) fn now(&self) -> Timestamp {

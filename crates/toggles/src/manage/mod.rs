@@ -10,6 +10,9 @@
 //! answer to the second try either, or none within five seconds in all, the caller gets [`Store`](Error::Store), and the change may or
 //! may not have been made. A change that has to be worked out again, because another writer was first, is another write.
 //!
+//! Where the journal has a [`QuotaSource`], nothing is made that would be one more than the tenant may have: that is
+//! [`QuotaReached`](Error::QuotaReached), however many try at once.
+//!
 //! Changes are to be made on a tokio run time with timers.
 //!
 //! Dropping a future before it ends may leave the change made but not announced.
@@ -23,6 +26,7 @@ mod flag;
 mod history;
 mod journal;
 mod parameter;
+mod quota;
 mod race;
 mod step;
 
@@ -33,4 +37,5 @@ pub use experiment::Experiments;
 pub use flag::Flags;
 pub use journal::Journal;
 pub use parameter::Parameters;
+pub use quota::{Countable, QuotaSource, Quotas};
 pub use step::Step;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::{Actor, AuditRecord, Revision, TenantId, Timestamp, Written};
 
 use super::race::{self, Attempt, write};
-use super::{Error, Journal, Resource, Result, document, history};
+use super::{Countable, Error, Journal, Resource, Result, document, history};
 use crate::input::{NewParameter, ParameterPatch, RollbackTarget};
 use crate::store::ParameterStore;
 use crate::{Parameter, ParameterDefinition, ParameterKey, ParameterVersion, Scope};
@@ -26,7 +26,7 @@ impl Parameters {
     /// Makes a parameter with its first version.
     ///
     /// # Errors
-    /// `NotFound` (the environment), `AlreadyExists`, `LimitReached`, `Store`.
+    /// `NotFound` (the environment), `AlreadyExists`, `LimitReached`, `QuotaReached`, `Store`.
     pub async fn create(
         &self,
         tenant: TenantId,
@@ -41,7 +41,8 @@ impl Parameters {
             ..self.journal.record_in(scope, actor, at, "parameter.create", draft.key.as_str())
         };
         let limit = Parameter::MAX_PER_ENVIRONMENT;
-        let outcome = write(|| self.store.create(tenant, scope, &version, limit, &audit)).await;
+        let quota = self.journal.quota(tenant, Countable::Parameters).await?;
+        let outcome = write(|| self.store.create(tenant, scope, &version, limit, quota, &audit)).await;
         let resource = || Resource::Parameter(scope.clone(), draft.key.clone());
         let refused = |error| Error::of_creation(error, resource(), Resource::Environment(scope.clone()));
         self.journal.settle(tenant, scope, outcome, refused).await

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 
 use crate::{Directory, Environment, Platform, PlatformName, Scope};
 
@@ -33,12 +33,18 @@ pub trait DirectoryStore: Send + Sync + Debug + 'static {
     /// `Unavailable`.
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions>;
 
-    /// Adds a platform; its `revision` is ignored and given by the store.
+    /// Adds a platform; its `revision` is ignored and given by the store. With it the tenant has no more than `quota` platforms,
+    /// however many create at once.
     ///
     /// # Errors
-    /// `AlreadyExists` when the name is taken.
-    async fn create_platform(&self, tenant: TenantId, platform: &Platform, audit: &AuditRecord)
-    -> StoreResult<Written<Platform>>;
+    /// `AlreadyExists` when the name is taken, `QuotaReached`.
+    async fn create_platform(
+        &self,
+        tenant: TenantId,
+        platform: &Platform,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Platform>>;
 
     /// Replaces a platform's description.
     ///
@@ -64,14 +70,16 @@ pub trait DirectoryStore: Send + Sync + Debug + 'static {
         audit: &AuditRecord,
     ) -> StoreResult<Written<()>>;
 
-    /// Adds an environment, whose contents begin at revision zero.
+    /// Adds an environment, whose contents begin at revision zero. With it the tenant has no more than `quota` environments, in all
+    /// platforms together, however many create at once.
     ///
     /// # Errors
-    /// `NotFound` when the platform is not there, `AlreadyExists` when the name is taken.
+    /// `NotFound` when the platform is not there, `AlreadyExists` when the name is taken, `QuotaReached`.
     async fn create_environment(
         &self,
         tenant: TenantId,
         environment: &Environment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Environment>>;
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 
 use crate::{Experiment, ExperimentKey, Scope};
 
@@ -16,15 +16,17 @@ pub trait ExperimentStore: Send + Sync + Debug + 'static {
     /// `Unavailable`, `Corrupt`.
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &ExperimentKey) -> StoreResult<Option<Experiment>>;
 
-    /// Adds an experiment. `experiment.revision` is given by the store.
+    /// Adds an experiment. `experiment.revision` is given by the store. With it the tenant has no more than `quota` experiments, in all
+    /// environments together and whatever their status, however many create at once.
     ///
     /// # Errors
-    /// `NotFound` when the environment is not there, `AlreadyExists`.
+    /// `NotFound` when the environment is not there, `AlreadyExists`, `QuotaReached`.
     async fn create(
         &self,
         tenant: TenantId,
         scope: &Scope,
         experiment: &Experiment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Experiment>>;
 

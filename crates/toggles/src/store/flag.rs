@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreResult, TenantId, Written};
 
 use crate::{Flag, FlagKey, FlagVersion, Scope};
 
@@ -16,11 +16,19 @@ pub trait FlagStore: Send + Sync + Debug + 'static {
     /// `Unavailable`, `Corrupt`.
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &FlagKey) -> StoreResult<Option<Flag>>;
 
-    /// Adds a flag with its first version. `flag.revision` is given by the store.
+    /// Adds a flag with its first version. `flag.revision` is given by the store. With it the tenant has no more than `quota` flags, in
+    /// all environments together, however many create at once.
     ///
     /// # Errors
-    /// `NotFound` when the environment is not there, `AlreadyExists`.
-    async fn create(&self, tenant: TenantId, scope: &Scope, flag: &Flag, audit: &AuditRecord) -> StoreResult<Written<Flag>>;
+    /// `NotFound` when the environment is not there, `AlreadyExists`, `QuotaReached`.
+    async fn create(
+        &self,
+        tenant: TenantId,
+        scope: &Scope,
+        flag: &Flag,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Flag>>;
 
     /// Adds a version and makes it the active one. The store numbers it: the highest version ever given, next;
     /// `flag.version` and `flag.active` are ignored.

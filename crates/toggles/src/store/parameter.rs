@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, StoreResult, TenantId, Written};
 
 use crate::{Parameter, ParameterKey, ParameterVersion, Scope};
 
@@ -16,16 +16,18 @@ pub trait ParameterStore: Send + Sync + Debug + 'static {
     /// `Unavailable`, `Corrupt`.
     async fn find(&self, tenant: TenantId, scope: &Scope, key: &ParameterKey) -> StoreResult<Option<Parameter>>;
 
-    /// Adds a parameter with its first version (`version.version` is 1 and active), unless the environment already holds `limit`.
+    /// Adds a parameter with its first version (`version.version` is 1 and active), unless the environment already holds `limit`. With
+    /// it the tenant has no more than `quota` parameters, in all environments together, however many create at once.
     ///
     /// # Errors
-    /// `NotFound` when the environment is not there, `AlreadyExists`, `LimitReached`.
+    /// `NotFound` when the environment is not there, `AlreadyExists`, `LimitReached`, `QuotaReached`.
     async fn create(
         &self,
         tenant: TenantId,
         scope: &Scope,
         version: &ParameterVersion,
         limit: usize,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Parameter>>;
 

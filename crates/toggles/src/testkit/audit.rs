@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use togglebox_core::{Actor, AuditFilter, AuditRecord, Cursor, PageRequest, StoreErrorKind};
+use togglebox_core::{Actor, AuditFilter, AuditRecord, Cursor, Limit, PageRequest, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, B, MANY, at, audit, audit_at, environment, flag, kind, parameter, platform, race, scope};
@@ -15,8 +15,8 @@ pub async fn an_audit_record_reads_back(stores: &ToggleStores) {
         ..audit_at(601, "platform.create", "web")
     };
     let bare = AuditRecord { actor: Actor::system(), after: None, ..audit_at(602, "platform.create", "ios") };
-    stores.directory.create_platform(A, &platform("web"), &full).await.unwrap();
-    stores.directory.create_platform(A, &platform("ios"), &bare).await.unwrap();
+    stores.directory.create_platform(A, &platform("web"), Limit::Unlimited, &full).await.unwrap();
+    stores.directory.create_platform(A, &platform("ios"), Limit::Unlimited, &bare).await.unwrap();
     assert_eq!(stores.records(A).await, [bare, full]);
 }
 
@@ -29,21 +29,22 @@ pub async fn every_write_leaves_its_record(stores: &ToggleStores) {
         written[written.len() - 1].clone()
     };
     let (directory, parameters, flags) = (&stores.directory, &stores.parameters, &stores.flags);
-    let web = directory.create_platform(A, &platform("web"), &record("platform.create")).await.unwrap();
+    let web = directory.create_platform(A, &platform("web"), Limit::Unlimited, &record("platform.create")).await.unwrap();
     let web = directory.replace_platform(A, &web.value, web.revision, &record("platform.update")).await.unwrap();
-    let made = directory.create_environment(A, &environment(&place), &record("environment.create")).await.unwrap();
+    let made =
+        directory.create_environment(A, &environment(&place), Limit::Unlimited, &record("environment.create")).await.unwrap();
     let made = directory.replace_environment(A, &made.value, made.revision, &record("environment.update")).await.unwrap();
-    let p = parameters.create(A, &place, &parameter("p", ""), MANY, &record("parameter.create")).await.unwrap();
+    let p = parameters.create(A, &place, &parameter("p", ""), MANY, Limit::Unlimited, &record("parameter.create")).await.unwrap();
     let p = parameters.append(A, &place, &parameter("p", ""), p.revision, &record("parameter.update")).await.unwrap();
     let key = p.value.key();
     let p = parameters.activate(A, &place, key, 1, p.revision, &record("parameter.rollback")).await.unwrap();
     parameters.delete(A, &place, key, p.revision, &record("parameter.delete")).await.unwrap();
-    let f = flags.create(A, &place, &flag("f", ""), &record("flag.create")).await.unwrap();
+    let f = flags.create(A, &place, &flag("f", ""), Limit::Unlimited, &record("flag.create")).await.unwrap();
     let f = flags.append(A, &place, &f.value, f.revision, &record("flag.update")).await.unwrap();
     let f = flags.amend(A, &place, &f.value, f.revision, &record("flag.toggle")).await.unwrap();
     flags.delete(A, &place, &f.value.key, f.revision, &record("flag.delete")).await.unwrap();
     let x = super::fixtures::experiment("x");
-    let x = stores.experiments.create(A, &place, &x, &record("experiment.create")).await.unwrap();
+    let x = stores.experiments.create(A, &place, &x, Limit::Unlimited, &record("experiment.create")).await.unwrap();
     let x = stores.experiments.replace(A, &place, &x.value, x.revision, &record("experiment.start")).await.unwrap();
     stores.experiments.delete(A, &place, &x.value.key, x.revision, &record("experiment.delete")).await.unwrap();
     directory.delete_environment(A, &place, made.revision, &record("environment.delete")).await.unwrap();
@@ -80,7 +81,7 @@ pub async fn audit_records_are_found_by_platform_environment_and_target(stores: 
             environment: within.map(str::to_owned),
             ..audit_at(600 + n as u64, "any", target)
         };
-        stores.directory.create_platform(A, &platform(&format!("x{n}")), &record).await.unwrap();
+        stores.directory.create_platform(A, &platform(&format!("x{n}")), Limit::Unlimited, &record).await.unwrap();
     }
     for platform in [None, Some("web"), Some("ios"), Some("we")] {
         for environment in [None, Some("production"), Some("staging")] {
@@ -107,7 +108,7 @@ pub async fn audit_pages_neither_repeat_nor_leave_out(stores: &ToggleStores) {
     let mut written = Vec::new();
     for n in 0..12 {
         let record = audit_at(600 + n / 5, "platform.create", "page");
-        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), Limit::Unlimited, &record).await.unwrap();
         written.push(record);
     }
     let mut filter = AuditFilter::default();
@@ -133,11 +134,15 @@ pub async fn audit_pages_neither_repeat_nor_leave_out(stores: &ToggleStores) {
 pub async fn an_audit_cursor_is_not_moved_by_newer_records(stores: &ToggleStores) {
     for n in 0..4 {
         let record = audit_at(600 + n, "platform.create", "old");
-        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), Limit::Unlimited, &record).await.unwrap();
     }
     let filter = AuditFilter::default();
     let first = stores.audit.list(A, &filter, &PageRequest::first(2)).await.unwrap();
-    stores.directory.create_platform(A, &platform("new"), &audit_at(900, "platform.create", "new")).await.unwrap();
+    stores
+        .directory
+        .create_platform(A, &platform("new"), Limit::Unlimited, &audit_at(900, "platform.create", "new"))
+        .await
+        .unwrap();
     let second = stores.audit.list(A, &filter, &PageRequest::first(2).after(first.next)).await.unwrap();
     let times: Vec<_> = first.items.iter().chain(&second.items).map(|record| record.at).collect();
     assert_eq!(times, [603, 602, 601, 600].map(at));
@@ -147,7 +152,7 @@ pub async fn an_audit_cursor_is_not_moved_by_newer_records(stores: &ToggleStores
 /// A cursor of another list, or none at all, is refused.
 pub async fn an_audit_cursor_fits_its_filter_only(stores: &ToggleStores) {
     for name in ["a", "b", "c"] {
-        stores.directory.create_platform(A, &platform(name), &audit("platform.create", "same")).await.unwrap();
+        stores.directory.create_platform(A, &platform(name), Limit::Unlimited, &audit("platform.create", "same")).await.unwrap();
     }
     let mut of_target = AuditFilter::default();
     of_target.target = Some("same".to_owned());
@@ -167,7 +172,7 @@ pub async fn pruning_removes_the_oldest_records_in_bounded_batches(stores: &Togg
     // Out of their order in time: what counts is when a record says it was.
     for (n, second) in [604, 601, 600, 603, 602, 602].into_iter().enumerate() {
         let record = audit_at(second, "platform.create", "any");
-        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), Limit::Unlimited, &record).await.unwrap();
     }
     let left = async || stores.records(A).await.iter().map(|record| record.at).collect::<Vec<_>>();
     let prune = async |second, limit| stores.audit.prune(A, at(second), limit).await.unwrap();
@@ -189,7 +194,7 @@ pub async fn pruning_touches_nothing_but_records(stores: &ToggleStores) {
     for n in 0..4 {
         stores
             .directory
-            .create_platform(A, &platform(&format!("p{n}")), &audit_at(800 + n, "platform.create", "x"))
+            .create_platform(A, &platform(&format!("p{n}")), Limit::Unlimited, &audit_at(800 + n, "platform.create", "x"))
             .await
             .unwrap();
     }
@@ -208,13 +213,13 @@ pub async fn pruning_touches_nothing_but_records(stores: &ToggleStores) {
 pub async fn records_pruned_at_once_are_all_removed_and_newer_ones_stay(stores: &ToggleStores) {
     for n in 0..12 {
         let record = audit_at(600 + n, "platform.create", "early");
-        stores.directory.create_platform(A, &platform(&format!("p{n}")), &record).await.unwrap();
+        stores.directory.create_platform(A, &platform(&format!("p{n}")), Limit::Unlimited, &record).await.unwrap();
     }
     let counts = race(|n| {
         let stores = stores.clone();
         async move {
             let late = audit_at(900, "platform.create", "late");
-            stores.directory.create_platform(A, &platform(&format!("q{n}")), &late).await.unwrap();
+            stores.directory.create_platform(A, &platform(&format!("q{n}")), Limit::Unlimited, &late).await.unwrap();
             stores.audit.prune(A, at(900), 5).await.unwrap()
         }
     })
@@ -229,16 +234,20 @@ pub async fn records_pruned_at_once_are_all_removed_and_newer_ones_stay(stores: 
 /// A record that is not removed still tells a repeated write.
 pub async fn a_write_whose_record_is_kept_is_still_done_once(stores: &ToggleStores) {
     let (old, new) = (audit_at(600, "platform.create", "a"), audit_at(700, "platform.create", "b"));
-    stores.directory.create_platform(A, &platform("a"), &old).await.unwrap();
-    let made = stores.directory.create_platform(A, &platform("b"), &new).await.unwrap();
+    stores.directory.create_platform(A, &platform("a"), Limit::Unlimited, &old).await.unwrap();
+    let made = stores.directory.create_platform(A, &platform("b"), Limit::Unlimited, &new).await.unwrap();
     assert_eq!(stores.audit.prune(A, at(700), 10).await.unwrap(), 1);
-    let again = stores.directory.create_platform(A, &platform("b"), &new).await.unwrap();
+    let again = stores.directory.create_platform(A, &platform("b"), Limit::Unlimited, &new).await.unwrap();
     assert_eq!((again.revision, again.value.id), (made.revision, made.value.id));
 }
 
 /// Whoever prunes, prunes its own.
 pub async fn another_tenants_audit_records_are_not_pruned(stores: &ToggleStores) {
-    stores.directory.create_platform(B, &platform("web"), &audit_at(600, "platform.create", "web")).await.unwrap();
+    stores
+        .directory
+        .create_platform(B, &platform("web"), Limit::Unlimited, &audit_at(600, "platform.create", "web"))
+        .await
+        .unwrap();
     assert_eq!(stores.audit.prune(A, at(900), 100).await.unwrap(), 0);
     assert_eq!(stores.records(B).await.len(), 1);
 }

@@ -1,4 +1,4 @@
-use togglebox_core::{AuditRecord, Cursor, PageRequest, StoreErrorKind, TenantId};
+use togglebox_core::{AuditRecord, Cursor, Limit, PageRequest, StoreErrorKind, TenantId};
 
 use super::ToggleStores;
 use super::fixtures::{A, B, MANY, audit, flag, kind, parameter};
@@ -83,9 +83,9 @@ async fn with_histories(stores: &ToggleStores, tenant: TenantId, environment: &s
             ..audit("any", key)
         };
         let (flag, parameter) = (flag(key, ""), parameter(key, ""));
-        let first = stores.flags.create(tenant, &place, &flag, &record()).await.unwrap();
+        let first = stores.flags.create(tenant, &place, &flag, Limit::Unlimited, &record()).await.unwrap();
         stores.flags.append(tenant, &place, &flag, first.revision, &record()).await.unwrap();
-        let first = stores.parameters.create(tenant, &place, &parameter, MANY, &record()).await.unwrap();
+        let first = stores.parameters.create(tenant, &place, &parameter, MANY, Limit::Unlimited, &record()).await.unwrap();
         stores.parameters.append(tenant, &place, &parameter, first.revision, &record()).await.unwrap();
     }
     place

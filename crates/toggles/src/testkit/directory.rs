@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use togglebox_core::{Actor, AuditFilter, AuditRecord, PageRequest, Revision, StoreErrorKind};
+use togglebox_core::{Actor, AuditFilter, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, audit, audit_at, environment, kind, one_winner, platform, race, scope};
@@ -20,7 +20,8 @@ pub async fn an_untouched_tenant_is_empty(stores: &ToggleStores) {
 pub async fn a_created_platform_reads_back(stores: &ToggleStores) {
     let plain = Platform { description: None, created_by: None, ..platform("ios") };
     for given in [platform("web"), plain] {
-        let written = stores.directory.create_platform(A, &given, &audit("platform.create", "p")).await.unwrap();
+        let written =
+            stores.directory.create_platform(A, &given, Limit::Unlimited, &audit("platform.create", "p")).await.unwrap();
         assert_eq!(written.value, Platform { revision: written.revision, ..given.clone() });
         let directory = stores.directory.directory(A).await.unwrap();
         assert_eq!(directory.platforms[&given.name], written.value);
@@ -32,19 +33,19 @@ pub async fn a_created_platform_reads_back(stores: &ToggleStores) {
 pub async fn a_platform_name_is_taken_once(stores: &ToggleStores) {
     stores.with_platform(A, "web").await;
     let before = stores.directory.directory(A).await.unwrap();
-    let again = stores.directory.create_platform(A, &platform("web"), &audit("platform.create", "again")).await;
+    let again = stores.directory.create_platform(A, &platform("web"), Limit::Unlimited, &audit("platform.create", "again")).await;
     assert_eq!(kind(again), StoreErrorKind::AlreadyExists);
     assert_eq!(stores.directory.directory(A).await.unwrap(), before);
     assert_eq!(stores.records_of(A, "again").await, 0);
     // Names are told apart by case.
-    stores.directory.create_platform(A, &platform("Web"), &audit("platform.create", "Web")).await.unwrap();
+    stores.directory.create_platform(A, &platform("Web"), Limit::Unlimited, &audit("platform.create", "Web")).await.unwrap();
 }
 
 /// `AlreadyExists` is decided by the store, not by a look before the leap.
 pub async fn of_many_who_create_one_platform_exactly_one_does(stores: &ToggleStores) {
     let outcomes = race(|_| {
         let directory = Arc::clone(&stores.directory);
-        async move { directory.create_platform(A, &platform("web"), &audit("platform.create", "web")).await }
+        async move { directory.create_platform(A, &platform("web"), Limit::Unlimited, &audit("platform.create", "web")).await }
     });
     let winner = one_winner(outcomes.await, |kind| *kind == StoreErrorKind::AlreadyExists);
     let directory = stores.directory.directory(A).await.unwrap();
@@ -61,7 +62,7 @@ pub async fn every_character_is_stored_and_can_be_looked_for(stores: &ToggleStor
         let name = format!("p{n}");
         let given = Platform { description: Some(odd.to_owned()), created_by: Some(Actor::user(odd, odd)), ..platform(&name) };
         let record = AuditRecord { platform: Some(odd.to_owned()), ..audit(odd, odd) };
-        let written = stores.directory.create_platform(A, &given, &record).await.unwrap().value;
+        let written = stores.directory.create_platform(A, &given, Limit::Unlimited, &record).await.unwrap().value;
         assert_eq!(written.description.as_deref(), Some(odd));
         assert_eq!(stores.directory.directory(A).await.unwrap().platforms[&given.name], written);
         let changed = Platform { description: Some(format!("{odd}!")), ..written };
@@ -139,7 +140,7 @@ pub async fn directory_writes_need_their_target(stores: &ToggleStores) {
         assert_eq!(kind(store.delete_environment(A, &place, expected, &record()).await), StoreErrorKind::NotFound);
     }
     let orphan = environment(&scope("ios", "production"));
-    assert_eq!(kind(store.create_environment(A, &orphan, &record()).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(store.create_environment(A, &orphan, Limit::Unlimited, &record()).await), StoreErrorKind::NotFound);
     assert_eq!(store.directory(A).await.unwrap(), before);
     assert_eq!(stores.records_of(A, "gone").await, 0);
 }
@@ -165,7 +166,11 @@ pub async fn of_many_replacements_of_one_platform_exactly_one_wins(stores: &Togg
 pub async fn a_created_environment_reads_back_empty(stores: &ToggleStores) {
     stores.with_platform(A, "web").await;
     let given = environment(&scope("web", "production"));
-    let written = stores.directory.create_environment(A, &given, &audit("environment.create", "production")).await.unwrap();
+    let written = stores
+        .directory
+        .create_environment(A, &given, Limit::Unlimited, &audit("environment.create", "production"))
+        .await
+        .unwrap();
     assert_eq!(written.value, Environment { revision: written.revision, ..given.clone() });
     let directory = stores.directory.directory(A).await.unwrap();
     assert_eq!(directory.environments[&given.scope()], written.value);
@@ -178,7 +183,10 @@ pub async fn a_created_environment_reads_back_empty(stores: &ToggleStores) {
 /// The same name may stand once in each platform.
 pub async fn an_environment_name_is_taken_once_per_platform(stores: &ToggleStores) {
     let taken = stores.with_environment(A, "web", "production").await;
-    let again = stores.directory.create_environment(A, &environment(&taken), &audit("environment.create", "again")).await;
+    let again = stores
+        .directory
+        .create_environment(A, &environment(&taken), Limit::Unlimited, &audit("environment.create", "again"))
+        .await;
     assert_eq!(kind(again), StoreErrorKind::AlreadyExists);
     assert_eq!(stores.records_of(A, "again").await, 0);
     let other = stores.with_environment(A, "ios", "production").await;
@@ -191,7 +199,7 @@ pub async fn of_many_who_create_one_environment_exactly_one_does(stores: &Toggle
     let outcomes = race(|_| {
         let directory = Arc::clone(&stores.directory);
         let given = environment(&scope("web", "production"));
-        async move { directory.create_environment(A, &given, &audit("environment.create", "race")).await }
+        async move { directory.create_environment(A, &given, Limit::Unlimited, &audit("environment.create", "race")).await }
     });
     let winner = one_winner(outcomes.await, |kind| *kind == StoreErrorKind::AlreadyExists);
     assert_eq!(stores.directory.directory(A).await.unwrap().environments[&winner.value.scope()], winner.value);
@@ -202,8 +210,8 @@ pub async fn of_many_who_create_one_environment_exactly_one_does(stores: &Toggle
 pub async fn every_directory_write_raises_its_revision_by_one(stores: &ToggleStores) {
     let (store, place) = (&stores.directory, scope("web", "production"));
     let record = || audit("any", "any");
-    let made = store.create_platform(A, &platform("web"), &record()).await.unwrap();
-    let within = store.create_environment(A, &environment(&place), &record()).await.unwrap();
+    let made = store.create_platform(A, &platform("web"), Limit::Unlimited, &record()).await.unwrap();
+    let within = store.create_environment(A, &environment(&place), Limit::Unlimited, &record()).await.unwrap();
     let changed = store.replace_environment(A, &environment(&place), within.revision, &record()).await.unwrap();
     let renamed = store.replace_platform(A, &platform("web"), made.revision, &record()).await.unwrap();
     let emptied = store.delete_environment(A, &place, changed.revision, &record()).await.unwrap();

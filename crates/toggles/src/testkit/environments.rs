@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use togglebox_core::Revision;
+use togglebox_core::{Limit, Revision};
 use tokio::task::JoinSet;
 
 use super::ToggleStores;
@@ -81,14 +81,14 @@ pub async fn an_environment_tells_when_it_changed(stores: &ToggleStores) {
     let place = stores.with_environment(A, "web", "production").await;
     let made = stores.state(A, &place).await.changed_at;
     let first = audit_at(700, "parameter.create", "p");
-    stores.parameters.create(A, &place, &parameter("p", ""), MANY, &first).await.unwrap();
+    stores.parameters.create(A, &place, &parameter("p", ""), MANY, Limit::Unlimited, &first).await.unwrap();
     assert_eq!(stores.state(A, &place).await.changed_at, first.at);
     assert!(first.at > made);
     let refused = audit_at(800, "parameter.create", "p");
-    kind(stores.parameters.create(A, &place, &parameter("p", ""), MANY, &refused).await);
+    kind(stores.parameters.create(A, &place, &parameter("p", ""), MANY, Limit::Unlimited, &refused).await);
     assert_eq!(stores.state(A, &place).await.changed_at, first.at);
     let second = audit_at(900, "flag.create", "f");
-    stores.flags.create(A, &place, &flag("f", ""), &second).await.unwrap();
+    stores.flags.create(A, &place, &flag("f", ""), Limit::Unlimited, &second).await.unwrap();
     assert_eq!(stores.state(A, &place).await.changed_at, second.at);
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use togglebox_core::{Revision, StoreErrorKind};
+use togglebox_core::{Limit, Revision, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, at, audit, experiment, kind, one_winner, race, scope};
@@ -35,7 +35,7 @@ pub async fn a_created_experiment_reads_back(stores: &ToggleStores) {
         winner: Some("short".parse().unwrap()),
         ..given
     };
-    let written = stores.experiments.create(A, &place, &given, &audit("experiment.create", "x")).await.unwrap();
+    let written = stores.experiments.create(A, &place, &given, Limit::Unlimited, &audit("experiment.create", "x")).await.unwrap();
     let expected = Experiment { revision: written.revision, ..given.clone() };
     assert_eq!(written.value, expected);
     let found = stores.experiments.find(A, &place, &given.key).await.unwrap().unwrap();
@@ -51,7 +51,7 @@ pub async fn experiments_need_their_target(stores: &ToggleStores) {
     let stands = stores.with_experiment(A, &place, "x").await;
     let (store, there, revision) = (&stores.experiments, scope("web", "staging"), stands.revision);
     let record = || audit("any", "absent");
-    assert_eq!(kind(store.create(A, &there, &experiment("x"), &record()).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(store.create(A, &there, &experiment("x"), Limit::Unlimited, &record()).await), StoreErrorKind::NotFound);
     for (place, experiment) in [(&there, experiment("x")), (&place, experiment("y"))] {
         assert!(store.find(A, place, &experiment.key).await.unwrap().is_none());
         assert_eq!(kind(store.replace(A, place, &experiment, revision, &record()).await), StoreErrorKind::NotFound);
@@ -68,7 +68,7 @@ pub async fn of_many_who_create_one_experiment_exactly_one_does(stores: &ToggleS
     let outcomes = race(|n| {
         let (store, place) = (Arc::clone(&stores.experiments), place.clone());
         let given = Experiment { created_by: format!("{n}@example.com"), ..experiment("x") };
-        async move { store.create(A, &place, &given, &audit("experiment.create", "race")).await }
+        async move { store.create(A, &place, &given, Limit::Unlimited, &audit("experiment.create", "race")).await }
     });
     let winner = one_winner(outcomes.await, |kind| *kind == StoreErrorKind::AlreadyExists);
     let state = stores.state(A, &place).await;

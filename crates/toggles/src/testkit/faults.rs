@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use togglebox_core::testkit::{AUDIT, At, Fault, Faults, Operation};
-use togglebox_core::{AuditFilter, AuditRecord, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
+use togglebox_core::{AuditFilter, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
 use uuid::Uuid;
 
 use super::ToggleStores;
@@ -86,14 +86,16 @@ impl Scene {
         let mut records = draft.records.iter();
         let mut record = || records.next().unwrap();
         let place = draft.environments[0].scope();
-        let platform = stores.directory.create_platform(tenant, &draft.platforms[0], record()).await.unwrap().value;
-        let environment = stores.directory.create_environment(tenant, &draft.environments[0], record()).await.unwrap().value;
+        let platform =
+            stores.directory.create_platform(tenant, &draft.platforms[0], Limit::Unlimited, record()).await.unwrap().value;
+        let environment =
+            stores.directory.create_environment(tenant, &draft.environments[0], Limit::Unlimited, record()).await.unwrap().value;
         let (p, f, x) = (&draft.parameters[0], &draft.flags[0], &draft.experiments[0]);
-        let first = stores.parameters.create(tenant, &place, p, MANY, record()).await.unwrap().revision;
+        let first = stores.parameters.create(tenant, &place, p, MANY, Limit::Unlimited, record()).await.unwrap().revision;
         let parameter = stores.parameters.append(tenant, &place, p, first, record()).await.unwrap().value;
-        let first = stores.flags.create(tenant, &place, f, record()).await.unwrap().revision;
+        let first = stores.flags.create(tenant, &place, f, Limit::Unlimited, record()).await.unwrap().revision;
         let flag = stores.flags.append(tenant, &place, f, first, record()).await.unwrap().value;
-        let experiment = stores.experiments.create(tenant, &place, x, record()).await.unwrap().value;
+        let experiment = stores.experiments.create(tenant, &place, x, Limit::Unlimited, record()).await.unwrap().value;
         stores.statistics.record(tenant, &draft.batches[0]).await.unwrap();
         let stores = stores.clone();
         Self { stores, tenant, place, platform, environment, parameter, flag, experiment, draft }
@@ -142,10 +144,12 @@ impl Scene {
         match operation {
             "directory.directory" => told(store.directory(tenant).await),
             "directory.revisions" => told(store.revisions(tenant).await),
-            "directory.create_platform" => told(store.create_platform(tenant, &self.draft.platforms[1], record).await),
+            "directory.create_platform" => told(store.create_platform(tenant, &self.draft.platforms[1], two(), record).await),
             "directory.replace_platform" => told(store.replace_platform(tenant, platform, platform.revision, record).await),
             "directory.delete_platform" => told(store.delete_platform(tenant, &platform.name, platform.revision, record).await),
-            "directory.create_environment" => told(store.create_environment(tenant, &self.draft.environments[1], record).await),
+            "directory.create_environment" => {
+                told(store.create_environment(tenant, &self.draft.environments[1], two(), record).await)
+            }
             "directory.replace_environment" => {
                 told(store.replace_environment(tenant, environment, environment.revision, record).await)
             }
@@ -162,7 +166,7 @@ impl Scene {
         match operation {
             "parameters.find" => told(store.find(tenant, place, key).await),
             // A repeat does not run into the limit that the first call filled.
-            "parameters.create" => told(store.create(tenant, place, &self.draft.parameters[1], 2, record).await),
+            "parameters.create" => told(store.create(tenant, place, &self.draft.parameters[1], 2, two(), record).await),
             "parameters.append" => told(store.append(tenant, place, version, read, record).await),
             "parameters.activate" => told(store.activate(tenant, place, key, 1, read, record).await),
             "parameters.delete" => told(store.delete(tenant, place, key, read, record).await),
@@ -177,7 +181,7 @@ impl Scene {
         let (key, flag, read) = (&self.flag.key, &self.flag, self.flag.revision);
         match operation {
             "flags.find" => told(store.find(tenant, place, key).await),
-            "flags.create" => told(store.create(tenant, place, &self.draft.flags[1], record).await),
+            "flags.create" => told(store.create(tenant, place, &self.draft.flags[1], two(), record).await),
             "flags.append" => told(store.append(tenant, place, flag, read, record).await),
             "flags.amend" => told(store.amend(tenant, place, flag, read, record).await),
             "flags.delete" => told(store.delete(tenant, place, key, read, record).await),
@@ -192,7 +196,7 @@ impl Scene {
         let (experiment, read) = (&self.experiment, self.experiment.revision);
         match operation {
             "experiments.find" => told(store.find(tenant, place, &experiment.key).await),
-            "experiments.create" => told(store.create(tenant, place, &self.draft.experiments[1], record).await),
+            "experiments.create" => told(store.create(tenant, place, &self.draft.experiments[1], two(), record).await),
             "experiments.replace" => told(store.replace(tenant, place, experiment, read, record).await),
             "experiments.delete" => told(store.delete(tenant, place, &experiment.key, read, record).await),
             other => untried(other),
@@ -222,6 +226,11 @@ impl Scene {
             other => untried(other),
         }
     }
+}
+
+/// There is one of each in a scene: a repeat does not run into the quota that the first call filled.
+fn two() -> Limit {
+    Limit::of(2).unwrap()
 }
 
 fn told<T: Debug>(outcome: StoreResult<T>) -> Answer {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::faulty_port;
 use togglebox_core::testkit::{Faults, Faulty};
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, Timestamp, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, Timestamp, Written};
 
 use super::ToggleStores;
 use crate::store::{
@@ -20,10 +20,10 @@ faulty_port! {
     DirectoryStore as "directory", DIRECTORY {
         read directory() -> Directory;
         read revisions() -> Revisions;
-        write create_platform(platform: &Platform, audit: &AuditRecord) -> Written<Platform>;
+        write create_platform(platform: &Platform, quota: Limit, audit: &AuditRecord) -> Written<Platform>;
         write replace_platform(platform: &Platform, expected: Revision, audit: &AuditRecord) -> Written<Platform>;
         write delete_platform(name: &PlatformName, expected: Revision, audit: &AuditRecord) -> Written<()>;
-        write create_environment(environment: &Environment, audit: &AuditRecord) -> Written<Environment>;
+        write create_environment(environment: &Environment, quota: Limit, audit: &AuditRecord) -> Written<Environment>;
         write replace_environment(environment: &Environment, expected: Revision, audit: &AuditRecord) -> Written<Environment>;
         write delete_environment(scope: &Scope, expected: Revision, audit: &AuditRecord) -> Written<()>;
     }
@@ -38,7 +38,9 @@ faulty_port! {
 faulty_port! {
     ParameterStore as "parameters", PARAMETERS {
         read find(scope: &Scope, key: &ParameterKey) -> Option<Parameter>;
-        write create(scope: &Scope, version: &ParameterVersion, limit: usize, audit: &AuditRecord) -> Written<Parameter>;
+        write create(
+            scope: &Scope, version: &ParameterVersion, limit: usize, quota: Limit, audit: &AuditRecord
+        ) -> Written<Parameter>;
         write append(scope: &Scope, version: &ParameterVersion, expected: Revision, audit: &AuditRecord) -> Written<Parameter>;
         write activate(
             scope: &Scope, key: &ParameterKey, version: u64, expected: Revision, audit: &AuditRecord
@@ -52,7 +54,7 @@ faulty_port! {
 faulty_port! {
     FlagStore as "flags", FLAGS {
         read find(scope: &Scope, key: &FlagKey) -> Option<Flag>;
-        write create(scope: &Scope, flag: &Flag, audit: &AuditRecord) -> Written<Flag>;
+        write create(scope: &Scope, flag: &Flag, quota: Limit, audit: &AuditRecord) -> Written<Flag>;
         write append(scope: &Scope, flag: &Flag, expected: Revision, audit: &AuditRecord) -> Written<Flag>;
         write amend(scope: &Scope, flag: &Flag, expected: Revision, audit: &AuditRecord) -> Written<Flag>;
         write delete(scope: &Scope, key: &FlagKey, expected: Revision, audit: &AuditRecord) -> Written<()>;
@@ -64,7 +66,9 @@ faulty_port! {
 faulty_port! {
     ExperimentStore as "experiments", EXPERIMENTS {
         read find(scope: &Scope, key: &ExperimentKey) -> Option<Experiment>;
-        write create(scope: &Scope, experiment: &Experiment, audit: &AuditRecord) -> Written<Experiment>;
+        write create(
+            scope: &Scope, experiment: &Experiment, quota: Limit, audit: &AuditRecord
+        ) -> Written<Experiment>;
         write replace(
             scope: &Scope, experiment: &Experiment, expected: Revision, audit: &AuditRecord
         ) -> Written<Experiment>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use togglebox_core::{
-    Actor, AuditFilter, AuditRecord, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written,
+    Actor, AuditFilter, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -207,7 +207,8 @@ pub(super) fn one_winner<T: Debug>(outcomes: Vec<StoreResult<T>>, others: impl F
 impl ToggleStores {
     /// A platform; its name may be taken.
     pub(super) async fn with_platform(&self, tenant: TenantId, name: &str) {
-        let made = self.directory.create_platform(tenant, &platform(name), &audit("platform.create", name)).await;
+        let made =
+            self.directory.create_platform(tenant, &platform(name), Limit::Unlimited, &audit("platform.create", name)).await;
         assert!(made.is_ok() || kind(made) == StoreErrorKind::AlreadyExists);
     }
 
@@ -216,22 +217,22 @@ impl ToggleStores {
         self.with_platform(tenant, platform).await;
         let scope = scope(platform, name);
         let record = audit("environment.create", name);
-        self.directory.create_environment(tenant, &environment(&scope), &record).await.unwrap();
+        self.directory.create_environment(tenant, &environment(&scope), Limit::Unlimited, &record).await.unwrap();
         scope
     }
 
     pub(super) async fn with_parameter(&self, tenant: TenantId, scope: &Scope, key: &str) -> Parameter {
         let record = audit("parameter.create", key);
-        self.parameters.create(tenant, scope, &parameter(key, "one"), MANY, &record).await.unwrap().value
+        self.parameters.create(tenant, scope, &parameter(key, "one"), MANY, Limit::Unlimited, &record).await.unwrap().value
     }
 
     pub(super) async fn with_flag(&self, tenant: TenantId, scope: &Scope, key: &str) -> Flag {
-        self.flags.create(tenant, scope, &flag(key, "one"), &audit("flag.create", key)).await.unwrap().value
+        self.flags.create(tenant, scope, &flag(key, "one"), Limit::Unlimited, &audit("flag.create", key)).await.unwrap().value
     }
 
     pub(super) async fn with_experiment(&self, tenant: TenantId, scope: &Scope, key: &str) -> Experiment {
         let record = audit("experiment.create", key);
-        self.experiments.create(tenant, scope, &experiment(key), &record).await.unwrap().value
+        self.experiments.create(tenant, scope, &experiment(key), Limit::Unlimited, &record).await.unwrap().value
     }
 
     /// A parameter `p`, a flag `f` and an experiment `x`.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde_json::Number;
-use togglebox_core::{PageRequest, Revision, StoreErrorKind, TenantId};
+use togglebox_core::{Limit, PageRequest, Revision, StoreErrorKind, TenantId};
 use tokio::task::JoinSet;
 
 use super::ToggleStores;
@@ -32,7 +32,7 @@ pub async fn a_created_flag_reads_back(stores: &ToggleStores) {
         ..flag("f", "n").definition
     };
     let given = Flag { definition, updated_at: at(40), ..flag("dark-mode_2", "n") };
-    let written = stores.flags.create(A, &place, &given, &audit("flag.create", "f")).await.unwrap();
+    let written = stores.flags.create(A, &place, &given, Limit::Unlimited, &audit("flag.create", "f")).await.unwrap();
     let expected = Flag { revision: written.revision, ..given.clone() };
     assert_eq!(written.value, expected);
     assert_eq!(stores.flags.find(A, &place, &given.key).await.unwrap().as_ref(), Some(&expected));
@@ -62,7 +62,7 @@ pub async fn flag_writes_need_their_target(stores: &ToggleStores) {
     let stands = stores.with_flag(A, &place, "f").await;
     let (store, there, revision) = (&stores.flags, scope("web", "staging"), stands.revision);
     let record = || audit("any", "absent");
-    assert_eq!(kind(store.create(A, &there, &flag("f", ""), &record()).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(store.create(A, &there, &flag("f", ""), Limit::Unlimited, &record()).await), StoreErrorKind::NotFound);
     for (place, flag) in [(&there, flag("f", "two")), (&place, flag("g", "two"))] {
         assert_eq!(kind(store.append(A, place, &flag, revision, &record()).await), StoreErrorKind::NotFound);
         assert_eq!(kind(store.amend(A, place, &flag, revision, &record()).await), StoreErrorKind::NotFound);
@@ -78,7 +78,7 @@ pub async fn of_many_who_create_one_flag_exactly_one_does(stores: &ToggleStores)
     let place = stores.with_environment(A, "web", "production").await;
     let outcomes = race(|n| {
         let (store, place) = (Arc::clone(&stores.flags), place.clone());
-        async move { store.create(A, &place, &flag("f", &n.to_string()), &audit("flag.create", "race")).await }
+        async move { store.create(A, &place, &flag("f", &n.to_string()), Limit::Unlimited, &audit("flag.create", "race")).await }
     });
     let winner = one_winner(outcomes.await, |kind| *kind == StoreErrorKind::AlreadyExists);
     let state = stores.state(A, &place).await;

@@ -1,4 +1,4 @@
-use togglebox_core::{AuditFilter, PageRequest, Revision, StoreErrorKind, TenantId};
+use togglebox_core::{AuditFilter, Limit, PageRequest, Revision, StoreErrorKind, TenantId};
 
 use super::ToggleStores;
 use super::fixtures::{A, B, MANY, at, audit, batch, environment, experiment, flag, kind, parameter, platform};
@@ -40,7 +40,7 @@ pub async fn another_tenants_directory_is_out_of_reach(stores: &ToggleStores) {
     let missing = StoreErrorKind::NotFound;
     assert_eq!(kind(store.replace_platform(B, theirs, theirs.revision, &record()).await), missing);
     assert_eq!(kind(store.delete_platform(B, &theirs.name, theirs.revision, &record()).await), missing);
-    assert_eq!(kind(store.create_environment(B, &environment(&place), &record()).await), missing);
+    assert_eq!(kind(store.create_environment(B, &environment(&place), Limit::Unlimited, &record()).await), missing);
     assert_eq!(kind(store.replace_environment(B, inner, inner.revision, &record()).await), missing);
     assert_eq!(kind(store.delete_environment(B, &place, inner.revision, &record()).await), missing);
     assert_eq!(View::of(stores, A, &place).await, before);
@@ -58,7 +58,7 @@ pub async fn another_tenants_parameters_are_out_of_reach(stores: &ToggleStores) 
         if has_a_place {
             stores.with_environment(B, "web", "production").await;
         } else {
-            let created = store.create(B, &place, &parameter("p", ""), MANY, &record()).await;
+            let created = store.create(B, &place, &parameter("p", ""), MANY, Limit::Unlimited, &record()).await;
             assert_eq!(kind(created), missing);
         }
         assert!(store.find(B, &place, key).await.unwrap().is_none());
@@ -69,7 +69,7 @@ pub async fn another_tenants_parameters_are_out_of_reach(stores: &ToggleStores) 
         assert_eq!(kind(store.delete(B, &place, key, revision, &record()).await), missing);
     }
     // Neither does a limit count the other's.
-    store.create(B, &place, &parameter("p", "mine"), 1, &record()).await.unwrap();
+    store.create(B, &place, &parameter("p", "mine"), 1, Limit::Unlimited, &record()).await.unwrap();
     assert_eq!(View::of(stores, A, &place).await, before);
 }
 
@@ -84,7 +84,7 @@ pub async fn another_tenants_flags_are_out_of_reach(stores: &ToggleStores) {
         if has_a_place {
             stores.with_environment(B, "web", "production").await;
         } else {
-            assert_eq!(kind(store.create(B, &place, &flag("f", ""), &record()).await), missing);
+            assert_eq!(kind(store.create(B, &place, &flag("f", ""), Limit::Unlimited, &record()).await), missing);
         }
         assert!(store.find(B, &place, key).await.unwrap().is_none());
         assert!(store.version(B, &place, key, FlagVersion::FIRST).await.unwrap().is_none());
@@ -93,7 +93,7 @@ pub async fn another_tenants_flags_are_out_of_reach(stores: &ToggleStores) {
         assert_eq!(kind(store.amend(B, &place, &theirs, revision, &record()).await), missing);
         assert_eq!(kind(store.delete(B, &place, key, revision, &record()).await), missing);
     }
-    store.create(B, &place, &flag("f", "mine"), &record()).await.unwrap();
+    store.create(B, &place, &flag("f", "mine"), Limit::Unlimited, &record()).await.unwrap();
     assert_eq!(View::of(stores, A, &place).await, before);
 }
 
@@ -108,13 +108,13 @@ pub async fn another_tenants_experiments_are_out_of_reach(stores: &ToggleStores)
         if has_a_place {
             stores.with_environment(B, "web", "production").await;
         } else {
-            assert_eq!(kind(store.create(B, &place, &experiment("x"), &record()).await), missing);
+            assert_eq!(kind(store.create(B, &place, &experiment("x"), Limit::Unlimited, &record()).await), missing);
         }
         assert!(store.find(B, &place, key).await.unwrap().is_none());
         assert_eq!(kind(store.replace(B, &place, &theirs, revision, &record()).await), missing);
         assert_eq!(kind(store.delete(B, &place, key, revision, &record()).await), missing);
     }
-    store.create(B, &place, &experiment("x"), &record()).await.unwrap();
+    store.create(B, &place, &experiment("x"), Limit::Unlimited, &record()).await.unwrap();
     assert_eq!(View::of(stores, A, &place).await, before);
 }
 
@@ -197,7 +197,7 @@ pub async fn another_tenants_cursors_are_refused(stores: &ToggleStores) {
 pub async fn tenants_share_no_names_revisions_or_audit_ids(stores: &ToggleStores) {
     let (given, record) = (platform("web"), audit("platform.create", "web"));
     for tenant in [A, B] {
-        let written = stores.directory.create_platform(tenant, &given, &record).await.unwrap();
+        let written = stores.directory.create_platform(tenant, &given, Limit::Unlimited, &record).await.unwrap();
         assert_eq!(written.revision, Revision::new(1));
         assert_eq!(stores.directory.directory(tenant).await.unwrap().platforms[&given.name], written.value);
         assert_eq!(stores.records(tenant).await.as_slice(), std::slice::from_ref(&record));

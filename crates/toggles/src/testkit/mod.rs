@@ -21,6 +21,7 @@ mod isolation;
 mod lists;
 mod paging;
 mod parameters;
+mod quotas;
 mod repetition;
 mod statistics;
 
@@ -39,6 +40,7 @@ pub use self::flags::*;
 pub use self::isolation::*;
 pub use self::paging::*;
 pub use self::parameters::*;
+pub use self::quotas::*;
 pub use self::repetition::*;
 pub use self::statistics::*;
 use crate::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
@@ -140,6 +142,10 @@ macro_rules! toggle_store_suite {
             a_cursor_of_another_history_is_refused
             a_recreated_parameter_has_no_history
             appends_that_try_again_all_come_through
+            a_tenant_has_at_most_so_many_things_even_in_a_race
+            a_lowered_quota_refuses_what_is_new_only
+            a_reached_quota_is_told_last
+            what_is_deleted_makes_room_under_a_quota
             a_created_flag_reads_back
             an_absent_flag_is_none
             flag_writes_need_their_target
@@ -267,6 +273,7 @@ mod tests {
             include_str!("isolation.rs"),
             include_str!("paging/mod.rs"),
             include_str!("parameters.rs"),
+            include_str!("quotas.rs"),
             include_str!("repetition.rs"),
             include_str!("statistics.rs"),
         ];

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use togglebox_core::{Cursor, PageRequest, Revision, StoreErrorKind};
+use togglebox_core::{Cursor, Limit, PageRequest, Revision, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, CROWD, MANY, at, audit, kind, one_winner, parameter, race, scope};
@@ -19,7 +19,8 @@ pub async fn a_created_parameter_reads_back(stores: &ToggleStores) {
         },
         ..parameter("Title-1_x", "")
     };
-    let written = stores.parameters.create(A, &place, &given, MANY, &audit("parameter.create", "p")).await.unwrap();
+    let written =
+        stores.parameters.create(A, &place, &given, MANY, Limit::Unlimited, &audit("parameter.create", "p")).await.unwrap();
     assert_eq!(written.value, Parameter { active: given.clone(), latest_version: 1, revision: written.revision });
     let found = stores.parameters.find(A, &place, &given.key).await.unwrap();
     assert_eq!(found.as_ref(), Some(&written.value));
@@ -52,7 +53,7 @@ pub async fn parameter_writes_need_their_target(stores: &ToggleStores) {
     let (store, there, absent) = (&stores.parameters, scope("web", "staging"), parameter("q", ""));
     let record = || audit("any", "absent");
     let (new, revision) = (parameter("p", "two"), stands.revision);
-    assert_eq!(kind(store.create(A, &there, &new, MANY, &record()).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(store.create(A, &there, &new, MANY, Limit::Unlimited, &record()).await), StoreErrorKind::NotFound);
     for (place, version) in [(&there, &new), (&place, &absent)] {
         assert_eq!(kind(store.append(A, place, version, revision, &record()).await), StoreErrorKind::NotFound);
         assert_eq!(kind(store.activate(A, place, &version.key, 1, revision, &record()).await), StoreErrorKind::NotFound);
@@ -72,7 +73,11 @@ pub async fn of_many_who_create_one_parameter_exactly_one_does(stores: &ToggleSt
     let place = stores.with_environment(A, "web", "production").await;
     let outcomes = race(|n| {
         let (store, place) = (Arc::clone(&stores.parameters), place.clone());
-        async move { store.create(A, &place, &parameter("p", &n.to_string()), MANY, &audit("parameter.create", "race")).await }
+        async move {
+            store
+                .create(A, &place, &parameter("p", &n.to_string()), MANY, Limit::Unlimited, &audit("parameter.create", "race"))
+                .await
+        }
     });
     let winner = one_winner(outcomes.await, |kind| *kind == StoreErrorKind::AlreadyExists);
     let state = stores.state(A, &place).await;
@@ -90,7 +95,11 @@ pub async fn an_environment_holds_at_most_so_many_parameters_even_in_a_race(stor
     stores.with_parameter(A, &other, "p0").await;
     let outcomes = race(|n| {
         let (store, place) = (Arc::clone(&stores.parameters), place.clone());
-        async move { store.create(A, &place, &parameter(&format!("p{n}"), ""), 3, &audit("parameter.create", "limited")).await }
+        async move {
+            store
+                .create(A, &place, &parameter(&format!("p{n}"), ""), 3, Limit::Unlimited, &audit("parameter.create", "limited"))
+                .await
+        }
     });
     let (made, refused): (Vec<_>, Vec<_>) = outcomes.await.into_iter().partition(Result::is_ok);
     assert_eq!((made.len(), refused.len()), (3, CROWD as usize - 3));
@@ -102,7 +111,11 @@ pub async fn an_environment_holds_at_most_so_many_parameters_even_in_a_race(stor
     assert_eq!(stores.records_of(A, "limited").await, 3);
     let one = &state.parameters[0];
     stores.parameters.delete(A, &place, one.key(), one.revision, &audit("parameter.delete", "room")).await.unwrap();
-    stores.parameters.create(A, &place, &parameter("q", ""), 3, &audit("parameter.create", "room")).await.unwrap();
+    stores
+        .parameters
+        .create(A, &place, &parameter("q", ""), 3, Limit::Unlimited, &audit("parameter.create", "room"))
+        .await
+        .unwrap();
 }
 
 /// The store numbers versions; what the caller wrote there does not matter. What an earlier version says stays.

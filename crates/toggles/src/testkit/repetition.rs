@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use togglebox_core::StoreErrorKind;
+use togglebox_core::{Limit, StoreErrorKind};
 
 use super::ToggleStores;
 use super::fixtures::{A, CROWD, MANY, audit, environment, experiment, flag, kind, parameter, platform, race, scope};
@@ -9,16 +9,16 @@ use super::fixtures::{A, CROWD, MANY, audit, environment, experiment, flag, kind
 pub async fn directory_writes_repeated_with_their_audit_id_are_done_once(stores: &ToggleStores) {
     let store = &stores.directory;
     let (given, record) = (platform("web"), audit("platform.create", "web"));
-    let made = store.create_platform(A, &given, &record).await.unwrap();
-    assert_eq!(store.create_platform(A, &given, &record).await.unwrap(), made);
+    let made = store.create_platform(A, &given, Limit::Unlimited, &record).await.unwrap();
+    assert_eq!(store.create_platform(A, &given, Limit::Unlimited, &record).await.unwrap(), made);
 
     let record = audit("platform.update", "web");
     let changed = store.replace_platform(A, &given, made.revision, &record).await.unwrap();
     assert_eq!(store.replace_platform(A, &given, made.revision, &record).await.unwrap(), changed);
 
     let (given, record) = (environment(&scope("web", "production")), audit("environment.create", "production"));
-    let within = store.create_environment(A, &given, &record).await.unwrap();
-    assert_eq!(store.create_environment(A, &given, &record).await.unwrap(), within);
+    let within = store.create_environment(A, &given, Limit::Unlimited, &record).await.unwrap();
+    assert_eq!(store.create_environment(A, &given, Limit::Unlimited, &record).await.unwrap(), within);
 
     let record = audit("environment.update", "production");
     let other = store.replace_environment(A, &given, within.revision, &record).await.unwrap();
@@ -42,8 +42,8 @@ pub async fn parameter_writes_repeated_with_their_audit_id_are_done_once(stores:
     let place = stores.with_environment(A, "web", "production").await;
     let (store, given) = (&stores.parameters, parameter("p", "one"));
     let record = audit("parameter.create", "p");
-    let made = store.create(A, &place, &given, 1, &record).await.unwrap();
-    assert_eq!(store.create(A, &place, &given, 1, &record).await.unwrap(), made);
+    let made = store.create(A, &place, &given, 1, Limit::Unlimited, &record).await.unwrap();
+    assert_eq!(store.create(A, &place, &given, 1, Limit::Unlimited, &record).await.unwrap(), made);
 
     let record = audit("parameter.update", "p");
     let second = store.append(A, &place, &given, made.revision, &record).await.unwrap();
@@ -67,8 +67,8 @@ pub async fn flag_writes_repeated_with_their_audit_id_are_done_once(stores: &Tog
     let place = stores.with_environment(A, "web", "production").await;
     let (store, given) = (&stores.flags, flag("f", "one"));
     let record = audit("flag.create", "f");
-    let made = store.create(A, &place, &given, &record).await.unwrap();
-    assert_eq!(store.create(A, &place, &given, &record).await.unwrap(), made);
+    let made = store.create(A, &place, &given, Limit::Unlimited, &record).await.unwrap();
+    assert_eq!(store.create(A, &place, &given, Limit::Unlimited, &record).await.unwrap(), made);
 
     let record = audit("flag.update", "f");
     let second = store.append(A, &place, &given, made.revision, &record).await.unwrap();
@@ -92,8 +92,8 @@ pub async fn experiment_writes_repeated_with_their_audit_id_are_done_once(stores
     let place = stores.with_environment(A, "web", "production").await;
     let (store, given) = (&stores.experiments, experiment("x"));
     let record = audit("experiment.create", "x");
-    let made = store.create(A, &place, &given, &record).await.unwrap();
-    assert_eq!(store.create(A, &place, &given, &record).await.unwrap(), made);
+    let made = store.create(A, &place, &given, Limit::Unlimited, &record).await.unwrap();
+    assert_eq!(store.create(A, &place, &given, Limit::Unlimited, &record).await.unwrap(), made);
 
     let record = audit("experiment.update", "x");
     let second = store.replace(A, &place, &given, made.revision, &record).await.unwrap();
@@ -125,11 +125,11 @@ pub async fn a_late_repeat_changes_nothing(stores: &ToggleStores) {
 pub async fn a_repeat_does_not_revive_what_is_gone(stores: &ToggleStores) {
     let place = stores.with_environment(A, "web", "production").await;
     let (given, record) = (parameter("p", "one"), audit("parameter.create", "p"));
-    let made = stores.parameters.create(A, &place, &given, MANY, &record).await.unwrap();
+    let made = stores.parameters.create(A, &place, &given, MANY, Limit::Unlimited, &record).await.unwrap();
     let deletion = audit("parameter.delete", "p");
     stores.parameters.delete(A, &place, &given.key, made.revision, &deletion).await.unwrap();
     let before = stores.state(A, &place).await;
-    let again = stores.parameters.create(A, &place, &given, MANY, &record).await;
+    let again = stores.parameters.create(A, &place, &given, MANY, Limit::Unlimited, &record).await;
     assert_eq!(kind(again), StoreErrorKind::NotFound);
     assert_eq!(stores.state(A, &place).await, before);
 }
@@ -138,9 +138,9 @@ pub async fn a_repeat_does_not_revive_what_is_gone(stores: &ToggleStores) {
 pub async fn a_refused_write_may_be_tried_again_under_its_audit_id(stores: &ToggleStores) {
     let place = scope("web", "production");
     let (given, record) = (flag("f", "one"), audit("flag.create", "f"));
-    assert_eq!(kind(stores.flags.create(A, &place, &given, &record).await), StoreErrorKind::NotFound);
+    assert_eq!(kind(stores.flags.create(A, &place, &given, Limit::Unlimited, &record).await), StoreErrorKind::NotFound);
     stores.with_environment(A, "web", "production").await;
-    let made = stores.flags.create(A, &place, &given, &record).await.unwrap();
+    let made = stores.flags.create(A, &place, &given, Limit::Unlimited, &record).await.unwrap();
     assert_eq!(stores.flags.find(A, &place, &given.key).await.unwrap(), Some(made.value));
 }
 

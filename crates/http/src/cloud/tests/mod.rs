@@ -1,6 +1,7 @@
 //! The cloud's routes over their hosts.
 
 mod people;
+mod plans;
 mod rig;
 mod standing;
 mod tables;

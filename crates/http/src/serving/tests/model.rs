@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Change, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
+use togglebox_core::{
+    AuditRecord, Change, Limit, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp, Written,
+};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentState, EnvironmentStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
 use tokio::time::Instant;
@@ -196,7 +198,7 @@ impl DirectoryStore for Model {
         Ok(Revisions { directory: directory.revision, environments })
     }
 
-    async fn create_platform(&self, _: TenantId, _: &Platform, _: &AuditRecord) -> StoreResult<Written<Platform>> {
+    async fn create_platform(&self, _: TenantId, _: &Platform, _: Limit, _: &AuditRecord) -> StoreResult<Written<Platform>> {
         by_hand()
     }
 
@@ -208,7 +210,13 @@ impl DirectoryStore for Model {
         by_hand()
     }
 
-    async fn create_environment(&self, _: TenantId, _: &Environment, _: &AuditRecord) -> StoreResult<Written<Environment>> {
+    async fn create_environment(
+        &self,
+        _: TenantId,
+        _: &Environment,
+        _: Limit,
+        _: &AuditRecord,
+    ) -> StoreResult<Written<Environment>> {
         by_hand()
     }
 

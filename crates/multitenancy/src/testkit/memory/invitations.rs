@@ -126,10 +126,9 @@ fn accept(
     if register.members.contains_key(&key) {
         return Err(StoreErrorKind::AlreadyExists);
     }
-    let count = Register::of(&register.members, tenant).count();
-    if !limit.has_room(count as u64) {
-        let limit = limit.get().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        return Err(StoreErrorKind::LimitReached { limit });
+    let usage = Register::of(&register.members, tenant).count() as u64;
+    if let Some(limit) = limit.get().filter(|limit| usage >= *limit) {
+        return Err(StoreErrorKind::QuotaReached { usage, limit });
     }
     register.invitations.remove(&(tenant, id));
     let version = register.raise(tenant, Changed::Members, audit);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_sdk_dynamodb::config::interceptors::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut};
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
-use togglebox_core::{EntropyExt as _, OsEntropy};
+use togglebox_core::{EntropyExt as _, Limit, OsEntropy};
 use togglebox_toggles::store::{
     Delta, DirectoryStore, ExperimentStatistics, ExperimentStore, ScopedDelta, StatisticsBatch, StatisticsStore, Subject,
     SubjectSums,
@@ -65,11 +65,11 @@ pub(super) async fn prepare(store: &DynamoDb, tenant: TenantId) {
     let (created_by, created_at, revision) = (None, Timestamp::EPOCH, Revision::ZERO);
     let Scope { platform, environment } = scope();
     let web = Platform { id: Uuid::nil(), name: platform.clone(), description: None, created_by: None, created_at, revision };
-    store.create_platform(tenant, &web, &numbered(1)).await.unwrap();
+    store.create_platform(tenant, &web, Limit::Unlimited, &numbered(1)).await.unwrap();
     let production =
         Environment { id: Uuid::nil(), platform, name: environment, description: None, created_by, created_at, revision };
-    store.create_environment(tenant, &production, &numbered(2)).await.unwrap();
-    ExperimentStore::create(store, tenant, &scope(), &experiment(), &numbered(3)).await.unwrap();
+    store.create_environment(tenant, &production, Limit::Unlimited, &numbered(2)).await.unwrap();
+    ExperimentStore::create(store, tenant, &scope(), &experiment(), Limit::Unlimited, &numbered(3)).await.unwrap();
 }
 
 /// More than fits into two transactions.

@@ -2,7 +2,7 @@
 
 use togglebox_auth::store::{ApiKeyStore, UserStore};
 use togglebox_auth::{ApiKey, Email, KeyHash, PasswordHash, Role, User};
-use togglebox_core::{EntropyExt, OsEntropy, StoreErrorKind};
+use togglebox_core::{EntropyExt, Limit, OsEntropy, StoreErrorKind};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore, ParameterStore, StatisticsStore};
 use togglebox_toggles::{Flag, FlagVersion, ParameterVersion};
 
@@ -88,9 +88,9 @@ fn api_key(n: u8) -> ApiKey {
 /// Some of everything, counted things aside from those of the experiment included.
 async fn filled(store: &DynamoDb, tenant: TenantId) -> Vec<Record> {
     prepare(store, tenant).await;
-    let made = ParameterStore::create(store, tenant, &scope(), &parameter(), 9, &numbered(4)).await.unwrap();
+    let made = ParameterStore::create(store, tenant, &scope(), &parameter(), 9, Limit::Unlimited, &numbered(4)).await.unwrap();
     ParameterStore::append(store, tenant, &scope(), &parameter(), made.revision, &numbered(5)).await.unwrap();
-    let made = FlagStore::create(store, tenant, &scope(), &flag(), &numbered(6)).await.unwrap();
+    let made = FlagStore::create(store, tenant, &scope(), &flag(), Limit::Unlimited, &numbered(6)).await.unwrap();
     FlagStore::append(store, tenant, &scope(), &flag(), made.revision, &numbered(7)).await.unwrap();
     UserStore::create(store, tenant, &user(), &numbered(8)).await.unwrap();
     for n in [1, 2] {
@@ -143,7 +143,8 @@ async fn an_import_that_stops_anywhere_goes_on_to_the_same_end() {
             let full = ApiKeyStore::create(&store, tenant, &api_key(3), 2, &numbered(99)).await.unwrap_err();
             assert_eq!(*full.kind(), StoreErrorKind::LimitReached { limit: 2 });
             let full = ParameterVersion { key: "q".parse().unwrap(), ..parameter() };
-            let full = ParameterStore::create(&store, tenant, &scope(), &full, 1, &numbered(99)).await.unwrap_err();
+            let full =
+                ParameterStore::create(&store, tenant, &scope(), &full, 1, Limit::Unlimited, &numbered(99)).await.unwrap_err();
             assert_eq!(*full.kind(), StoreErrorKind::LimitReached { limit: 1 });
             if first.is_ok() {
                 assert!(stopped > 20, "it takes more requests than {stopped}");

@@ -1,13 +1,13 @@
 use std::iter::repeat_n;
 
 use serde_json::json;
-use togglebox_core::{StoreErrorKind, StoreResult, Written};
+use togglebox_core::{Limit, StoreErrorKind, StoreResult, Written};
 use togglebox_toggles::store::ExperimentStore;
 
 use super::*;
 
 async fn create(store: &DynamoDb) -> StoreResult<Written<Experiment>> {
-    store.create(TENANT, &scope(), &experiment(), &audit()).await
+    store.create(TENANT, &scope(), &experiment(), Limit::Unlimited, &audit()).await
 }
 
 /// What a write of a new experiment reads first: the environment, that it was not made before, and that the key is free.
@@ -35,12 +35,16 @@ async fn a_write_is_one_transaction_with_every_condition() {
 
     let advance = &actions[0]["Update"];
     assert_eq!(advance["Key"]["SK"]["S"], "E#web#production");
-    assert_eq!(advance["UpdateExpression"], "SET #contents = :v0, #changed_at = :v1, #parameters = :v2, #contents_digest = :v3");
-    assert_eq!(advance["ConditionExpression"], "#incarnation = :v4 AND #contents = :v5");
+    let counted =
+        "#contents = :v0, #changed_at = :v1, #contents_digest = :v2, #parameters = :v3, #flags = :v4, #experiments = :v5";
+    assert_eq!(advance["UpdateExpression"], format!("SET {counted}"));
+    assert_eq!(advance["ConditionExpression"], "#incarnation = :v6 AND #contents = :v7");
     let digest: Digest = [3, 4, 5].map(Revision::new).into_iter().collect();
     let values = &advance["ExpressionAttributeValues"];
-    assert_eq!((&values[":v0"]["N"], &values[":v5"]["N"]), (&json!("5"), &json!("4")));
-    assert_eq!(values[":v3"]["N"], digest.number().to_string());
+    assert_eq!((&values[":v0"]["N"], &values[":v7"]["N"]), (&json!("5"), &json!("4")));
+    assert_eq!(values[":v2"]["N"], digest.number().to_string());
+
+    assert_eq!([":v3", ":v4", ":v5"].map(|value| &values[value]["N"]), ["0", "0", "1"], "one experiment more");
 
     let put = &actions[1]["Put"];
     assert_eq!(put["ConditionExpression"], "attribute_not_exists(#PK)");
@@ -64,10 +68,40 @@ async fn when_only_the_environment_has_moved_the_write_is_worked_out_anew() {
     let (store, replay) = answering(answers);
     assert_eq!(create(&store).await.unwrap(), written(7));
     let sent = transactions(&replay);
-    let expected = |n: usize| &sent[n]["TransactItems"][0]["Update"]["ExpressionAttributeValues"][":v5"]["N"];
+    let expected = |n: usize| &sent[n]["TransactItems"][0]["Update"]["ExpressionAttributeValues"][":v7"]["N"];
     assert_eq!((expected(0), expected(3)), (&json!("4"), &json!("6")));
     assert_eq!(sent[0]["ClientRequestToken"], sent[1]["ClientRequestToken"], "the same write at the same revision");
     assert_ne!(sent[0]["ClientRequestToken"], sent[3]["ClientRequestToken"]);
+}
+
+/// The whole directory, where the environment holds so many experiments.
+fn directory(experiments: u64) -> (u16, Value) {
+    let digest: Digest = [1, 2].map(Revision::new).into_iter().collect();
+    let head = json!({
+        "PK": { "S": DIRECTORY }, "SK": { "S": "META" }, "rev": { "N": "2" }, "digest": { "N": digest.number().to_string() },
+    });
+    let mut environment = environment(4, &[4]);
+    environment["experiments"] = json!({ "N": experiments.to_string() });
+    ok(json!({ "Items": [environment, head, platform()] }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_count_the_same_one_counts_again() {
+    let [first, second] = vacant(4, &[4]);
+    let (nobody_before, one_before) = (ok(json!({})), ok(json!({ "Item": { "rev": { "N": "1" } } })));
+    let lost = cancelled(&["None", "None", "ConditionalCheckFailed"]);
+    let again = vacant(4, &[4]);
+    let answers = [first, second, nobody_before, directory(1), lost].into_iter().chain(again).chain([one_before, directory(2)]);
+    let (store, replay) = answering(answers);
+    let two = Limit::of(2).unwrap();
+    let refused = store.create(TENANT, &scope(), &experiment(), two, &audit()).await.unwrap_err();
+    assert_eq!(*refused.kind(), StoreErrorKind::QuotaReached { usage: 2, limit: 2 });
+    let sent = transactions(&replay);
+    assert_eq!(sent.len(), 1);
+    let claim = &sent[0]["TransactItems"][2]["Update"];
+    assert_eq!(claim["Key"]["PK"]["S"], format!("T#{TENANT}#QUOTA"));
+    assert_eq!(claim["ConditionExpression"], "(attribute_not_exists(#rev) OR #rev < :v1)");
+    assert_eq!(claim["ExpressionAttributeValues"][":v0"]["N"], "1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +168,7 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
     let mut given = experiment();
     given.definition.hypothesis = "x".repeat(500_000);
     let (store, replay) = answering(vacant(4, &[4]));
-    let error = store.create(TENANT, &scope(), &given, &audit()).await.unwrap_err();
+    let error = store.create(TENANT, &scope(), &given, Limit::Unlimited, &audit()).await.unwrap_err();
     assert!(matches!(error.kind(), StoreErrorKind::TooLarge { .. }), "{error}");
     assert!(transactions(&replay).is_empty());
 }

@@ -12,6 +12,7 @@ use super::super::action::{Action, Condition};
 use super::super::digest::Digest;
 use super::super::item::{Attributes, Draft, Item};
 use super::super::key::{self, Key, Kind};
+use super::super::place::Counts;
 use super::super::store::{Range, Wanted};
 use super::super::{directory, experiments};
 use super::groups::transactions;
@@ -164,7 +165,7 @@ impl Restoring<'_> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     digest: Digest,
-    parameters: u64,
+    counts: Counts,
 }
 
 /// Works out what directory and environments say of their records.
@@ -185,8 +186,8 @@ pub(super) async fn complete(store: &DynamoDb, tenant: TenantId) -> StoreResult<
         }
         let mut groups = vec![Group::from(directory::completed(tenant, revision, directory.digest()))];
         for (id, standing) in &directory.environments {
-            let Sum { digest, parameters } = sums.get(id).copied().unwrap_or_default();
-            let set = vec![("contents_digest", digest.number().into()), ("parameters", parameters.into())];
+            let Sum { digest, counts } = sums.get(id).copied().unwrap_or_default();
+            let set = counts.attributes().chain([("contents_digest", digest.number().into())]).collect();
             let when = Condition::is("incarnation", standing.incarnation).and("contents", standing.record.contents_revision);
             groups.push(Action::Update { key: standing.key.clone(), set, remove: Vec::new(), when }.into());
         }
@@ -208,6 +209,8 @@ fn add(sum: &mut Sum, item: &Item) -> StoreResult<()> {
     }
     let sk: String = attributes.get(key::SK)?;
     sum.digest = sum.digest.with(attributes.get::<Revision>("rev")?);
-    sum.parameters += u64::from(matches!(Kind::of(&sk), Some((Kind::Parameter, _))));
+    if let Some((kind, _)) = Kind::of(&sk) {
+        sum.counts = sum.counts.more(kind);
+    }
     Ok(())
 }

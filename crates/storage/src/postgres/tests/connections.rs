@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use togglebox_core::{Actor, AuditFilter, AuditLog, AuditRecord, PageRequest, Revision, StoreErrorKind, TenantId, Timestamp};
+use togglebox_core::{
+    Actor, AuditFilter, AuditLog, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind, TenantId, Timestamp,
+};
 use togglebox_toggles::Platform;
 use togglebox_toggles::store::DirectoryStore;
 use tokio::task::JoinSet;
@@ -79,11 +81,12 @@ async fn a_dropped_write_is_done_wholly_or_not_at_all() {
     let mut dropped = 0;
     for n in 0..120 {
         let polls = u32::try_from(n % 24 + 1).unwrap();
-        dropped += usize::from(dropped_after(polls, store.create_platform(TENANT, &platform(n), &audit(n))).await);
+        dropped +=
+            usize::from(dropped_after(polls, store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n))).await);
     }
     assert!(dropped > 0, "every call was faster than its drop");
     // The last word, also because it queues behind whatever was dropped.
-    store.create_platform(TENANT, &platform(1000), &audit(1000)).await.unwrap();
+    store.create_platform(TENANT, &platform(1000), Limit::Unlimited, &audit(1000)).await.unwrap();
     let directory = store.directory(TENANT).await.unwrap();
     let records = store.list(TENANT, &AuditFilter::default(), &PageRequest::first(1000)).await.unwrap().items;
     assert_eq!(directory.revision.get(), directory.platforms.len() as u64);
@@ -96,14 +99,14 @@ async fn a_dropped_write_is_done_wholly_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropped_reads_leave_their_connections_usable() {
     let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     let mut dropped = 0;
     for n in 0..100 {
         dropped += usize::from(dropped_after(n % 12 + 1, store.directory(TENANT)).await);
     }
     assert!(dropped > 0, "every call was faster than its drop");
     // A connection stuck in an old view would not see this.
-    store.create_platform(TENANT, &platform(2), &audit(2)).await.unwrap();
+    store.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
     for _ in 0..20 {
         assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), 2);
     }
@@ -118,13 +121,13 @@ async fn a_write_that_is_dropped_while_it_waits_does_not_keep_the_lock() {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(write_lock()).execute(&mut *held).await.unwrap();
     let waiting = tokio::spawn({
         let store = store.clone();
-        async move { store.create_platform(TENANT, &platform(1), &audit(1)).await }
+        async move { store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await }
     });
     until_someone_waits(&mut watcher).await;
     waiting.abort();
     assert!(waiting.await.unwrap_err().is_cancelled());
     held.rollback().await.unwrap();
-    let written = store.create_platform(TENANT, &platform(2), &audit(2)).await.unwrap();
+    let written = store.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
     assert_eq!(written.revision.get(), 1, "the write that was dropped has not been made");
 }
 
@@ -142,7 +145,7 @@ async fn connections_that_died_unused_are_replaced() {
         WHERE datname = current_database() AND application_name = 'togglebox'";
     let killed: i64 = sqlx::query_scalar(kill).fetch_one(&mut database.connect().await).await.unwrap();
     assert!(killed > 1, "{killed}");
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), 1);
 }
 
@@ -186,22 +189,22 @@ async fn a_lock_that_stays_is_unavailable_until_it_is_free() {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(write_lock()).execute(&mut *held).await.unwrap();
     // More often than there are connections: none may be left behind in a broken state.
     for n in 0..5 {
-        let error = store.create_platform(TENANT, &platform(n), &audit(n)).await.unwrap_err();
+        let error = store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap_err();
         assert_eq!(*error.kind(), StoreErrorKind::Unavailable, "{error:?}");
         // Reading does not wait for writers, nor does another tenant.
         assert!(store.directory(TENANT).await.unwrap().platforms.is_empty());
     }
     let other = TenantId::from_uuid(Uuid::from_u128(1));
-    store.create_platform(other, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(other, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     held.rollback().await.unwrap();
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
 }
 
 /// The program's own statements never wait for each other in a circle; those of an administrator may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_undone_in_a_deadlock_is_made_again() {
     let Some(Opened { store, database }) = Opened::fresh().await else { return };
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     let (mut other, mut watcher) = (database.connect().await, database.connect().await);
     // The write is the one that notices.
     other.execute("SET deadlock_timeout = '1h'").await.unwrap();
@@ -209,7 +212,7 @@ async fn a_write_that_is_undone_in_a_deadlock_is_made_again() {
     held.execute("SELECT * FROM tenant_revisions FOR UPDATE").await.unwrap();
     let writing = tokio::spawn({
         let store = store.clone();
-        async move { store.create_platform(TENANT, &platform(2), &audit(2)).await }
+        async move { store.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await }
     });
     until_someone_waits(&mut watcher).await;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(write_lock()).execute(&mut *held).await.unwrap();
@@ -237,7 +240,7 @@ async fn two_nodes_write_to_one_database_at_once() {
     for (first, store) in [(0, store.clone()), (100, other.clone())] {
         writing.spawn(async move {
             for n in first..first + 25 {
-                store.create_platform(TENANT, &platform(n), &audit(n)).await.unwrap();
+                store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap();
             }
         });
     }
@@ -251,9 +254,9 @@ async fn two_nodes_write_to_one_database_at_once() {
 async fn closing_ends_every_clone() {
     let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
     let clone = store.clone();
-    clone.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    clone.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     store.close().await.unwrap();
-    let error = clone.create_platform(TENANT, &platform(2), &audit(2)).await.unwrap_err();
+    let error = clone.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap_err();
     assert_eq!(*error.kind(), StoreErrorKind::Unavailable);
     assert_eq!(*clone.directory(TENANT).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }

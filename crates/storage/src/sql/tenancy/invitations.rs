@@ -169,9 +169,9 @@ impl<E: Engine> InvitationStore for Database<E> {
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
-            if !limit.has_room(members::count(&mut write).await?) {
-                let limit = limit.get().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-                return Err(write.error(StoreErrorKind::LimitReached { limit }));
+            let usage = members::count(&mut write).await?;
+            if let Some(limit) = limit.get().filter(|limit| usage >= *limit) {
+                return Err(write.error(StoreErrorKind::QuotaReached { usage, limit }));
             }
             let version = register::raise(&mut write, &Changed::Members, None, audit.at).await?;
             remove(&mut write, waiting.id).await?;

@@ -1,7 +1,7 @@
 //! A disk that is full, played by a limit on the file's pages.
 
 use sqlx::{AssertSqlSafe, Row};
-use togglebox_core::{AuditFilter, AuditLog, PageRequest, StoreErrorKind};
+use togglebox_core::{AuditFilter, AuditLog, Limit, PageRequest, StoreErrorKind};
 use togglebox_toggles::store::DirectoryStore;
 
 use super::super::Sqlite;
@@ -23,7 +23,7 @@ async fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
     limit_pages(&store, pages + 4).await;
     let (mut written, mut refused) = (0, 0);
     for n in 0..200 {
-        match store.create_platform(TENANT, &platform(n), &audit(n)).await {
+        match store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await {
             Ok(_) => written += 1,
             Err(error) => {
                 assert_eq!(*error.kind(), StoreErrorKind::Unavailable, "{error}");
@@ -39,6 +39,6 @@ async fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
     assert_eq!(records.len(), written);
     limit_pages(&store, pages + 10_000).await;
     // Not a new write, as far as the caller knows: the outcome of the first was unknown.
-    store.create_platform(TENANT, &platform(refused), &audit(refused)).await.unwrap();
+    store.create_platform(TENANT, &platform(refused), Limit::Unlimited, &audit(refused)).await.unwrap();
     assert_eq!(store.directory(TENANT).await.unwrap().platforms.len(), written + 1);
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use togglebox_core::{StoreError, StoreErrorKind, TenantId};
+use togglebox_core::{Limit, StoreError, StoreErrorKind, TenantId};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore};
 
@@ -42,11 +42,11 @@ async fn what_cannot_be_read_is_told_with_item_and_attribute(server: Server) {
         ("META", "rev", text("1")),
     ];
     let (store, options) = server.table().await;
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
-    store.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
-    ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 10, &audit(3)).await.unwrap();
-    FlagStore::create(&store, TENANT, &place(1), &flag("f"), &audit(4)).await.unwrap();
-    ExperimentStore::create(&store, TENANT, &place(1), &experiment("x"), &audit(5)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    store.create_environment(TENANT, &environment(&place(1)), Limit::Unlimited, &audit(2)).await.unwrap();
+    ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 10, Limit::Unlimited, &audit(3)).await.unwrap();
+    FlagStore::create(&store, TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(4)).await.unwrap();
+    ExperimentStore::create(&store, TENANT, &place(1), &experiment("x"), Limit::Unlimited, &audit(5)).await.unwrap();
     let client = server.client();
     for (sk, attribute, value) in cases {
         let pk = if sk == "META" { format!("T#{TENANT}#DIR") } else { format!("T#{TENANT}#ENV#{}", audit(2).id) };

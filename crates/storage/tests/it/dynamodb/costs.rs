@@ -1,6 +1,6 @@
 //! What calls cost, and that lists are read to their end.
 
-use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Page, PageRequest, StoreResult, TenantId, Timestamp};
+use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Limit, Page, PageRequest, StoreResult, TenantId, Timestamp};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::FlagVersion;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore};
@@ -41,9 +41,9 @@ async fn change(store: &DynamoDb, n: u128, times: u128, target: &str) {
 }
 
 async fn with_flag(store: &DynamoDb) {
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
-    store.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
-    FlagStore::create(store, TENANT, &place(1), &flag("f"), &audit(3)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    store.create_environment(TENANT, &environment(&place(1)), Limit::Unlimited, &audit(2)).await.unwrap();
+    FlagStore::create(store, TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(3)).await.unwrap();
 }
 
 async fn audit_page(store: &DynamoDb, target: Option<&str>, page: PageRequest) -> StoreResult<Page<AuditRecord>> {
@@ -124,7 +124,7 @@ async fn an_environment_larger_than_a_page_is_read_whole(server: Server) {
     for n in 0..FLAGS {
         let mut large = flag(&format!("large-{n}"));
         large.definition.description = Some("x".repeat(300_000));
-        FlagStore::create(&store, TENANT, &place(1), &large, &audit(100 + n)).await.unwrap();
+        FlagStore::create(&store, TENANT, &place(1), &large, Limit::Unlimited, &audit(100 + n)).await.unwrap();
     }
     let state = store.load(TENANT, &place(1)).await.unwrap().unwrap();
     assert_eq!(state.flags.len() as u128, FLAGS + 1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use togglebox_core::{Revision, StoreErrorKind, TenantId};
+use togglebox_core::{Limit, Revision, StoreErrorKind, TenantId};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::Parameter;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore, ParameterStore};
@@ -28,8 +28,8 @@ on_every_server! {
 /// Handles of different processes on one table with one environment.
 async fn nodes(server: Server) -> Vec<DynamoDb> {
     let (first, options) = server.table().await;
-    first.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
-    first.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
+    first.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    first.create_environment(TENANT, &environment(&place(1)), Limit::Unlimited, &audit(2)).await.unwrap();
     let mut nodes = vec![first];
     for _ in 1..NODES {
         nodes.push(DynamoDb::open(&options).await.unwrap());
@@ -39,7 +39,7 @@ async fn nodes(server: Server) -> Vec<DynamoDb> {
 
 async fn edits_from_many_nodes_each_get_a_version(server: Server) {
     let nodes = nodes(server).await;
-    let made = FlagStore::create(&nodes[0], TENANT, &place(1), &flag("f"), &audit(3)).await.unwrap();
+    let made = FlagStore::create(&nodes[0], TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(3)).await.unwrap();
     let mut edits = JoinSet::new();
     for n in 0..20 {
         let store = nodes[n % nodes.len()].clone();
@@ -65,7 +65,9 @@ async fn a_key_is_created_by_one_of_many_nodes(server: Server) {
     let nodes = nodes(server).await;
     let mut creations = JoinSet::new();
     for (n, store) in (0..).zip(nodes.iter().cycle().take(12).cloned()) {
-        creations.spawn(async move { FlagStore::create(&store, TENANT, &place(1), &flag("f"), &audit(100 + n)).await });
+        creations.spawn(async move {
+            FlagStore::create(&store, TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(100 + n)).await
+        });
     }
     let outcomes = creations.join_all().await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
@@ -79,8 +81,8 @@ async fn the_directory_is_whole_after_writes_from_many_nodes(server: Server) {
     let mut writes = JoinSet::new();
     for (n, store) in (2..).zip(nodes.iter().cycle().take(10).cloned()) {
         writes.spawn(async move {
-            let made = store.create_platform(TENANT, &platform(n), &audit(100 + n)).await.unwrap();
-            store.create_environment(TENANT, &environment(&place(n)), &audit(200 + n)).await.unwrap();
+            let made = store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(100 + n)).await.unwrap();
+            store.create_environment(TENANT, &environment(&place(n)), Limit::Unlimited, &audit(200 + n)).await.unwrap();
             // A list that a write got into would be told from its digest.
             let seen = store.directory(TENANT).await.unwrap();
             assert!(seen.environments.contains_key(&place(n)));
@@ -101,7 +103,7 @@ async fn a_limit_holds_across_nodes(server: Server) {
     for (n, store) in (0..).zip(nodes.iter().cycle().take(12).cloned()) {
         creations.spawn(async move {
             let given = parameter(&format!("p{n}"));
-            ParameterStore::create(&store, TENANT, &place(1), &given, 5, &audit(100 + n)).await
+            ParameterStore::create(&store, TENANT, &place(1), &given, 5, Limit::Unlimited, &audit(100 + n)).await
         });
     }
     let outcomes: Vec<Result<Parameter, StoreErrorKind>> = creations
@@ -124,7 +126,7 @@ async fn revisions_are_of_moments_within_the_call(server: Server) {
     let mut writers = JoinSet::new();
     let told = Arc::clone(&acknowledged);
     writers.spawn(async move {
-        let made = ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 100, &audit(1000)).await;
+        let made = ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 100, Limit::Unlimited, &audit(1000)).await;
         let mut revision = made.unwrap().revision;
         told.store(revision.get(), Ordering::SeqCst);
         while revision.get() < WRITES {
@@ -136,10 +138,10 @@ async fn revisions_are_of_moments_within_the_call(server: Server) {
     });
     let (store, told) = (nodes[2].clone(), Arc::clone(&acknowledged));
     writers.spawn(async move {
-        store.create_platform(TENANT, &platform(2), &audit(2000)).await.unwrap();
+        store.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2000)).await.unwrap();
         let mut n = 2001;
         while told.load(Ordering::SeqCst) < WRITES {
-            let made = store.create_environment(TENANT, &environment(&place(2)), &audit(n)).await.unwrap();
+            let made = store.create_environment(TENANT, &environment(&place(2)), Limit::Unlimited, &audit(n)).await.unwrap();
             store.delete_environment(TENANT, &place(2), made.value.revision, &audit(n + 1)).await.unwrap();
             n += 2;
         }
@@ -168,7 +170,16 @@ async fn states_are_whole_while_many_nodes_write(server: Server) {
     for (n, store) in (0..).zip(nodes.iter().cloned()) {
         writers.spawn(async move {
             let key = format!("p{n}");
-            let made = ParameterStore::create(&store, TENANT, &place(1), &parameter(&key), 100, &audit(1000 * (n + 1))).await;
+            let made = ParameterStore::create(
+                &store,
+                TENANT,
+                &place(1),
+                &parameter(&key),
+                100,
+                Limit::Unlimited,
+                &audit(1000 * (n + 1)),
+            )
+            .await;
             let mut revision = made.unwrap().revision;
             for round in 1..8 {
                 let record = audit(1000 * (n + 1) + round);

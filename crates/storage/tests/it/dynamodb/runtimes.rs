@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use togglebox_core::TenantId;
+use togglebox_core::{Limit, TenantId};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::store::DirectoryStore;
 use tokio::runtime::{Builder, Runtime};
@@ -53,7 +53,7 @@ async fn connections_go_on_while_the_runtime_of_a_caller_stands_still(server: Se
     let store = opened(server).await;
     let standing = called_elsewhere(&store).await;
     calls(&store).await;
-    let written = store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+    let written = store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     assert_eq!(written.revision.get(), 1);
     standing.shutdown_background();
 }
@@ -66,7 +66,7 @@ async fn connections_outlive_the_runtime_of_the_caller_who_needed_them_first(ser
         let under_way = tokio::spawn(async move { calls(&others).await });
         ending.shutdown_background();
         under_way.await.unwrap();
-        let written = store.create_platform(TENANT, &platform(n), &audit(n)).await.unwrap();
+        let written = store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap();
         assert_eq!(u128::from(written.revision.get()), n);
     }
 }

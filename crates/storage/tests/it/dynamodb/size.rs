@@ -1,7 +1,7 @@
 //! Records as large as a record may be.
 
 use serde_json::Value;
-use togglebox_core::{AuditFilter, AuditLog, AuditRecord, PageRequest, StoreErrorKind, TenantId};
+use togglebox_core::{AuditFilter, AuditLog, AuditRecord, Limit, PageRequest, StoreErrorKind, TenantId};
 use togglebox_toggles::Flag;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, FlagStore};
 
@@ -28,15 +28,18 @@ fn record(n: u128, before: Option<&Flag>, after: Option<&Flag>) -> AuditRecord {
 
 async fn what_fits_can_be_changed_and_deleted(server: Server) {
     let (store, options) = server.table().await;
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
-    store.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    store.create_environment(TENANT, &environment(&place(1)), Limit::Unlimited, &audit(2)).await.unwrap();
     let too_large = large(410_000);
-    let error = FlagStore::create(&store, TENANT, &place(1), &too_large, &record(3, None, Some(&too_large))).await.unwrap_err();
+    let error = FlagStore::create(&store, TENANT, &place(1), &too_large, Limit::Unlimited, &record(3, None, Some(&too_large)))
+        .await
+        .unwrap_err();
     assert!(matches!(error.kind(), StoreErrorKind::TooLarge { .. }), "{error}");
     assert_eq!(store.load(TENANT, &place(1)).await.unwrap().unwrap().revision.get(), 0);
 
     let given = large(400_000);
-    let made = FlagStore::create(&store, TENANT, &place(1), &given, &record(4, None, Some(&given))).await.unwrap();
+    let made =
+        FlagStore::create(&store, TENANT, &place(1), &given, Limit::Unlimited, &record(4, None, Some(&given))).await.unwrap();
     let next = FlagStore::append(&store, TENANT, &place(1), &given, made.revision, &record(5, Some(&given), Some(&given))).await;
     let next = next.unwrap();
     let amended =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use togglebox_core::{EntropyExt, OsEntropy, TenantId, Timestamp};
+use togglebox_core::{EntropyExt, Limit, OsEntropy, TenantId, Timestamp};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::statistics::Sketch;
 use togglebox_toggles::store::{
@@ -27,10 +27,10 @@ on_every_server! {
 /// A store with a parameter `p` and an experiment `x`.
 async fn prepared(server: Server) -> (DynamoDb, String) {
     let (store, options) = server.table().await;
-    store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
-    store.create_environment(TENANT, &environment(&place(1)), &audit(2)).await.unwrap();
-    ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 100, &audit(3)).await.unwrap();
-    ExperimentStore::create(&store, TENANT, &place(1), &experiment("x"), &audit(4)).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    store.create_environment(TENANT, &environment(&place(1)), Limit::Unlimited, &audit(2)).await.unwrap();
+    ParameterStore::create(&store, TENANT, &place(1), &parameter("p"), 100, Limit::Unlimited, &audit(3)).await.unwrap();
+    ExperimentStore::create(&store, TENANT, &place(1), &experiment("x"), Limit::Unlimited, &audit(4)).await.unwrap();
     (store, options.table().to_owned())
 }
 

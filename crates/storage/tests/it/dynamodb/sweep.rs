@@ -1,6 +1,6 @@
 //! What was deleted is swept away, and nothing else.
 
-use togglebox_core::{PageRequest, TenantId, Timestamp};
+use togglebox_core::{Limit, PageRequest, TenantId, Timestamp};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore};
 
@@ -38,16 +38,18 @@ async fn sweep_all(store: &DynamoDb, batch: usize) -> usize {
 
 /// A platform with an environment that holds one of each kind, with histories.
 async fn filled(store: &DynamoDb, n: u128) {
-    store.create_platform(TENANT, &platform(n), &audit(1000 * n)).await.unwrap();
-    store.create_environment(TENANT, &environment(&place(n)), &audit(1000 * n + 1)).await.unwrap();
-    let made = FlagStore::create(store, TENANT, &place(n), &flag("f"), &audit(1000 * n + 2)).await.unwrap();
+    store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(1000 * n)).await.unwrap();
+    store.create_environment(TENANT, &environment(&place(n)), Limit::Unlimited, &audit(1000 * n + 1)).await.unwrap();
+    let made = FlagStore::create(store, TENANT, &place(n), &flag("f"), Limit::Unlimited, &audit(1000 * n + 2)).await.unwrap();
     let mut revision = made.revision;
     for step in 3..9 {
         revision =
             FlagStore::append(store, TENANT, &place(n), &flag("f"), revision, &audit(1000 * n + step)).await.unwrap().revision;
     }
-    ParameterStore::create(store, TENANT, &place(n), &parameter("p"), 100, &audit(1000 * n + 20)).await.unwrap();
-    ExperimentStore::create(store, TENANT, &place(n), &experiment("x"), &audit(1000 * n + 21)).await.unwrap();
+    ParameterStore::create(store, TENANT, &place(n), &parameter("p"), 100, Limit::Unlimited, &audit(1000 * n + 20))
+        .await
+        .unwrap();
+    ExperimentStore::create(store, TENANT, &place(n), &experiment("x"), Limit::Unlimited, &audit(1000 * n + 21)).await.unwrap();
 }
 
 async fn what_was_deleted_is_swept_away_in_batches(server: Server) {
@@ -70,11 +72,11 @@ async fn a_place_that_was_made_anew_is_not_swept_away(server: Server) {
     let name = platform(1).name;
     store.delete_platform(TENANT, &name, old.platforms[&name].revision, &audit(9000)).await.unwrap();
     // Even under the ids of those that were there before.
-    store.create_platform(TENANT, &old.platforms[&name], &audit(9001)).await.unwrap();
-    store.create_environment(TENANT, &old.environments[&place(1)], &audit(9002)).await.unwrap();
+    store.create_platform(TENANT, &old.platforms[&name], Limit::Unlimited, &audit(9001)).await.unwrap();
+    store.create_environment(TENANT, &old.environments[&place(1)], Limit::Unlimited, &audit(9002)).await.unwrap();
     let empty = store.load(TENANT, &place(1)).await.unwrap().unwrap();
     assert_eq!((empty.revision.get(), empty.flags.len()), (0, 0));
-    let made = FlagStore::create(&store, TENANT, &place(1), &flag("f"), &audit(9003)).await.unwrap();
+    let made = FlagStore::create(&store, TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(9003)).await.unwrap();
     FlagStore::append(&store, TENANT, &place(1), &flag("f"), made.revision, &audit(9004)).await.unwrap();
     let before = (store.directory(TENANT).await.unwrap(), store.load(TENANT, &place(1)).await.unwrap());
     assert!(sweep_all(&store, 4).await > 0);
@@ -89,7 +91,7 @@ async fn what_is_there_is_never_swept_away(server: Server) {
     let state = store.load(TENANT, &place(1)).await.unwrap().unwrap();
     let key = &flag("f").key;
     FlagStore::delete(&store, TENANT, &place(1), key, state.flags[0].revision, &audit(9000)).await.unwrap();
-    FlagStore::create(&store, TENANT, &place(1), &flag("f"), &audit(9001)).await.unwrap();
+    FlagStore::create(&store, TENANT, &place(1), &flag("f"), Limit::Unlimited, &audit(9001)).await.unwrap();
     // Not yet: it was deleted after this moment.
     assert_eq!(store.sweep(Timestamp::EPOCH, 1000).await.unwrap().removed, 0);
     let before = store.load(TENANT, &place(1)).await.unwrap();

@@ -1,6 +1,6 @@
 //! Tokens of transactions: the service keeps them for ten minutes, for all tables together.
 
-use togglebox_core::TenantId;
+use togglebox_core::{Limit, TenantId};
 use togglebox_storage::DynamoDb;
 use togglebox_toggles::store::DirectoryStore;
 
@@ -18,7 +18,7 @@ on_every_server! {
 async fn the_same_write_to_two_tables_is_made_in_both(server: Server) {
     for _ in 0..2 {
         let (store, _) = server.table().await;
-        let made = store.create_platform(TENANT, &platform(1), &audit(1)).await.unwrap();
+        let made = store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
         assert_eq!(store.directory(TENANT).await.unwrap().platforms[&platform(1).name], made.value);
     }
 }
@@ -27,7 +27,7 @@ async fn the_same_write_to_two_tables_is_made_in_both(server: Server) {
 async fn a_write_of_the_same_name_that_says_something_else_gets_through(server: Server) {
     let (store, options) = server.table().await;
     for n in 1..4 {
-        let made = store.create_platform(TENANT, &platform(n), &audit(1)).await.unwrap();
+        let made = store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(1)).await.unwrap();
         assert_eq!(made.revision.get(), 1);
         server.empty(options.table()).await;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use togglebox_core::{AuditFilter, AuditRecord, TenantId, Timestamp};
+use togglebox_core::{AuditFilter, AuditRecord, Limit, TenantId, Timestamp};
 
 use crate::testkit::ToggleStores;
 use crate::testkit::fixtures::{A, MANY, at, audit_at, flag, parameter};
@@ -55,8 +55,8 @@ impl LongHistories {
             newest: second(ITEMS),
         };
         let (place, flag, parameter) = (&histories.place, &histories.flags[0], &histories.parameters[0]);
-        stores.flags.create(A, place, flag, &histories.records_of_flag[0]).await.unwrap();
-        stores.parameters.create(A, place, parameter, MANY, &histories.records_of_parameter[0]).await.unwrap();
+        stores.flags.create(A, place, flag, Limit::Unlimited, &histories.records_of_flag[0]).await.unwrap();
+        stores.parameters.create(A, place, parameter, MANY, Limit::Unlimited, &histories.records_of_parameter[0]).await.unwrap();
         histories
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use togglebox_core::{AuditRecord, TenantId};
+use togglebox_core::{AuditRecord, Limit, TenantId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -150,10 +150,10 @@ impl Editor {
         let flag_stands = flags.find(tenant, place, &flag.key).await.unwrap().map(|stands| stands.revision);
         let parameter_stands = parameters.find(tenant, place, &version.key).await.unwrap().map(|stands| stands.revision);
         match (n % 6, flag_stands, parameter_stands) {
-            (0, None, _) => drop(flags.create(tenant, place, &flag, &record).await.unwrap()),
+            (0, None, _) => drop(flags.create(tenant, place, &flag, Limit::Unlimited, &record).await.unwrap()),
             (1, Some(revision), _) => drop(flags.append(tenant, place, &flag, revision, &record).await.unwrap()),
             (2, Some(revision), _) => drop(flags.delete(tenant, place, &flag.key, revision, &record).await.unwrap()),
-            (3, _, None) => drop(parameters.create(tenant, place, &version, MANY, &record).await.unwrap()),
+            (3, _, None) => drop(parameters.create(tenant, place, &version, MANY, Limit::Unlimited, &record).await.unwrap()),
             (4, _, Some(revision)) => drop(parameters.append(tenant, place, &version, revision, &record).await.unwrap()),
             (5, _, Some(revision)) => drop(parameters.delete(tenant, place, &version.key, revision, &record).await.unwrap()),
             other => panic!("somebody else was at work: {other:?}"),

@@ -11,8 +11,12 @@ fn key() -> ExperimentKey {
 }
 
 fn body() -> Value {
+    named("cta")
+}
+
+pub(super) fn named(key: &str) -> Value {
     json!({
-        "experimentKey": "cta",
+        "experimentKey": key,
         "name": "CTA",
         "hypothesis": "Green wins",
         "variations": [{ "key": "control", "name": "Blue", "value": "blue" }, { "key": "green", "name": "Green", "value": null }],

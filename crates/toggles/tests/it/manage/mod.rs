@@ -4,6 +4,7 @@ mod directory;
 mod experiment;
 mod flag;
 mod parameter;
+mod quota;
 
 use std::future::Future;
 use std::pin::pin;

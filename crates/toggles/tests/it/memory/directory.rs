@@ -1,11 +1,11 @@
 //! Platforms and environments in memory.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, Limit, Revision, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
 
-use super::{Memory, State, error};
+use super::{Memory, State, error, expect_room};
 
 #[async_trait]
 impl DirectoryStore for Memory {
@@ -17,11 +17,18 @@ impl DirectoryStore for Memory {
         Ok(Revisions { directory: self.state().directory.revision, ..Revisions::default() })
     }
 
-    async fn create_platform(&self, _: TenantId, platform: &Platform, audit: &AuditRecord) -> StoreResult<Written<Platform>> {
+    async fn create_platform(
+        &self,
+        _: TenantId,
+        platform: &Platform,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Platform>> {
         let act = |state: &mut State| {
             if state.directory.platforms.contains_key(&platform.name) {
                 return Err(error(StoreErrorKind::AlreadyExists));
             }
+            expect_room(quota, state.directory.platforms.len())?;
             put_platform(state, platform);
             Ok(())
         };
@@ -64,6 +71,7 @@ impl DirectoryStore for Memory {
         &self,
         _: TenantId,
         environment: &Environment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Environment>> {
         let scope = environment.scope();
@@ -74,6 +82,7 @@ impl DirectoryStore for Memory {
             if state.directory.environments.contains_key(&scope) {
                 return Err(error(StoreErrorKind::AlreadyExists));
             }
+            expect_room(quota, state.directory.environments.len())?;
             put_environment(state, environment);
             Ok(())
         };

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use togglebox_core::{
-    AuditRecord, Cursor, Page, PageRequest, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written,
+    AuditRecord, Cursor, Limit, Page, PageRequest, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Written,
 };
 use togglebox_toggles::store::{ExperimentStore, FlagStore, ParameterStore};
 use togglebox_toggles::{
@@ -144,6 +144,15 @@ fn error(kind: StoreErrorKind) -> StoreError {
     StoreError::new(kind, "memory")
 }
 
+/// Refuses one more beside those that there are.
+fn expect_room(quota: Limit, usage: usize) -> StoreResult<()> {
+    let usage = usage as u64;
+    match quota.get() {
+        Some(limit) if usage >= limit => Err(error(StoreErrorKind::QuotaReached { usage, limit })),
+        _ => Ok(()),
+    }
+}
+
 /// Pages of two, so that whoever wants everything has to turn the page.
 fn page<T: Clone>(items: &[T], request: &PageRequest) -> Page<T> {
     let start: usize = request.cursor().map_or(0, |cursor| cursor.as_str().parse().unwrap());
@@ -164,6 +173,7 @@ impl ParameterStore for Memory {
         scope: &Scope,
         version: &ParameterVersion,
         limit: usize,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Parameter>> {
         let act = |state: &mut State| {
@@ -176,6 +186,7 @@ impl ParameterStore for Memory {
             if state.parameters.len() >= limit {
                 return Err(error(StoreErrorKind::LimitReached { limit }));
             }
+            expect_room(quota, state.parameters.len())?;
             let revision = state.next_revision();
             state.parameters.insert(version.key.clone(), (vec![version.clone()], revision));
             Ok(())
@@ -266,7 +277,14 @@ impl FlagStore for Memory {
         Ok(self.state().flag(key))
     }
 
-    async fn create(&self, _: TenantId, scope: &Scope, flag: &Flag, audit: &AuditRecord) -> StoreResult<Written<Flag>> {
+    async fn create(
+        &self,
+        _: TenantId,
+        scope: &Scope,
+        flag: &Flag,
+        quota: Limit,
+        audit: &AuditRecord,
+    ) -> StoreResult<Written<Flag>> {
         let act = |state: &mut State| {
             if !state.directory.environments.contains_key(scope) {
                 return Err(error(StoreErrorKind::NotFound));
@@ -274,6 +292,7 @@ impl FlagStore for Memory {
             if state.flags.contains_key(&flag.key) {
                 return Err(error(StoreErrorKind::AlreadyExists));
             }
+            expect_room(quota, state.flags.len())?;
             let revision = state.next_revision();
             state.flags.insert(flag.key.clone(), vec![Flag { revision, ..flag.clone() }]);
             Ok(())
@@ -359,6 +378,7 @@ impl ExperimentStore for Memory {
         _: TenantId,
         scope: &Scope,
         experiment: &Experiment,
+        quota: Limit,
         audit: &AuditRecord,
     ) -> StoreResult<Written<Experiment>> {
         let key = &experiment.key;
@@ -369,6 +389,7 @@ impl ExperimentStore for Memory {
             if state.experiments.contains_key(key) {
                 return Err(error(StoreErrorKind::AlreadyExists));
             }
+            expect_room(quota, state.experiments.len())?;
             let revision = state.next_revision();
             state.experiments.insert(key.clone(), Experiment { revision, ..experiment.clone() });
             Ok(())
