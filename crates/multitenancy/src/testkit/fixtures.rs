@@ -131,7 +131,7 @@ pub(super) fn kind<T: Debug>(result: StoreResult<T>) -> StoreErrorKind {
     result.unwrap_err().kind().clone()
 }
 
-/// Runs [`CROWD`] calls at once.
+/// Runs [`CROWD`] calls at once; answers in the order of their numbers.
 pub(super) async fn race<T, F>(call: impl Fn(u8) -> F) -> Vec<T>
 where
     T: Send + 'static,
@@ -139,9 +139,13 @@ where
 {
     let mut calls = JoinSet::new();
     for n in 0..CROWD {
-        calls.spawn(call(n));
+        let call = call(n);
+        calls.spawn(async move { (n, call.await) });
     }
-    calls.join_all().await
+    let mut answers = calls.join_all().await;
+    // They come in the order in which the calls have ended.
+    answers.sort_by_key(|(n, _)| *n);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 /// The only call that succeeded, when all others failed with `lost`.
