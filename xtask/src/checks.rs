@@ -22,7 +22,10 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox", "postgres"),
     ("togglebox", "dynamodb"),
     ("togglebox", "redis"),
+    ("togglebox-cloud", ""),
     ("togglebox-ratelimit", "tower"),
+    ("togglebox-storage", "sqlite,tenancy"),
+    ("togglebox-storage", "tenancy"),
 ];
 
 pub(crate) fn lint(project: &Project) -> Result<()> {

@@ -33,40 +33,27 @@ pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
     })
 }
 
-/// Which store the tests of the binary are over.
+/// Which store the tests of the binaries are over.
 const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
 
-/// Runs the tests of the binary again over the engines that the first run was not over.
+/// Runs the tests of the binaries again over the engines that the first run was not over.
 fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
     // What is about the command line, about files and about engines that the test chooses itself is not about this one.
-    let args = if runner[0] == "nextest" {
-        let chosen =
-            "package(togglebox) and kind(test) and not test(/^(command_line|limits|nodes|outage|sqlite_file|transfer)::/)";
-        [runner, &["--filterset", chosen]].concat()
-    } else {
-        vec![
-            "test",
-            "-p",
-            "togglebox",
-            "--test",
-            "it",
-            "--",
-            "--skip",
-            "command_line::",
-            "--skip",
-            "limits::",
-            "--skip",
-            "nodes::",
-            "--skip",
-            "outage::",
-            "--skip",
-            "sqlite_file::",
-            "--skip",
-            "transfer::",
-        ]
-    };
-    for engine in ["postgres", "dynamodb"] {
-        eprintln!("The tests of the binary, over {engine}");
+    const OTHER: [&str; 6] = ["command_line", "limits", "nodes", "outage", "sqlite_file", "transfer"];
+    // Workspaces are not kept in DynamoDB yet.
+    for (engine, programs) in [("postgres", &["togglebox", "togglebox-cloud"][..]), ("dynamodb", &["togglebox"])] {
+        eprintln!("The tests of {}, over {engine}", programs.join(" and "));
+        let args = if runner[0] == "nextest" {
+            let packages: Vec<_> = programs.iter().map(|program| format!("package({program})")).collect();
+            let chosen = format!("({}) and kind(test) and not test(/^({})::/)", packages.join(" or "), OTHER.join("|"));
+            [runner, &["--filterset", &chosen]].concat().into_iter().map(str::to_owned).collect()
+        } else {
+            let packages = programs.iter().flat_map(|program| ["-p".to_owned(), (*program).to_owned()]);
+            let skipped = OTHER.iter().flat_map(|module| ["--skip".to_owned(), format!("{module}::")]);
+            let kind = ["--test", "it", "--"].map(str::to_owned);
+            ["test".to_owned()].into_iter().chain(packages).chain(kind).chain(skipped).collect::<Vec<_>>()
+        };
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         cargo(project, servers, &[(ENGINE, engine)], &args)?;
     }
     Ok(())

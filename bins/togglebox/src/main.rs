@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use togglebox_server::commands::Import;
+use togglebox_server::console::{complain, say};
 use togglebox_server::{Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
@@ -148,14 +149,14 @@ fn main() -> ExitCode {
     let settings = match Settings::read(&environment) {
         Ok(settings) => settings,
         Err(problems) => {
-            complain(&problems.to_string());
+            complain("togglebox", &problems.to_string());
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     match run(cli.command.unwrap_or(Command::Serve), &settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}\n"));
+            complain("togglebox", &format!("{error:#}\n"));
             commands::exit_code(&error).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     }
@@ -212,19 +213,6 @@ fn environment() -> Environment {
     std::env::vars_os().collect()
 }
 
-fn say(text: &str) -> anyhow::Result<()> {
-    let text = text.trim_end();
-    if text.is_empty() {
-        return Ok(());
-    }
-    writeln!(io::stdout(), "{text}").context("standard output is closed")
-}
-
 fn say_aside(text: &str) -> anyhow::Result<()> {
     writeln!(io::stderr(), "{}", text.trim_end()).context("standard error is closed")
-}
-
-fn complain(text: &str) {
-    // Nobody is left to tell when standard error is closed, too.
-    let _ = write!(io::stderr(), "togglebox: {text}");
 }

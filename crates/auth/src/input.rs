@@ -5,7 +5,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 use togglebox_core::Timestamp;
-use togglebox_core::input::{Issues, Reader, datetime, is_email, is_utc_datetime};
+use togglebox_core::input::{Issues, Reader, datetime, is_email, is_utc_datetime, read_object};
 
 use crate::password::checked;
 use crate::{Email, Role};
@@ -52,7 +52,7 @@ impl Registration {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, Self::at)
+        read_object(body, Self::at)
     }
 
     fn at(body: &Reader<'_>) -> Option<Self> {
@@ -78,7 +78,7 @@ impl NewUser {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let account = Registration::at(body);
             let role = body.field("role").optional(|role| role.one_of(&Role::WORDS));
             Some(Self { account: account?, role: role?.unwrap_or(Role::Viewer) })
@@ -101,7 +101,7 @@ impl Login {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let email = body
                 .field("email")
                 .text()
@@ -127,7 +127,7 @@ impl ProfileUpdate {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| Some(Self { name: body.field("name").optional(name_at)? }))
+        read_object(body, |body| Some(Self { name: body.field("name").optional(name_at)? }))
     }
 }
 
@@ -146,7 +146,7 @@ impl PasswordChange {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let current = secret_at(&body.field("currentPassword"), "Current password is required");
             let new = NewPassword::at(&body.field("newPassword"), "New password");
             Some(Self { current: current?, new: new? })
@@ -189,7 +189,7 @@ impl NewApiKey {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let name = name_at(&body.field("name"));
             let permissions = Self::permissions_at(&body.field("permissions"));
             let expires_at = body.field("expiresAt").lenient(|at| {
@@ -224,7 +224,7 @@ impl ResetRequest {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let email = body.field("email").text().check(is_email, "Invalid email address").owned();
             Some(Self { email: email? })
         })
@@ -241,7 +241,7 @@ impl ResetToken {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| Self::at(&body.field("token")))
+        read_object(body, |body| Self::at(&body.field("token")))
     }
 
     fn at(reader: &Reader<'_>) -> Option<Self> {
@@ -269,19 +269,12 @@ impl ResetCompletion {
     /// # Errors
     /// Its problems.
     pub fn read(body: Option<&Value>) -> Result<Self, Issues> {
-        read(body, |body| {
+        read_object(body, |body| {
             let token = ResetToken::at(&body.field("token"));
             let password = NewPassword::at(&body.field("newPassword"), "Password");
             Some(Self { token: token?, password: password? })
         })
     }
-}
-
-/// A body that is no object has that one problem.
-fn read<T>(body: Option<&Value>, read: impl FnOnce(&Reader<'_>) -> Option<T>) -> Result<T, Issues> {
-    let root = Reader::new(body);
-    let value = root.object().is_some().then(|| read(&root)).flatten();
-    root.finish(value)
 }
 
 fn name_at(reader: &Reader<'_>) -> Option<String> {

@@ -23,6 +23,15 @@ use crate::route::Route;
 use crate::router::Router;
 use crate::routes;
 use crate::serving::{Memory, Rendered};
+use crate::visit::Visit;
+
+/// What only a service of many workspaces has.
+#[cfg(feature = "cloud")]
+pub(crate) type Extras = crate::cloud::CloudServices;
+
+/// Nothing.
+#[cfg(not(feature = "cloud"))]
+pub(crate) type Extras = std::convert::Infallible;
 
 /// The ports that the API works over.
 #[derive(Clone, Debug)]
@@ -93,6 +102,8 @@ pub struct Api {
     pub(crate) openapi: Arc<Rendered>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only routes of the cloud have any"))]
+    pub(crate) extras: Option<Extras>,
     ending: AtomicBool,
 }
 
@@ -104,6 +115,16 @@ impl Api {
 
     /// The API with this table of routes.
     pub(crate) fn with_routes(config: ApiConfig, ports: ApiPorts, services: ApiServices, routes: Vec<Route>) -> Arc<Self> {
+        Self::with(config, ports, services, routes, None)
+    }
+
+    pub(crate) fn with(
+        config: ApiConfig,
+        ports: ApiPorts,
+        services: ApiServices,
+        routes: Vec<Route>,
+        extras: Option<Extras>,
+    ) -> Arc<Self> {
         let memory = Memory::new(Arc::clone(&ports.directories), ports.environments);
         let listener: Arc<Memory> = Arc::clone(&memory);
         ports.changes.subscribe(listener);
@@ -139,6 +160,7 @@ impl Api {
             started_at: ports.clock.now(),
             ending: AtomicBool::new(false),
             clock: ports.clock,
+            extras,
         })
     }
 
@@ -148,7 +170,7 @@ impl Api {
     pub fn routes(self: &Arc<Self>) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let api = Arc::clone(self);
         move |config| {
-            config.default_service(fn_service(move |request| dispatch::serve(&api, request)));
+            config.default_service(fn_service(move |request| dispatch::serve(&api, Visit::ONLY, request)));
         }
     }
 

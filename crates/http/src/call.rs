@@ -1,6 +1,7 @@
 //! One call of a route, as its handler sees it.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -68,6 +69,11 @@ impl Call {
     /// When the route has fewer: a mistake in the route table, found by any test of the route.
     pub(crate) fn param(&self, index: usize) -> &str {
         &self.params[index]
+    }
+
+    /// The `index`th parameter of the path as an id; an error with this message where it is none: what is no id is nobody's.
+    pub(crate) fn id<T: FromStr>(&self, index: usize, missing: &'static str) -> Result<T> {
+        self.param(index).parse().map_err(|_| ApiError::not_found(missing))
     }
 
     /// The same call, as those see it that only look.

@@ -32,12 +32,13 @@ use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
 use crate::route::{Handler, RouteClass};
 use crate::serving::{Fresh, INLINE_BYTES, Rendered};
+use crate::visit::Visit;
 use crate::{body, request_id};
 
-/// The open-source server has one tenant.
-const TENANT: TenantId = TenantId::DEFAULT;
+pub(crate) type Served = std::result::Result<ServiceResponse, actix_web::Error>;
 
-type Served = std::result::Result<ServiceResponse, actix_web::Error>;
+/// An answer that is there, or will be.
+pub(crate) type Serving = Either<Ready<Served>, LocalBoxFuture<'static, Served>>;
 
 /// What came of a request, and who may keep it.
 type Outcome = (Result<Reply>, Caching);
@@ -53,12 +54,12 @@ enum AtOnce {
 }
 
 /// Answers a request, whatever it is: at once where nothing needs to be waited for, which spares the state of a task.
-pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Served>, LocalBoxFuture<'static, Served>> {
+pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Serving {
     let now = api.clock.now();
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
-    let at_once = caught(|| span(&id), || answer_at_once(api, &request, now));
+    let at_once = caught(|| span(&id), || answer_at_once(api, &visit, &request, now));
     let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::new()));
     let at_once = match at_once {
         AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
@@ -78,10 +79,10 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
             }
             AtOnce::Passed(told) => {
                 limits = told;
-                caught_while_waiting(answer(&api, &request, payload, now, None)).await.unwrap_or_else(failed)
+                caught_while_waiting(answer(&api, visit, &request, payload, now, None)).await.unwrap_or_else(failed)
             }
             AtOnce::Open => {
-                let answer = answer(&api, &request, payload, now, Some(&mut limits));
+                let answer = answer(&api, visit, &request, payload, now, Some(&mut limits));
                 caught_while_waiting(answer).await.unwrap_or_else(failed)
             }
         };
@@ -93,18 +94,31 @@ pub(crate) fn serve(api: &Arc<Api>, request: ServiceRequest) -> Either<Ready<Ser
     Either::Right(Box::pin(answer.instrument(span)))
 }
 
+/// Answers with an error before it is known for whom the request is.
+#[cfg(feature = "cloud")]
+pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> ServiceResponse {
+    let now = api.clock.now();
+    let (request, _) = request.into_parts();
+    let id = request_id::of(request.headers(), now);
+    let response = respond(api, &request, (failed(error), LimitHeaders::new()), &id, Coding::Identity, now);
+    log_in_span(&request, response.status(), &id);
+    ServiceResponse::new(request, response)
+}
+
 /// The answer to a read, if it is in memory and for everybody. Nothing on the way to the handler takes a share in something that another
 /// core uses, or logs.
-fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> AtOnce {
-    let Some((index, raw)) = api.router.find(routed_as(request.method()), request.uri().path()) else { return AtOnce::Open };
+fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestamp) -> AtOnce {
+    let path = visit.path(request.uri().path());
+    let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else { return AtOnce::Open };
     let route = &api.routes[index];
     let Handler::Reads(read) = route.handler else { return AtOnce::Open };
-    if !gate::is_open(api, route.access) {
+    if !gate::is_open(api, route.access) || visit.closed.is_some() {
         return AtOnce::Open;
     }
+    let tenant = visit.tenant;
     let mut limits = LimitHeaders::new();
     if let Some(each) = api.limits.as_ref().filter(|_| api.limited[index]) {
-        let Some((passed, told)) = each.pass_now(route.class, &each.anonymous(TENANT, route.class, request)) else {
+        let Some((passed, told)) = each.pass_now(route.class, &each.anonymous(tenant, route.class, request)) else {
             return AtOnce::Open;
         };
         limits = told;
@@ -117,8 +131,8 @@ fn answer_at_once(api: &Api, request: &HttpRequest, now: Timestamp) -> AtOnce {
         Ok(asked) => asked,
         Err(error) => return AtOnce::Answered((Err(error), route.caching), limits),
     };
-    let call = Read { api, tenant: TENANT, now, method: request.method(), params: &params, query: &query };
-    match api.memory.look(TENANT, call.param(0), call.param(1), |environment| read(&call, environment)) {
+    let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
+    match api.memory.look(tenant, call.param(0), call.param(1), |environment| read(&call, environment)) {
         Poll::Ready(outcome) => AtOnce::Answered((outcome, route.caching), limits),
         Poll::Pending => AtOnce::Passed(limits),
     }
@@ -198,6 +212,7 @@ fn preflight(api: &Api) -> HttpResponse {
 /// `limits`: where to tell of limits; `None` when they have been asked already.
 async fn answer(
     api: &Arc<Api>,
+    visit: Visit,
     request: &HttpRequest,
     mut payload: Payload,
     now: Timestamp,
@@ -207,12 +222,12 @@ async fn answer(
     if request.method() == Method::OPTIONS {
         return (Ok(Reply::no_content()), Caching::Silent);
     }
-    let path = request.uri().path();
+    let (path, tenant) = (visit.path(request.uri().path()), visit.tenant);
     let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else {
         // Whoever looks for paths is counted like whoever reads.
-        let passed = pass(api, RouteClass::Read, request, None, limits.take()).await;
+        let passed = pass(api, (tenant, RouteClass::Read), request, None, limits.take()).await;
         let error = match passed {
-            Ok(()) => gate::unrouted(api, TENANT, request, path).await,
+            Ok(()) => gate::unrouted(api, tenant, request, path).await,
             Err(error) => error,
         };
         return (Err(error), Caching::Never);
@@ -220,25 +235,28 @@ async fn answer(
     let route = &api.routes[index];
     let outcome = async {
         let principal = if gate::is_open(api, route.access) {
-            pass(api, route.class, request, None, limits).await?;
+            pass(api, (tenant, route.class), request, None, limits).await?;
+            visit.expect_open(route.access, route.class)?;
             None
         } else {
-            match gate::authenticate(api, TENANT, request, path).await {
+            match gate::authenticate(api, tenant, request, path).await {
                 Ok(principal) => {
-                    pass(api, route.class, request, Some(&principal), limits).await?;
+                    pass(api, (tenant, route.class), request, Some(&principal), limits).await?;
+                    // To those who belong there, and to nobody else, it is said why.
+                    visit.expect_open(route.access, route.class)?;
                     gate::admit(&principal, route.access)?;
                     Some(principal)
                 }
                 Err(error) => {
                     // A credential that is guessed counts by where the guesses come from.
                     if error.code() == Code::Unauthorized {
-                        pass(api, route.class, request, None, limits).await?;
+                        pass(api, (tenant, route.class), request, None, limits).await?;
                     }
                     return Err(error);
                 }
             }
         };
-        let mut call = call(api, request, &raw, now)?;
+        let mut call = call(api, tenant, request, &raw, now)?;
         call.principal = principal;
         if let Some(limit) = route.body_limit {
             call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
@@ -257,7 +275,7 @@ async fn answer(
 /// Lets a request through as its limits are concerned, unless they have been asked already.
 async fn pass(
     api: &Api,
-    class: RouteClass,
+    (tenant, class): (TenantId, RouteClass),
     request: &HttpRequest,
     principal: Option<&Principal>,
     told: Option<&mut LimitHeaders>,
@@ -267,8 +285,8 @@ async fn pass(
         return Ok(());
     }
     let subject = match principal {
-        Some(principal) => ApiLimits::known(TENANT, class, principal),
-        None => limits.anonymous(TENANT, class, request),
+        Some(principal) => ApiLimits::known(tenant, class, principal),
+        None => limits.anonymous(tenant, class, request),
     };
     let (passed, headers) = limits.pass(class, &subject).await;
     *told = headers;
@@ -311,11 +329,11 @@ fn params<'p>(raw: &[&'p str]) -> Result<SmallVec<[Cow<'p, str>; 5]>> {
 }
 
 /// A call by nobody in particular, without a body.
-fn call(api: &Arc<Api>, request: &HttpRequest, raw: &[&str], now: Timestamp) -> Result<Call> {
+fn call(api: &Arc<Api>, tenant: TenantId, request: &HttpRequest, raw: &[&str], now: Timestamp) -> Result<Call> {
     let owned = |param: Cow<'_, str>| Cow::Owned(param.into_owned());
     Ok(Call {
         api: Arc::clone(api),
-        tenant: TENANT,
+        tenant,
         now,
         params: params(raw)?.into_iter().map(owned).collect(),
         query: Query::parse(request.uri().query().unwrap_or(""))?.into_owned(),

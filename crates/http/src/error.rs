@@ -52,16 +52,28 @@ codes! {
     WrongPassword = "WRONG_PASSWORD", BAD_REQUEST;
     /// The last admin cannot be demoted or deleted.
     LastAdmin = "LAST_ADMIN", BAD_REQUEST;
+    /// The invitation is unknown, used, replaced or expired.
+    InvalidInvitation = "INVALID_INVITATION", BAD_REQUEST;
+    /// The record that shows whose the domain is was not found.
+    DomainNotVerified = "DOMAIN_NOT_VERIFIED", CONFLICT;
+    /// The workspace's plan allows no more of it; `meta` tells what and how many.
+    PlanLimitReached = "PLAN_LIMIT_REACHED", CONFLICT;
     /// No valid credential.
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED;
+    /// It has to be paid for first.
+    PaymentRequired = "PAYMENT_REQUIRED", PAYMENT_REQUIRED;
     /// Wrong e-mail address or password.
     InvalidCredentials = "INVALID_CREDENTIALS", UNAUTHORIZED;
     /// A valid credential that may not do this.
     Forbidden = "FORBIDDEN", FORBIDDEN;
     /// Registration is switched off.
     RegistrationDisabled = "REGISTRATION_DISABLED", FORBIDDEN;
+    /// The workspace's standing does not allow it; `meta` tells its status and the reason.
+    WorkspaceClosed = "WORKSPACE_CLOSED", FORBIDDEN;
     /// It does not exist.
     NotFound = "NOT_FOUND", NOT_FOUND;
+    /// The host leads to no workspace.
+    WorkspaceNotFound = "WORKSPACE_NOT_FOUND", NOT_FOUND;
     /// There is no such route.
     RouteNotFound = "ROUTE_NOT_FOUND", NOT_FOUND;
     /// The experiment does not exist.

@@ -34,7 +34,7 @@ pub(crate) fn page_token() -> ApiError {
     ApiError::new(Code::InvalidPageToken, "Invalid pagination token").with_lines(vec![line.to_owned()])
 }
 
-fn conflict(current: u64) -> ApiError {
+pub(crate) fn conflict(current: u64) -> ApiError {
     ApiError::new(Code::Conflict, "It has been changed by someone else in the meantime. Read it again and repeat the change.")
         .with_meta("currentRevision", current)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use togglebox_auth::{Denied, Presented, Principal};
+use togglebox_auth::{Denied, Presented, Principal, Role};
 use togglebox_core::TenantId;
 
 use crate::api::Api;
@@ -27,6 +27,8 @@ pub(crate) fn admit(principal: &Principal, access: Access) -> Result<()> {
         Access::Open | Access::Conditional => {}
         Access::User if principal.signed_in().is_some() => {}
         Access::User => return Err(ApiError::new(Code::Unauthorized, "Authentication required")),
+        Access::Operator if principal.role() == Some(Role::Admin) => {}
+        Access::Operator => return Err(ApiError::new(Code::Forbidden, "Insufficient permissions")),
         Access::Permission(permission) if principal.may(permission) => {}
         Access::Permission(permission) => {
             let error = ApiError::new(Code::Forbidden, "Insufficient permissions");
@@ -41,7 +43,7 @@ pub(crate) const fn is_open(api: &Api, access: Access) -> bool {
     match access {
         Access::Open => true,
         Access::Conditional => !api.config.authentication,
-        Access::User | Access::Permission(_) => false,
+        Access::User | Access::Operator | Access::Permission(_) => false,
     }
 }
 

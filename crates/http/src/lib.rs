@@ -4,6 +4,8 @@ mod api;
 mod body;
 mod budget;
 mod call;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 mod coding;
 mod config;
 mod dispatch;
@@ -30,6 +32,7 @@ mod short_text;
 #[cfg(test)]
 mod tests;
 mod view;
+mod visit;
 
 pub use api::{Api, ApiPorts, ApiServices};
 pub use config::{ApiConfig, BodyMemory, Origins};

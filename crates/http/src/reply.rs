@@ -65,6 +65,12 @@ impl Reply {
         Self::json(StatusCode::OK, envelope(None::<&()>, Some(message), None::<&()>, now))
     }
 
+    /// The same with another status.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// 204.
     pub(crate) const fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, Content::Empty)

@@ -81,6 +81,9 @@ pub(crate) enum Access {
     Conditional,
     /// A signed-in user; not a key.
     User,
+    /// A signed-in person in the role of admin; not a key. On the central host those are the operator's people.
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "there is no operator but the only tenant's admin"))]
+    Operator,
     /// Every credential that has this permission.
     Permission(Permission),
 }
@@ -200,6 +203,12 @@ impl Route {
     /// One sentence for people.
     pub(crate) fn about(self, summary: &'static str) -> Self {
         Self { summary, ..self }
+    }
+
+    /// The same route with another answer.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn answered_by(self, handler: Handler) -> Self {
+        Self { handler, ..self }
     }
 
     /// What kind of thing it does, where its method does not tell.

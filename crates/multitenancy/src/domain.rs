@@ -18,7 +18,7 @@ pub enum InvalidDomain {
     /// Fewer than two labels, an empty or overlong one, one with a hyphen at an end, or one of other characters.
     #[error("domain must be a host name of at least two labels of letters a to z, digits and hyphens, as flags.example.com")]
     Label,
-    /// The last label is a number, as in an address of the network.
+    /// The last label is a number, as in an address of the network: such a host is nobody's.
     #[error("domain must not end with a number")]
     Number,
     /// It belongs to the service itself.
@@ -54,7 +54,7 @@ impl DomainName {
             Some((_, last)) if text.split('.').all(sound) => last,
             _ => return Err(InvalidDomain::Label),
         };
-        if last.bytes().all(|byte| byte.is_ascii_digit()) {
+        if crate::host::is_number(last) {
             return Err(InvalidDomain::Number);
         }
         Ok(Self(text.into()))
@@ -187,6 +187,7 @@ mod tests {
             ("*.example.com", Label),
             ("[::1]", Label),
             ("192.0.2.1", Number),
+            ("192.0.2.0xFF", Number),
         ];
         for (text, why) in cases {
             assert_eq!(DomainName::new(text), Err(why), "{text}");

@@ -115,6 +115,17 @@ impl HostRules {
         self
     }
 
+    /// Whether tenants may have domains of their own.
+    pub const fn allows_custom_domains(&self) -> bool {
+        self.custom_domains
+    }
+
+    /// What stands before the base domain in hosts that mean the deployment itself: nobody's subdomains.
+    pub fn central_labels(&self) -> impl Iterator<Item = &str> {
+        let label = |host: &'_ String| host.strip_suffix(&*self.base)?.strip_suffix('.').map(str::len);
+        self.central.iter().filter_map(move |host| Some(&host[..label(host)?])).filter(|label| !label.contains('.'))
+    }
+
     /// The base domain, normalised.
     pub fn base(&self) -> &str {
         &self.base
@@ -226,9 +237,13 @@ fn is_subdomain(label: &str) -> bool {
 /// hexadecimal digits, as a number (WHATWG URL §3.5, "ends in a number").
 fn is_address(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    name.starts_with('[') || number || name.parse::<Ipv4Addr>().is_ok()
+    name.starts_with('[') || is_number(last) || name.parse::<Ipv4Addr>().is_ok()
+}
+
+/// Whether a label in lower case is digits, or `0x` and hexadecimal digits.
+pub(crate) fn is_number(label: &str) -> bool {
+    label.bytes().all(|byte| byte.is_ascii_digit())
+        || label.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

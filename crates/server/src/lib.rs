@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cloud")]
+mod cloud;
 pub mod commands;
+pub mod console;
 mod exposure;
 mod limits;
 mod mail;
@@ -14,6 +17,8 @@ pub mod telemetry;
 
 pub use node::{ManagingServices, Node};
 pub use serve::{Server, stop_signal};
+#[cfg(feature = "cloud")]
+pub use settings::CloudSettings;
 pub use settings::{Environment, Problems, Settings};
 
 /// To be called first by every binary, before anything speaks TLS: there must be one provider of cryptography, and it is this one.

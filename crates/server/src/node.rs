@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use anyhow::Context as _;
 use secrecy::SecretString;
 use togglebox_auth::{
@@ -16,7 +17,11 @@ use togglebox_ratelimit::Limiter;
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
+#[cfg(feature = "cloud")]
+use crate::cloud;
 use crate::mail::SmtpMailer;
+#[cfg(feature = "cloud")]
+use crate::settings::CloudSettings;
 use crate::settings::Settings;
 use crate::stores::Stores;
 use crate::{exposure, limits, retention, secrets};
@@ -43,7 +48,7 @@ pub struct ManagingServices {
 /// Everything that a process holds, from the store to the API.
 #[derive(Debug)]
 pub struct Node {
-    pub(crate) api: Arc<Api>,
+    front: Front,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) flusher: Arc<Flusher>,
@@ -52,6 +57,24 @@ pub struct Node {
     limiter: Option<Limiter>,
     clock: Arc<dyn Clock>,
     audit_retention: Option<Duration>,
+}
+
+/// What answers requests.
+#[derive(Debug)]
+enum Front {
+    /// The open-source server: one tenant.
+    Open(Arc<Api>),
+    /// Many workspaces.
+    #[cfg(feature = "cloud")]
+    Cloud(cloud::Front),
+}
+
+/// The parts that an API is made of.
+pub(crate) struct Parts {
+    pub(crate) ports: ApiPorts,
+    pub(crate) services: ApiServices,
+    #[cfg(feature = "cloud")]
+    pub(crate) stores: Stores,
 }
 
 /// What tokens and keys are signed and hashed with.
@@ -80,6 +103,23 @@ impl Node {
     /// # Errors
     /// The store cannot be opened, or a secret cannot be read or written.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Self::open_with(settings, |settings, parts| Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services))))
+            .await
+    }
+
+    /// The same, of a service of many workspaces.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "cloud")]
+    pub async fn open_cloud(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
+        Self::open_with(settings, |settings, parts| cloud::Front::new(settings, cloud, parts).map(Front::Cloud)).await
+    }
+
+    async fn open_with(
+        settings: &Settings,
+        front: impl FnOnce(&Settings, Parts) -> anyhow::Result<Front>,
+    ) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let secret = signing_secret(settings, &*entropy)?;
@@ -143,9 +183,8 @@ impl Node {
             Flusher::new(Arc::clone(&recorder), Arc::clone(&stores.statistics), Arc::clone(&clock), Arc::clone(&entropy));
         let flusher = Arc::new(flusher);
         let journal = Journal::new(Arc::clone(&clock), Arc::clone(&entropy), Arc::clone(&bus));
-        let api = Api::new(
-            settings.api.clone(),
-            ApiPorts {
+        let parts = Parts {
+            ports: ApiPorts {
                 directories: Arc::clone(&stores.directories),
                 environments: Arc::clone(&stores.environments),
                 parameters: Arc::clone(&stores.parameters),
@@ -157,7 +196,7 @@ impl Node {
                 clock: Arc::clone(&clock),
                 entropy,
             },
-            ApiServices {
+            services: ApiServices {
                 authenticator: Arc::clone(&authenticator),
                 accounts: Arc::clone(&accounts),
                 recorder,
@@ -165,9 +204,11 @@ impl Node {
                 page_tokens: PageTokens::derived(&secret, settings.tokens.previous.as_slice()),
                 limits,
             },
-        );
+            #[cfg(feature = "cloud")]
+            stores: stores.clone(),
+        };
         Ok(Self {
-            api,
+            front: front(settings, parts)?,
             accounts,
             authenticator,
             flusher,
@@ -179,9 +220,40 @@ impl Node {
         })
     }
 
-    /// The API, to be mounted in an actix app.
+    /// The API, to be mounted in an actix app. Of a service of many workspaces, that of a workspace.
     pub fn api(&self) -> &Arc<Api> {
-        &self.api
+        match &self.front {
+            Front::Open(api) => api,
+            #[cfg(feature = "cloud")]
+            Front::Cloud(front) => front.cloud.workspaces(),
+        }
+    }
+
+    /// Mounts all that the node answers in an actix app.
+    pub(crate) fn mount(&self) -> Box<dyn FnOnce(&mut ServiceConfig)> {
+        match &self.front {
+            Front::Open(api) => Box::new(api.routes()),
+            #[cfg(feature = "cloud")]
+            Front::Cloud(front) => Box::new(front.cloud.routes()),
+        }
+    }
+
+    /// As [`Api::end_connections`].
+    pub(crate) fn end_connections(&self) {
+        match &self.front {
+            Front::Open(api) => api.end_connections(),
+            #[cfg(feature = "cloud")]
+            Front::Cloud(front) => front.cloud.end_connections(),
+        }
+    }
+
+    /// Whose the accounts are that sign in by themselves.
+    pub(crate) const fn home(&self) -> TenantId {
+        match &self.front {
+            Front::Open(_) => TenantId::DEFAULT,
+            #[cfg(feature = "cloud")]
+            Front::Cloud(_) => togglebox_http::cloud::CENTRAL,
+        }
     }
 
     /// What changes the store past the API, with the same checks, audit records and notices.
@@ -198,13 +270,26 @@ impl Node {
     /// Asks the store what other processes changed: accounts and environments.
     pub(crate) async fn poll(&self) {
         let accounts = async {
-            let revision = self.stores.users.revision(TenantId::DEFAULT).await;
-            revision.map(|revision| self.authenticator.observe(TenantId::DEFAULT, revision))
+            let revision = self.stores.users.revision(self.home()).await;
+            revision.map(|revision| self.authenticator.observe(self.home(), revision))
         };
         // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
-        let (accounts, environments) = tokio::join!(accounts, self.api.memory().poll());
+        let (accounts, environments) = tokio::join!(accounts, self.api().memory().poll());
         if let Err(error) = accounts.and(environments) {
             tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
+        }
+    }
+
+    /// Asks the store which workspaces other processes changed.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn poll_workspaces(&self) {
+        if let Front::Cloud(front) = &self.front
+            && let Err(error) = front.cloud.poll().await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "The store could not be asked which workspaces have changed"
+            );
         }
     }
 
@@ -245,7 +330,17 @@ impl Node {
     /// Removes audit records that are older than the settings want them kept.
     pub(crate) async fn prune_audit(&self) {
         let Some(kept) = self.audit_retention else { return };
-        match retention::prune(&*self.stores.audit, TenantId::DEFAULT, &*self.clock, kept).await {
+        self.prune_audit_of(self.home(), kept).await;
+        #[cfg(feature = "cloud")]
+        if let Front::Cloud(front) = &self.front {
+            for tenant in front.tenants().await {
+                self.prune_audit_of(tenant, kept).await;
+            }
+        }
+    }
+
+    async fn prune_audit_of(&self, tenant: TenantId, kept: Duration) {
+        match retention::prune(&*self.stores.audit, tenant, &*self.clock, kept).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(audit.removed = removed, "Removed {removed} audit records that were old enough"),
             Err(error) => {
@@ -263,6 +358,9 @@ impl Node {
 
     /// How often [`Self::poll`] is to be called.
     pub(crate) const POLL: Duration = Duration::from_secs(2);
+    /// How often [`Self::poll_workspaces`] is to be called: what it hears of counts within two seconds.
+    #[cfg(feature = "cloud")]
+    pub(crate) const POLL_WORKSPACES: Duration = Duration::from_secs(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

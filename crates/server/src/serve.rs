@@ -14,6 +14,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::exposure;
 use crate::node::Node;
+#[cfg(feature = "cloud")]
+use crate::settings::CloudSettings;
 use crate::settings::Settings;
 
 /// How long a client may take to send a request's head.
@@ -42,7 +44,21 @@ impl Server {
     /// The store cannot be opened, or the port is taken.
     pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
         report(settings);
-        let node = Arc::new(Node::open(settings).await?);
+        Self::over(settings, Node::open(settings).await?)
+    }
+
+    /// The same, of a service of many workspaces.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    #[cfg(feature = "cloud")]
+    pub async fn build_cloud(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
+        report(settings);
+        Self::over(settings, Node::open_cloud(settings, cloud).await?)
+    }
+
+    fn over(settings: &Settings, node: Node) -> anyhow::Result<Self> {
+        let node = Arc::new(node);
         let listener = TcpListener::bind(settings.address).with_context(|| format!("cannot listen on {}", settings.address))?;
         let address = listener.local_addr().context("cannot tell the address")?;
         Ok(Self { node, listener, address, workers: settings.workers.get(), grace: settings.shutdown_grace })
@@ -58,8 +74,8 @@ impl Server {
     /// # Errors
     /// Serving failed, or something could not be written at the end.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let api = Arc::clone(self.node.api());
-        let server = HttpServer::new(move || App::new().configure(api.routes()))
+        let node = Arc::clone(&self.node);
+        let server = HttpServer::new(move || App::new().configure(node.mount()))
             .workers(self.workers)
             .client_request_timeout(HEAD_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
@@ -80,7 +96,7 @@ impl Server {
             }
         }
         tracing::info!("Stopping: no new connections, {}s for requests under way", self.grace.as_secs());
-        self.node.api().end_connections();
+        self.node.end_connections();
         sleep(FAREWELL).await;
         handle.stop(true).await;
         serving.await.context("serving ended badly")?.context("serving failed")?;
@@ -116,6 +132,8 @@ impl Chores {
     fn start(node: &Arc<Node>) -> Self {
         let (stopping, stop) = watch::channel(false);
         let tasks = vec![
+            #[cfg(feature = "cloud")]
+            every(Node::POLL_WORKSPACES, node, &stop, |node| async move { node.poll_workspaces().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),

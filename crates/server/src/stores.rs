@@ -11,6 +11,8 @@ use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, Sessi
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
+#[cfg(feature = "cloud")]
+use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};
 use togglebox_storage::transfer::Transfer;
 #[cfg(feature = "dynamodb")]
 use togglebox_storage::{DynamoDb, DynamoDbOptions};
@@ -99,7 +101,51 @@ pub(crate) struct Stores {
     pub(crate) resets: Arc<dyn PasswordResetStore>,
     pub(crate) attempts: Arc<dyn AttemptStore>,
     pub(crate) bus: Arc<dyn ChangeBus>,
+    /// `None`: this store keeps no register of tenants.
+    #[cfg(feature = "cloud")]
+    pub(crate) register: Option<RegisterStores>,
     engine: Arc<dyn Engine>,
+}
+
+/// The ports of the register of all tenants.
+#[cfg(feature = "cloud")]
+#[derive(Clone, Debug)]
+pub(crate) struct RegisterStores {
+    pub(crate) tenants: Arc<dyn TenantStore>,
+    pub(crate) members: Arc<dyn MemberStore>,
+    pub(crate) invitations: Arc<dyn InvitationStore>,
+    pub(crate) domains: Arc<dyn DomainStore>,
+    pub(crate) directory: Arc<dyn TenantDirectory>,
+}
+
+/// What keeps a register of tenants.
+#[cfg(feature = "cloud")]
+trait Register: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory {}
+
+#[cfg(feature = "cloud")]
+impl<S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory> Register for S {}
+
+/// There is none.
+#[cfg(not(feature = "cloud"))]
+trait Register {}
+
+#[cfg(not(feature = "cloud"))]
+impl<S> Register for S {}
+
+#[cfg(feature = "cloud")]
+impl RegisterStores {
+    fn over<S>(store: &Arc<S>) -> Self
+    where
+        S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory,
+    {
+        Self {
+            tenants: Arc::<S>::clone(store),
+            members: Arc::<S>::clone(store),
+            invitations: Arc::<S>::clone(store),
+            domains: Arc::<S>::clone(store),
+            directory: Arc::<S>::clone(store),
+        }
+    }
 }
 
 impl Stores {
@@ -109,7 +155,7 @@ impl Stores {
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::over(sqlite(settings).await?, self::bus(bus)?)),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::whole(sqlite(settings).await?, self::bus(bus)?)),
             #[cfg(feature = "postgres")]
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
@@ -117,40 +163,58 @@ impl Stores {
                     BusSettings::Postgres => Arc::new(NotifyBus::start(&options, &OsEntropy)),
                     other => self::bus(other)?,
                 };
-                Ok(Self::over(postgres(settings, &options).await?, bus))
+                Ok(Self::whole(postgres(settings, &options).await?, bus))
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
             #[cfg(feature = "dynamodb")]
-            DatabaseSettings::DynamoDb(settings) => Ok(Self::over(dynamodb(settings, database).await?, self::bus(bus)?)),
+            DatabaseSettings::DynamoDb(settings) => {
+                Ok(Self::over(&Arc::new(dynamodb(settings, database).await?), self::bus(bus)?))
+            }
             #[cfg(not(feature = "dynamodb"))]
             DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
         }
     }
 
+    /// One engine behind every port, those of the register of tenants among them.
+    fn whole<S>(store: S, bus: Arc<dyn ChangeBus>) -> Self
+    where
+        S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
+        S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
+        S: AuditLog + Engine + Register,
+    {
+        let store = Arc::new(store);
+        Self {
+            #[cfg(feature = "cloud")]
+            register: Some(RegisterStores::over(&store)),
+            ..Self::over(&store, bus)
+        }
+    }
+
     /// One engine behind every port.
-    fn over<S>(store: S, bus: Arc<dyn ChangeBus>) -> Self
+    fn over<S>(store: &Arc<S>, bus: Arc<dyn ChangeBus>) -> Self
     where
         S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
         S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
         S: AuditLog + Engine,
     {
-        let store = Arc::new(store);
         Self {
-            directories: Arc::<S>::clone(&store),
-            environments: Arc::<S>::clone(&store),
-            parameters: Arc::<S>::clone(&store),
-            flags: Arc::<S>::clone(&store),
-            experiments: Arc::<S>::clone(&store),
-            statistics: Arc::<S>::clone(&store),
-            audit: Arc::<S>::clone(&store),
-            users: Arc::<S>::clone(&store),
-            keys: Arc::<S>::clone(&store),
-            sessions: Arc::<S>::clone(&store),
-            resets: Arc::<S>::clone(&store),
-            attempts: Arc::<S>::clone(&store),
+            directories: Arc::<S>::clone(store),
+            environments: Arc::<S>::clone(store),
+            parameters: Arc::<S>::clone(store),
+            flags: Arc::<S>::clone(store),
+            experiments: Arc::<S>::clone(store),
+            statistics: Arc::<S>::clone(store),
+            audit: Arc::<S>::clone(store),
+            users: Arc::<S>::clone(store),
+            keys: Arc::<S>::clone(store),
+            sessions: Arc::<S>::clone(store),
+            resets: Arc::<S>::clone(store),
+            attempts: Arc::<S>::clone(store),
             bus,
-            engine: store,
+            #[cfg(feature = "cloud")]
+            register: None,
+            engine: Arc::<S>::clone(store),
         }
     }
 

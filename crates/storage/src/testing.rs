@@ -73,4 +73,14 @@ pub const OPERATIONS: &[&[Operation]] = &[
     togglebox_auth::testkit::SESSIONS,
     togglebox_auth::testkit::PASSWORD_RESETS,
     togglebox_auth::testkit::ATTEMPTS,
+    #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::TENANTS,
+    #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::MEMBERS,
+    #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::INVITATIONS,
+    #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::DOMAINS,
+    #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::TENANT_DIRECTORY,
 ];

@@ -24,6 +24,8 @@ pub(crate) const PASSWORD: &str = "Correct-Horse-1";
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
+    /// The host that is asked for, where it is not the address.
+    pub(crate) host: Option<String>,
     credential: Option<(&'static str, String)>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Reply {
 impl Client {
     /// Without a credential. Answers are taken as they are sent: nothing is decompressed, no redirect is followed.
     pub(crate) fn new(server: &Server) -> Self {
-        Self { http: http(), base: server.url(""), credential: None }
+        Self { http: http(), base: server.url(""), host: None, credential: None }
     }
 
     /// With this token.
@@ -112,6 +114,9 @@ impl Client {
         headers: &[(&str, &str)],
     ) -> reqwest::Result<Reply> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(host) = &self.host {
+            request = request.header("host", host);
+        }
         if let Some((name, value)) = &self.credential {
             request = request.header(*name, value);
         }

@@ -89,8 +89,9 @@ impl Store {
     /// A new table at a DynamoDB endpoint, which somebody else keeps.
     pub(crate) fn table_at(endpoint: &str, folder: &Path) -> Self {
         let store = Self::no_table_at(endpoint);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
-        command.args(["table", "create"]).env_clear().envs(store.settings.iter().cloned()).current_dir(folder);
+        let mut command = Command::new(crate::BINARY);
+        command.args(["table", "create"]).env_clear().envs(crate::SETTINGS.iter().copied()).envs(store.settings.iter().cloned());
+        command.current_dir(folder);
         succeeded(&command.stdin(Stdio::null()).output().expect("the binary starts"));
         store
     }

@@ -31,3 +31,9 @@ mod shutdown;
 mod sqlite_file;
 mod storm;
 mod transfer;
+
+/// The program that these tests are about.
+const BINARY: &str = env!("CARGO_BIN_EXE_togglebox");
+
+/// What it cannot do without.
+const SETTINGS: &[(&str, &str)] = &[];

@@ -55,7 +55,8 @@ impl Launch {
             // All tests come from one address, and sign in more often than one may.
             ("RATE_LIMITS", "off"),
         ];
-        let settings = fixed.map(|(name, value)| (name, value.to_owned())).into_iter().chain(store.settings.clone());
+        let fixed = fixed.iter().chain(crate::SETTINGS).map(|(name, value)| (*name, (*value).to_owned()));
+        let settings = fixed.chain(store.settings.clone());
         let environment = settings.map(|(name, value)| (name.to_owned(), value.into())).collect();
         Self { _store: store, folder, environment }
     }
@@ -119,7 +120,7 @@ impl Launch {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_togglebox"));
+        let mut command = Command::new(crate::BINARY);
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command

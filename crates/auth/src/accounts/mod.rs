@@ -4,6 +4,7 @@
 //! withdraws a right is announced on the [`ChangeBus`].
 
 mod error;
+mod guest;
 mod key;
 mod operator;
 mod profile;

@@ -125,7 +125,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `InvalidResetToken`, `Busy`, `Store`.
-    pub async fn complete_reset(&self, tenant: TenantId, form: ResetCompletion) -> Result<()> {
+    pub async fn complete_reset(&self, tenant: TenantId, form: ResetCompletion) -> Result<User> {
         // Before the expensive part: a guessed token costs one look-up.
         let user = self.open_reset(tenant, &form.token).await?;
         let password = self.passwords.hash(form.password.secret()).await?;
@@ -136,7 +136,7 @@ impl Accounts {
         })?;
         self.announce(tenant, written.revision).await;
         self.forgive(tenant, &user.email.key(), &[SIGN_IN, PASSWORD_CHANGE]).await;
-        Ok(())
+        Ok(written.value)
     }
 
     async fn open_reset(&self, tenant: TenantId, token: &ResetToken) -> Result<User> {

@@ -32,6 +32,14 @@ impl Accounts {
         if !self.settings.registration {
             return Err(AccountError::RegistrationClosed);
         }
+        self.register_invited(tenant, form).await
+    }
+
+    /// The same for somebody who was invited, whether strangers may register or not.
+    ///
+    /// # Errors
+    /// `EmailTaken`, `Busy`, `Store`.
+    pub async fn register_invited(&self, tenant: TenantId, form: Registration) -> Result<User> {
         if self.ports.users.find_by_email(tenant, &form.email.key()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
@@ -50,6 +58,12 @@ impl Accounts {
     /// # Errors
     /// `InvalidCredentials`, `Locked`, `Busy`, `Store`.
     pub async fn login(&self, tenant: TenantId, form: Login) -> Result<SignedIn> {
+        let user = self.verified(tenant, form).await?;
+        self.open_session(tenant, &user).await?.ok_or(AccountError::InvalidCredentials)
+    }
+
+    /// Whose password this is.
+    pub(super) async fn verified(&self, tenant: TenantId, form: Login) -> Result<User> {
         let email = form.email.to_ascii_lowercase();
         let subject = subject(SIGN_IN, &email);
         // A locked address does not queue for the processor.
@@ -73,7 +87,7 @@ impl Accounts {
         if state.failures > 0 {
             self.ports.attempts.clear(tenant, &subject).await?;
         }
-        self.open_session(tenant, &user).await?.ok_or(AccountError::InvalidCredentials)
+        Ok(user)
     }
 
     /// Replaces the caller's token with a new one. The old one stays good for the grace of the policy, so that several windows may do
@@ -126,7 +140,7 @@ impl Accounts {
     }
 
     /// A session for a user whose password, or token, was good a moment ago; `None` when it no longer is.
-    async fn open_session(&self, tenant: TenantId, user: &User) -> Result<Option<SignedIn>> {
+    pub(super) async fn open_session(&self, tenant: TenantId, user: &User) -> Result<Option<SignedIn>> {
         let now = self.now();
         let session = Session {
             id: self.ports.entropy.uuid(),

@@ -93,10 +93,14 @@ impl Accounts {
         if caller.user_id() == Some(id) {
             return Err(AccountError::SelfDeletion);
         }
+        self.delete_as(tenant, &caller.actor(), id).await
+    }
+
+    pub(super) async fn delete_as(&self, tenant: TenantId, actor: &Actor, id: Uuid) -> Result<()> {
         let mut conflicts = 0;
         loop {
             let user = self.find(tenant, id).await?;
-            let record = self.record(caller.actor(), "user.delete", id, Some(shown(&user)), None);
+            let record = self.record(actor.clone(), "user.delete", id, Some(shown(&user)), None);
             match self.ports.users.delete(tenant, id, user.revision, &record).await {
                 Ok(written) => {
                     self.announce(tenant, written.revision).await;

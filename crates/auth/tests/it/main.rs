@@ -3,6 +3,7 @@
 
 mod app;
 mod authentication;
+mod guests;
 mod keys;
 mod memory;
 mod operator;

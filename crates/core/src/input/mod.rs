@@ -25,5 +25,5 @@ pub use email::is_email;
 pub use issue::{Issue, Issues};
 pub use number::Number;
 pub use patch::Patch;
-pub use reader::Reader;
+pub use reader::{Reader, read_object};
 pub use text::Text;

@@ -15,6 +15,16 @@ pub struct Reader<'v> {
     findings: Rc<Findings>,
 }
 
+/// Reads a document that must be an object. One that is none has that one problem.
+///
+/// # Errors
+/// Its problems.
+pub fn read_object<T>(document: Option<&Value>, read: impl FnOnce(&Reader<'_>) -> Option<T>) -> Result<T, Issues> {
+    let root = Reader::new(document);
+    let value = root.object().is_some().then(|| read(&root)).flatten();
+    root.finish(value)
+}
+
 impl<'v> Reader<'v> {
     /// The root of a document; `None` when there is no document at all.
     pub fn new(document: Option<&'v Value>) -> Self {

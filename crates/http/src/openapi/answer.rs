@@ -45,7 +45,7 @@ fn errors(route: &Route) -> Vec<u16> {
     let gate: &[u16] = match route.access {
         Access::Open => &[],
         Access::Conditional | Access::User => &[401],
-        Access::Permission(_) => &[401, 403],
+        Access::Operator | Access::Permission(_) => &[401, 403],
     };
     let read: &[u16] = if route.body_limit.is_some() { &[408, 413, 415] } else { &[] };
     let checked: &[u16] = if route.body.is_some() { &[422] } else { &[] };

@@ -18,6 +18,9 @@ pub(super) enum Area {
     ApiKeys,
     Caches,
     Audit,
+    Workspaces,
+    Members,
+    Operator,
     Service,
 }
 
@@ -35,6 +38,9 @@ impl Area {
         Self::ApiKeys,
         Self::Caches,
         Self::Audit,
+        Self::Workspaces,
+        Self::Members,
+        Self::Operator,
         Self::Service,
     ];
 
@@ -42,6 +48,13 @@ impl Area {
     pub(super) fn of(path: &str) -> Self {
         let has = |word: &str| path.split('/').any(|segment| segment == word);
         let order = [
+            ("admin", Self::Operator),
+            ("members", Self::Members),
+            ("invitations", Self::Members),
+            ("workspace", Self::Workspaces),
+            ("workspaces", Self::Workspaces),
+            ("onboarding", Self::Workspaces),
+            ("plans", Self::Workspaces),
             ("cache", Self::Caches),
             ("audit", Self::Audit),
             ("auth", Self::Authentication),
@@ -75,6 +88,9 @@ impl Area {
             Self::ApiKeys => "API keys",
             Self::Caches => "Caches",
             Self::Audit => "Audit",
+            Self::Workspaces => "Workspaces",
+            Self::Members => "Members",
+            Self::Operator => "Operator",
             Self::Service => "Service",
         }
     }
@@ -93,6 +109,9 @@ impl Area {
             Self::ApiKeys => "Keys for programs.",
             Self::Caches => "Purging caches in front of the API.",
             Self::Audit => "Who did what.",
+            Self::Workspaces => "Making workspaces, entering them, and what belongs to one: names, domains, plan.",
+            Self::Members => "Who belongs to a workspace, and who is invited.",
+            Self::Operator => "For those who run the service.",
             Self::Service => "Whether the service works, and this description.",
         }
     }

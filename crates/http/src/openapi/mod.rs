@@ -50,7 +50,11 @@ fn describe(routes: &[Route], version: &str) -> (OpenApi, Vec<String>) {
     let (components, clashes) = components.finish();
     let license = LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build();
     let info = InfoBuilder::new().title("ToggleBox").version(version).description(Some(ABOUT)).license(Some(license)).build();
-    let tags: Vec<_> = Area::ALL.iter().map(|area| area.tag()).collect();
+    let tags: Vec<_> = Area::ALL
+        .iter()
+        .filter(|area| routes.iter().any(|route| Area::of(route.path) == **area))
+        .map(|area| area.tag())
+        .collect();
     let document = OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build();
     (document, clashes)
 }

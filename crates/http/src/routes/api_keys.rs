@@ -3,7 +3,6 @@
 use secrecy::ExposeSecret as _;
 use togglebox_auth::Permission;
 use togglebox_auth::input::NewApiKey;
-use uuid::Uuid;
 
 use crate::call::Call;
 use crate::error::{ApiError, Result};
@@ -12,6 +11,8 @@ use crate::reply::{Reply, envelope};
 use crate::route::{Access, Route, handler};
 use crate::schema::NewApiKeyBody;
 use crate::view::{ApiKeyView, CreatedApiKeyView};
+
+const MISSING: &str = "API key not found";
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Permission(Permission::ApiKeyManage);
@@ -50,7 +51,7 @@ async fn list(call: Call) -> Result<Reply> {
     Ok(Reply::data(call.now, &views))
 }
 
-async fn create(call: Call) -> Result<Reply> {
+pub(crate) async fn create(call: Call) -> Result<Reply> {
     let user = call.user()?;
     let form = NewApiKey::read(call.body()).map_err(ApiError::field_validation)?;
     let created = call.api.accounts.create_key(call.tenant, user, form).await.map_err(failure::accounts)?;
@@ -61,16 +62,11 @@ async fn create(call: Call) -> Result<Reply> {
 }
 
 async fn get(call: Call) -> Result<Reply> {
-    let key = call.api.accounts.key(call.tenant, call.user()?, id(&call)?).await.map_err(failure::accounts)?;
+    let key = call.api.accounts.key(call.tenant, call.user()?, call.id(0, MISSING)?).await.map_err(failure::accounts)?;
     Ok(Reply::data(call.now, &ApiKeyView::from(&key)))
 }
 
 async fn revoke(call: Call) -> Result<Reply> {
-    call.api.accounts.revoke_key(call.tenant, call.user()?, id(&call)?).await.map_err(failure::accounts)?;
+    call.api.accounts.revoke_key(call.tenant, call.user()?, call.id(0, MISSING)?).await.map_err(failure::accounts)?;
     Ok(Reply::message(call.now, "API key revoked successfully"))
-}
-
-/// What is no id is nobody's.
-fn id(call: &Call) -> Result<Uuid> {
-    call.param(0).parse().map_err(|_| ApiError::not_found("API key not found"))
 }

@@ -102,7 +102,7 @@ async fn logout(call: Call) -> Result<Reply> {
     Ok(Reply::message(call.now, "Signed out"))
 }
 
-async fn request_reset(call: Call) -> Result<Reply> {
+pub(crate) async fn request_reset(call: Call) -> Result<Reply> {
     let form = ResetRequest::read(call.body()).map_err(ApiError::field_validation)?;
     // A mailbox is not to be filled from many addresses either; whether there is such an account makes no difference.
     if let Some(limits) = &call.api.limits {
@@ -116,7 +116,7 @@ async fn request_reset(call: Call) -> Result<Reply> {
     Ok(Reply::message(call.now, "If the email exists, a password reset link has been sent"))
 }
 
-async fn verify_reset(call: Call) -> Result<Reply> {
+pub(crate) async fn verify_reset(call: Call) -> Result<Reply> {
     let token = ResetToken::read(call.body()).map_err(ApiError::field_validation)?;
     let email = call.api.accounts.verify_reset(call.tenant, &token).await.map_err(failure::accounts)?;
     let target = ResetTarget { valid: true, email: email.as_str() };

@@ -1,8 +1,8 @@
 //! The handlers, by area, and the table of all routes.
 
-mod api_keys;
+pub(crate) mod api_keys;
 mod audit;
-mod auth;
+pub(crate) mod auth;
 mod caches;
 mod documentation;
 mod environments;

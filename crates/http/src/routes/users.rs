@@ -2,7 +2,6 @@
 
 use togglebox_auth::input::{NewUser, PasswordChange, ProfileUpdate, RoleChange};
 use togglebox_auth::{Permission, UserQuery};
-use uuid::Uuid;
 
 use crate::call::Call;
 use crate::error::{ApiError, Code, Result};
@@ -12,6 +11,8 @@ use crate::reply::Reply;
 use crate::route::{Access, Parameter, Route, handler};
 use crate::schema::{NewUserBody, PasswordChangeBody, RoleBody, UserListMeta, UserPatchBody};
 use crate::view::UserView;
+
+const MISSING: &str = "User not found";
 
 const QUERY: &[Parameter] = &[
     Parameter { name: "limit", required: false, about: "At most this many, 1 to 100; 20 without" },
@@ -111,24 +112,23 @@ async fn create(call: Call) -> Result<Reply> {
 }
 
 async fn get(call: Call) -> Result<Reply> {
-    let user = call.api.accounts.user(call.tenant, id(&call)?).await.map_err(failure::accounts)?;
+    let user = call.api.accounts.user(call.tenant, call.id(0, MISSING)?).await.map_err(failure::accounts)?;
     Ok(Reply::data(call.now, &UserView::from(&user)))
 }
 
 async fn delete(call: Call) -> Result<Reply> {
-    call.api.accounts.delete_user(call.tenant, call.principal()?, id(&call)?).await.map_err(failure::accounts)?;
+    call.api.accounts.delete_user(call.tenant, call.principal()?, call.id(0, MISSING)?).await.map_err(failure::accounts)?;
     Ok(Reply::message(call.now, "User deleted successfully"))
 }
 
 async fn change_role(call: Call) -> Result<Reply> {
     let form = RoleChange::read(call.body())
         .ok_or_else(|| ApiError::new(Code::BadRequest, "Invalid role. Must be admin, developer, or viewer"))?;
-    let user =
-        call.api.accounts.change_role(call.tenant, call.principal()?, id(&call)?, form).await.map_err(failure::accounts)?;
+    let user = call
+        .api
+        .accounts
+        .change_role(call.tenant, call.principal()?, call.id(0, MISSING)?, form)
+        .await
+        .map_err(failure::accounts)?;
     Ok(Reply::data(call.now, &UserView::from(&user)))
-}
-
-/// What is no id is nobody's.
-fn id(call: &Call) -> Result<Uuid> {
-    call.param(0).parse().map_err(|_| ApiError::not_found("User not found"))
 }

@@ -36,4 +36,6 @@ pub(crate) use list::{Count, HistoryMeta, PAGES, UserListMeta, Values};
 pub(crate) use parameter::{NewParameterBody, ParameterPatchBody, RollbackBody};
 pub(crate) use place::{NewEnvironmentBody, NewPlatformBody, PlacePatchBody};
 pub(crate) use purge::PurgeBody;
+#[cfg(feature = "cloud")]
+pub(crate) use value::{AccountAddress, NewPassword, PersonName};
 pub(crate) use value::{Country, ExperimentKey, ExperimentStatus, FlagKey, FlagVersion, Language, ParameterKey, PlaceName, Role};

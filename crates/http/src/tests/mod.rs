@@ -3,12 +3,13 @@
 mod bodies;
 mod counts;
 mod documents;
+pub(crate) mod identity;
 mod limits;
 mod outage;
 mod outages;
 mod pages;
 mod panics;
-mod rig;
+pub(crate) mod rig;
 mod slow;
 mod socket;
 mod tags;

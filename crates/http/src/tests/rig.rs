@@ -1,23 +1,20 @@
 //! An API over SQLite in memory, with a clock that stands still, a store that can be taken away, and an admin.
 
-use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::App;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use togglebox_auth::Accounts;
 use togglebox_auth::input::{Login, NewUser};
-use togglebox_auth::{
-    AccountPorts, AccountSettings, Accounts, AttemptPolicy, Authenticator, AuthenticatorPorts, AuthenticatorSettings,
-    CachePolicy, PasswordHasher, Pepper, ResetLink, ResetPolicy, SessionPolicy, TokenKeys, TokenParties,
-};
 use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, OsEntropy, TenantId, Timestamp};
 use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
+use super::identity::identity;
 use super::outage::{Interrupted, Outage};
 use crate::ApiLimits;
 use crate::api::{Api, ApiPorts, ApiServices};
@@ -33,7 +30,6 @@ pub(crate) const PUBLIC: &str = "/api/v1/platforms/web/environments/prod";
 /// Its internal routes.
 pub(crate) const INTERNAL: &str = "/api/v1/internal/platforms/web/environments/prod";
 
-const SECRET: &str = "0f9c2b7a5d8e4613a7b9c0d1e2f345a6";
 const PASSWORD: &str = "Parola123!";
 /// Some time in 2026.
 const BEGIN: Timestamp = Timestamp::from_ms(1_780_000_000_000);
@@ -91,43 +87,7 @@ impl Rig {
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
-        let tokens = Arc::new(TokenKeys::new(&SecretString::from(SECRET), &[], TokenParties::default()).unwrap());
-        let pepper = Arc::new(Pepper::new(SecretString::from(SECRET)).unwrap());
-        let sessions = SessionPolicy::default();
-        let authenticator = Arc::new(Authenticator::new(
-            AuthenticatorPorts { users: port(), keys: port(), sessions: port(), bus: Arc::clone(&bus), clock: time() },
-            AuthenticatorSettings {
-                tokens: Arc::clone(&tokens),
-                pepper: Arc::clone(&pepper),
-                signed_keys: None,
-                sessions,
-                cache: CachePolicy::default(),
-            },
-        ));
-        let accounts = Arc::new(Accounts::new(
-            AccountPorts {
-                users: port(),
-                keys: port(),
-                sessions: port(),
-                resets: port(),
-                attempts: port(),
-                bus: Arc::clone(&bus),
-                mailer: None,
-                clock: time(),
-                entropy: Arc::clone(&entropy),
-            },
-            AccountSettings {
-                tokens,
-                pepper,
-                sessions,
-                registration: true,
-                attempts: AttemptPolicy::default(),
-                keys_per_user: 10,
-                failure_takes: std::time::Duration::ZERO,
-                resets: ResetPolicy::new(ResetLink::new("https://example.com/{token}").unwrap()),
-            },
-            Arc::new(PasswordHasher::new(NonZero::<usize>::MIN, Arc::clone(&entropy)).unwrap()),
-        ));
+        let (authenticator, accounts) = identity(&store, &time(), &bus, &entropy);
         let token = sign_in(&accounts).await;
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
         let flusher = Arc::new(Flusher::new(Arc::clone(&recorder), port(), time(), Arc::clone(&entropy)));

@@ -52,9 +52,12 @@ impl Tenancy {
     /// Sends an invitation again, with another token and a new end. The token that was sent before is worth nothing from then on.
     ///
     /// # Errors
-    /// `InvitationNotFound` (also when somebody sends it at the same time), `TenantNotFound`, `Store`.
+    /// `InvitationNotFound` (also when somebody sends it at the same time), `TenantNotFound` (also when it is deleted), `Store`.
     pub async fn resend(&self, tenant: TenantId, actor: &Actor, id: Uuid) -> Result<Issued> {
         let host = self.tenant(tenant).await?;
+        if host.standing.deletion.is_some() {
+            return Err(TenancyError::TenantNotFound);
+        }
         let before = self.ports.invitations.find(tenant, id).await?.ok_or(TenancyError::InvitationNotFound)?;
         let (now, token) = (self.now(), InvitationToken::random(tenant, &*self.ports.entropy));
         let next = Invitation {

@@ -170,6 +170,8 @@ impl Tenancy {
                 return Ok(before);
             }
             let (old, new) = differences(&before, &after);
+            // Whoever sends the whole record renames nothing by that.
+            let action = if after.subdomain == before.subdomain { action } else { "tenant.rename" };
             let record = AuditRecord { before: Some(old), after: Some(new), ..self.record(actor, action, &tenant) };
             let free_at = record.at.plus(self.settings.quarantine);
             let written = twice(|| self.ports.tenants.change(tenant, &after, before.version, free_at, &record)).await;

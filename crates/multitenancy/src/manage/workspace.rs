@@ -75,6 +75,29 @@ impl Tenancy {
         Ok(written)
     }
 
+    /// Whether a subdomain can be had, as far as that can be said before somebody asks for it: one that was given up a short time ago
+    /// seems free.
+    ///
+    /// # Errors
+    /// `Subdomain`, `SubdomainTaken`, `Store`.
+    pub async fn expect_free(&self, subdomain: &Subdomain) -> Result<()> {
+        self.settings.subdomains.check(subdomain)?;
+        match self.ports.directory.by_subdomain(subdomain).await? {
+            Some(_) => Err(TenancyError::SubdomainTaken(subdomain.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The tenant that has a subdomain, if a user belongs to it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn workspace_of(&self, user: Uuid, subdomain: &Subdomain) -> Result<Option<Workspace>> {
+        let Some(tenant) = self.ports.directory.by_subdomain(subdomain).await? else { return Ok(None) };
+        let member = self.ports.members.find(tenant.id, user).await?;
+        Ok(member.map(|member| Workspace { tenant, member }))
+    }
+
     /// The tenants that a user belongs to.
     ///
     /// # Errors
@@ -102,8 +125,7 @@ impl Tenancy {
         update: &TenantUpdate,
         expected: Option<Revision>,
     ) -> Result<Tenant> {
-        let action = if update.subdomain.is_some() { "tenant.rename" } else { "tenant.update" };
-        self.amend(tenant, (actor, action), expected, |tenant| {
+        self.amend(tenant, (actor, "tenant.update"), expected, |tenant| {
             alive(tenant)?;
             if let Some(subdomain) = update.subdomain.as_ref().filter(|subdomain| **subdomain != tenant.subdomain) {
                 self.settings.subdomains.check(subdomain)?;

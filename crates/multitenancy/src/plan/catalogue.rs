@@ -57,7 +57,7 @@ impl PlanCatalogue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Strict: unknown fields, names that stand twice, zero and negative limits are refused.
+    /// Strict: unknown fields, names that stand twice, and limits that are zero, negative, `nan` or `inf` are refused.
     ///
     /// # Errors
     /// [`InvalidCatalogue`].

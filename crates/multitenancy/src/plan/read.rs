@@ -1,5 +1,6 @@
 //! Reads limits out of documents, and says everything that is wrong with them.
 
+use serde_json::Value;
 use togglebox_core::input::{Issues, Patch, Reader};
 
 use super::{Limit, LimitOverrides, Limited, Limits, Plan, PlanName};
@@ -60,6 +61,19 @@ pub(super) fn plans(root: &Reader<'_>) -> Result<Vec<Plan>, Issues> {
     root.clone().finish(plans)
 }
 
+/// TOML has no `null`: what reads as one was `nan` or `inf`, and would be no limit.
+fn no_odd_numbers(place: &Reader<'_>, limits: Option<&Value>) {
+    match limits {
+        Some(Value::Null) => place.issue("Expected object, received number"),
+        Some(Value::Object(limits)) => {
+            for (word, _) in limits.iter().filter(|(_, limit)| limit.is_null()) {
+                place.field(word).issue("Expected number, received nan or infinity");
+            }
+        }
+        _ => {}
+    }
+}
+
 fn plan(place: &Reader<'_>) -> Option<Plan> {
     for word in place.object()?.keys().filter(|word| !matches!(word.as_str(), "name" | "title" | "limits")) {
         place.field(word).issue("Unknown field. Expected name, title, limits");
@@ -73,7 +87,9 @@ fn plan(place: &Reader<'_>) -> Option<Plan> {
         read.ok()
     });
     let title = place.field("title").text().min(1, "Title is required").max(100, "Title is too long").owned();
-    let limits = place.field("limits").lenient(LimitOverrides::read);
+    let limits = place.field("limits");
+    no_odd_numbers(&limits, place.object()?.get("limits"));
+    let limits = limits.lenient(LimitOverrides::read);
     let limits = limits?.unwrap_or_default().over(&Limits::UNLIMITED);
     if limits.get(Limited::Burst) != Limit::Unlimited && limits.get(Limited::RequestsPerSecond) == Limit::Unlimited {
         place.field("limits").field("burst").issue("A burst needs requests_per_second");

@@ -260,7 +260,7 @@ impl<E: Versioned> Resolver<E> {
     /// The tenant that a name leads to, where the request has a token of that tenant.
     ///
     /// The token vouches for the version that it names: an entry of that version or a later one is used without a look at the store
-    /// although it is no longer fresh, unless something newer was heard of. For that, changes must have been asked for of late
+    /// although it is no longer fresh, unless something newer was heard of. An earlier one is never the answer. For that, changes must have been asked for of late
     /// ([`poll`](Self::poll)): a node that hears nothing takes no token's word. What the tenant may do is never in the token.
     ///
     /// # Errors
@@ -268,18 +268,24 @@ impl<E: Versioned> Resolver<E> {
     pub async fn resolve_claimed(&self, key: HostRef<'_>, claims: Claims) -> Result<Resolved<E>, ResolveError> {
         let inner = &*self.inner;
         let now_us = inner.stopwatch.now_us();
+        let notice = Notice { tenant: claims.tenant, version: claims.version, names: Vec::new() };
         if let Some((entry, version, age_us)) = inner.memory.held(key, now_us)
             && entry.tenant() == claims.tenant
         {
             if version < claims.version {
                 // The token was made after a change that this node has not heard of.
-                inner.memory.hear(&Notice { tenant: claims.tenant, version: claims.version, names: Vec::new() }, now_us);
+                inner.memory.hear(&notice, now_us);
             } else if age_us >= us(inner.options.fresh) && age_us < us(inner.options.vouched) && self.hears(now_us) {
                 inner.metrics.vouched.increment(1);
                 return Ok(Resolved { entry, source: Source::Token });
             }
         }
-        let resolved = self.resolve(key).await?;
+        let mut resolved = self.resolve(key).await?;
+        if resolved.entry.tenant() == claims.tenant && resolved.entry.version() < claims.version {
+            // A load that had begun before the token was made.
+            inner.memory.hear(&notice, inner.stopwatch.now_us());
+            resolved = self.resolve(key).await?;
+        }
         if resolved.entry.tenant() == claims.tenant { Ok(resolved) } else { Err(ResolveError::OtherTenant) }
     }
 

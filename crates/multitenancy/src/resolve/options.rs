@@ -89,7 +89,7 @@ impl ResolveOptions {
     }
 
     /// How long a load may take, how long a request waits for one where an old entry could serve it, and how long the store is left in
-    /// peace after a load for a known name has failed.
+    /// peace after a load has failed for a name that an old entry can serve. (Where none can, whoever comes next asks again.)
     #[must_use]
     pub const fn patience(mut self, deadline: Duration, patience: Duration, rest: Duration) -> Self {
         (self.deadline, self.patience, self.rest) = (deadline, patience, rest);

@@ -74,12 +74,14 @@ pub struct TenantChanges {
 }
 
 impl TenantChanges {
-    /// Whether they begin right after `since`, which they were asked for. Otherwise older ones were pruned meanwhile, and whoever wants
-    /// to be up to date forgets everything and begins anew at [`revision`](Self::revision).
+    /// Whether they begin right after `since`, which they were asked for. Otherwise older ones were pruned meanwhile, or the store was set
+    /// back to an earlier state (a backup), and whoever wants to be up to date forgets everything and begins anew at
+    /// [`revision`](Self::revision), be it lower than `since`. A store that was set back and has come past `since` again by then does not
+    /// show that it was.
     pub fn follow(&self, since: Revision) -> bool {
         match self.changes.first() {
             Some(first) => first.revision == since.next(),
-            None => self.revision <= since,
+            None => self.revision == since,
         }
     }
 }
@@ -183,5 +185,6 @@ mod tests {
         assert!(part(&[4, 5], 5).follow(since) && part(&[4], 9).follow(since) && part(&[], 3).follow(since));
         assert!(!part(&[5], 5).follow(since), "4 was pruned");
         assert!(!part(&[], 4).follow(since), "all were pruned");
+        assert!(!part(&[], 2).follow(since), "the store was set back to an earlier state");
     }
 }

@@ -6,10 +6,11 @@ use togglebox_core::StoreErrorKind;
 
 use super::TenancyStores;
 use super::fixtures::{
-    A, B, at, audit, audit_at, claim, domain, invitation, kind, member, owner, quarantine, subdomain, tenant, tenant_id,
+    A, B, CROWD, at, audit, audit_at, claim, domain, invitation, kind, member, owner, quarantine, race, subdomain, tenant,
+    tenant_id,
 };
 use crate::store::{NOT_DELETED, NOT_EMPTY, NOT_PURGED, SUBDOMAIN_QUARANTINED, TenantFilter};
-use crate::{Limit, MemberRole, Step, Tenant};
+use crate::{Limit, MemberRole, Step, Tenant, TokenHash};
 
 const DELETE: Step = Step::Delete { grace: Duration::ZERO };
 
@@ -33,6 +34,55 @@ pub async fn a_deleted_tenant_takes_nothing_new_in(stores: &TenancyStores) {
     stores.step(&deleted, &Step::Restore, 7).await;
     accept(8).await.unwrap();
     stores.domains.verify(A, &name, &audit(9)).await.unwrap();
+}
+
+/// Also while it is being deleted: who joins and what is verified came first, or does not come.
+pub async fn whatever_a_tenant_takes_in_came_before_its_deletion(stores: &TenancyStores) {
+    let created = stores.with_tenant(1).await;
+    for n in 1..CROWD {
+        stores.with_invitation(A, n, MemberRole::Viewer).await;
+        stores.domains.claim(A, &claim(&format!("d{n}.example.com")), &audit(0x100 + u128::from(n))).await.unwrap();
+    }
+    let results = race(|n| {
+        let (stores, created) = (stores.clone(), created.clone());
+        async move {
+            let audit = audit(u128::from(n));
+            match n {
+                0 => loop {
+                    // What is verified meanwhile raises the version.
+                    let stands = stores.tenant(A).await;
+                    let next = Tenant { standing: created.standing.after(&DELETE, at(10)).unwrap(), ..stands.clone() };
+                    match stores.tenants.change(A, &next, stands.version, quarantine(), &audit).await {
+                        Err(error) if error.is_conflict() => {}
+                        deleted => return deleted.map(|written| written.revision),
+                    }
+                },
+                n if n % 2 == 0 => {
+                    let domain = domain(&format!("d{n}.example.com"));
+                    stores.domains.verify(A, &domain, &audit).await.map(|written| written.revision)
+                }
+                n => {
+                    let (token, guest) = (TokenHash([n; 32]), member(A, n));
+                    let joined = stores.invitations.accept(A, &token, &guest, Limit::Unlimited, &audit).await;
+                    joined.map(|written| written.revision)
+                }
+            }
+        }
+    })
+    .await;
+    let [deleted, rest @ ..] = results.as_slice() else { panic!("a crowd") };
+    let deleted = *deleted.as_ref().unwrap();
+    let mut joined = 1;
+    for (n, outcome) in (1..).zip(rest) {
+        match outcome {
+            Ok(revision) => {
+                assert!(*revision < deleted, "number {n} came in after the end");
+                joined += u64::from(n % 2 == 1);
+            }
+            Err(error) => assert_eq!(*error.kind(), StoreErrorKind::NotFound),
+        }
+    }
+    assert_eq!(stores.members.count(A).await.unwrap(), joined);
 }
 
 /// And once.

@@ -8,7 +8,6 @@ use serde_json::json;
 use togglebox_core::{
     Actor, AuditFilter, AuditRecord, Email, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written,
 };
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::TenancyStores;
@@ -131,21 +130,18 @@ pub(super) fn kind<T: Debug>(result: StoreResult<T>) -> StoreErrorKind {
     result.unwrap_err().kind().clone()
 }
 
-/// Runs [`CROWD`] calls at once; answers in the order of their numbers.
+/// Runs [`CROWD`] calls at once. Their answers stand in the order of the calls, whichever ends first.
 pub(super) async fn race<T, F>(call: impl Fn(u8) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    let mut calls = JoinSet::new();
-    for n in 0..CROWD {
-        let call = call(n);
-        calls.spawn(async move { (n, call.await) });
+    let calls: Vec<_> = (0..CROWD).map(|n| tokio::spawn(call(n))).collect();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap());
     }
-    let mut answers = calls.join_all().await;
-    // They come in the order in which the calls have ended.
-    answers.sort_by_key(|(n, _)| *n);
-    answers.into_iter().map(|(_, answer)| answer).collect()
+    answers
 }
 
 /// The only call that succeeded, when all others failed with `lost`.
@@ -223,5 +219,22 @@ impl TenancyStores {
         let mut records = page.items;
         records.sort_by_key(|record| record.id);
         records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promises tell the calls apart by their places.
+    #[tokio::test]
+    async fn the_answers_of_a_race_stand_in_the_order_of_the_calls() {
+        let late_first = |n| async move {
+            for _ in n..CROWD {
+                tokio::task::yield_now().await;
+            }
+            n
+        };
+        assert_eq!(race(late_first).await, (0..CROWD).collect::<Vec<_>>());
     }
 }

@@ -157,6 +157,7 @@ macro_rules! tenancy_store_suite {
             a_user_sees_the_workspaces_that_it_belongs_to
             a_cursor_of_another_list_is_not_valid
             a_deleted_tenant_takes_nothing_new_in
+            whatever_a_tenant_takes_in_came_before_its_deletion
             only_what_is_deleted_is_purged
             a_purged_tenant_gives_its_names_up
             a_purged_tenant_is_swept_in_parts_and_forgotten

@@ -98,6 +98,14 @@ proptest! {
         prop_assert_eq!(rules().read(host.as_bytes()), Ok(Host::Subdomain(label.as_str().into())));
     }
 
+    /// Whoever could claim what no host reads as would wait for requests in vain.
+    #[test]
+    fn every_domain_that_can_be_claimed_is_found(text in "[a-z0-9x-]{1,6}(\\.[a-z0-9x-]{1,6}){1,3}|[a-z]{1,3}\\.0x[0-9a-f]{0,3}") {
+        if let Ok(domain) = text.parse::<togglebox_multitenancy::DomainName>() {
+            prop_assert_eq!(rules().read(domain.as_str().as_bytes()), Ok(Host::Domain(domain.as_str().into())));
+        }
+    }
+
     #[test]
     fn nothing_of_another_base_is_a_subdomain(before in "[a-z0-9-]{1,20}", after in "[a-z]{1,8}") {
         for host in [

@@ -62,6 +62,20 @@ async fn an_invitation_sent_again_has_another_link() {
     assert_eq!(app.post.sent.lock().unwrap().len(), 2);
 }
 
+/// Its link would lead nowhere.
+#[tokio::test]
+async fn nobody_is_written_to_for_a_deleted_tenant() {
+    let app = App::start().await;
+    let acme = app.tenant("acme").await;
+    let issued = app.tenancy.invite(acme.id, &actor(), person(1).email, MemberRole::Viewer).await.unwrap();
+    app.tenancy.delete(acme.id, &actor(), None).await.unwrap();
+    let again = app.tenancy.resend(acme.id, &actor(), issued.invitation.id).await;
+    assert!(matches!(again, Err(TenancyError::TenantNotFound)));
+    let other = app.tenancy.invite(acme.id, &actor(), person(2).email, MemberRole::Viewer).await;
+    assert!(matches!(other, Err(TenancyError::TenantNotFound)));
+    assert_eq!(app.post.sent.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_revoked_invitation_is_worth_nothing() {
     let app = App::start().await;

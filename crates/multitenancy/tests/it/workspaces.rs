@@ -69,6 +69,9 @@ async fn a_change_that_names_a_version_is_made_from_it_only() {
     let unchanged = app.tenancy.update(acme.id, &actor(), &named("New"), None).await.unwrap();
     assert_eq!(unchanged, new);
     assert_eq!(app.actions(acme.id).await, ["tenant.create", "tenant.update"], "what changes nothing is not written");
+    let whole = TenantUpdate { subdomain: Some(acme.subdomain), ..named("Newest") };
+    app.tenancy.update(acme.id, &actor(), &whole, None).await.unwrap();
+    assert_eq!(app.actions(acme.id).await.pop().unwrap(), "tenant.update", "who names the same subdomain renames nothing");
 }
 
 #[tokio::test]

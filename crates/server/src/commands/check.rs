@@ -3,13 +3,33 @@
 use std::fmt::Write as _;
 
 use crate::limits;
+#[cfg(feature = "cloud")]
+use crate::settings::CloudSettings;
 use crate::settings::{BusSettings, LimitRules, LimitSettings, LimitStoreSettings, Settings};
 
 /// A summary of a configuration that was read without problems, and what should be otherwise. Asks the store of limits how it is, where
 /// there is one outside the process. Shows no secret.
 pub async fn check(settings: &Settings) -> String {
+    told(settings, summary(settings)).await
+}
+
+/// The same, of a service of many workspaces.
+#[cfg(feature = "cloud")]
+pub async fn check_cloud(settings: &Settings, cloud: &CloudSettings) -> String {
+    let mut lines = summary(settings);
+    let plans: Vec<_> = cloud.plans.iter().map(|plan| plan.name.as_str()).collect();
+    lines.extend([
+        ("workspaces", cloud.workspace_url.clone()),
+        ("central API", format!("api.{}", cloud.rules.base())),
+        ("custom domains", if cloud.rules.allows_custom_domains() { "on" } else { "off" }.to_owned()),
+        ("plans", plans.join(", ")),
+    ]);
+    told(settings, lines).await
+}
+
+async fn told(settings: &Settings, lines: Vec<(&'static str, String)>) -> String {
     let mut text = String::from("The configuration is in order.\n");
-    for (what, value) in summary(settings) {
+    for (what, value) in lines {
         // Writing to a text does not fail.
         let _ = writeln!(text, "  {what}: {value}");
     }

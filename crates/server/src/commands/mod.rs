@@ -8,7 +8,11 @@ mod table;
 mod transfer;
 
 pub use admin::{create_admin, set_password};
+#[cfg(feature = "cloud")]
+pub use admin::{create_operator, set_central_password};
 pub use check::check;
+#[cfg(feature = "cloud")]
+pub use check::check_cloud;
 pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};

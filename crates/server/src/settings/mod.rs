@@ -1,5 +1,7 @@
 //! Configuration: from a file and the environment to checked values, with every problem told at once.
 
+#[cfg(feature = "cloud")]
+mod cloud;
 mod environment;
 mod limits;
 mod names;
@@ -8,6 +10,8 @@ mod secret_url;
 mod storage;
 mod values;
 
+#[cfg(feature = "cloud")]
+pub use cloud::{CloudSettings, cloud as cloud_reference};
 pub use environment::Environment;
 pub use limits::{LimitException, LimitHolder, LimitRule, LimitRules, LimitSettings, LimitStoreSettings};
 pub use names::{Setting, all as reference, ignored};

@@ -13,7 +13,7 @@ pub struct Setting {
     pub secret: bool,
 }
 
-const fn plain(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+pub(super) const fn plain(name: &'static str, default: &'static str, about: &'static str) -> Setting {
     Setting { name, default, about, secret: false }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use config::{Config, File, FileFormat};
 
 use super::environment::Environment;
-use super::names;
+use super::names::{self, Setting};
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -41,6 +41,8 @@ impl Problems {
 #[derive(Debug)]
 pub(super) struct Texts {
     values: BTreeMap<String, String>,
+    /// Settings that there are beside those of every program.
+    more: &'static [Setting],
     /// The file that was read.
     pub(super) file: Option<PathBuf>,
     /// Settings of the original that were given and have no effect.
@@ -51,13 +53,18 @@ pub(super) struct Texts {
 impl Texts {
     /// From a file, if there is one, and the environment, which wins.
     pub(super) fn gather(environment: &Environment) -> Self {
+        Self::gather_with(environment, &[])
+    }
+
+    /// The same, where there are more settings than those of every program.
+    pub(super) fn gather_with(environment: &Environment, more: &'static [Setting]) -> Self {
         let named = environment.get(names::CONFIG_FILE).map(PathBuf::from);
         let file = named.or_else(|| Some(PathBuf::from("togglebox.toml")).filter(|path| path.is_file()));
-        let mut texts = Self { values: BTreeMap::new(), file, ignored: Vec::new(), problems: Problems::default() };
+        let mut texts = Self { values: BTreeMap::new(), more, file, ignored: Vec::new(), problems: Problems::default() };
         if let Some(path) = texts.file.clone() {
             texts.add_file(&path);
         }
-        let ours = names::all().iter().map(|setting| setting.name);
+        let ours = names::all().iter().chain(more).map(|setting| setting.name);
         for name in ours.clone().chain([names::CONFIG_FILE]).filter(|name| environment.is_garbled(name)) {
             texts.problems.add(format!("{name} is not UTF-8 text"));
         }
@@ -84,7 +91,7 @@ impl Texts {
                 self.ignored.push(name);
                 continue;
             }
-            if names::all().iter().all(|setting| setting.name != name) {
+            if names::all().iter().chain(self.more).all(|setting| setting.name != name) {
                 self.problems.add(format!("{}: there is no setting {key}", path.display()));
                 continue;
             }
@@ -99,7 +106,8 @@ impl Texts {
     }
 
     pub(super) fn get(&self, name: &'static str) -> Option<&str> {
-        debug_assert!(names::all().iter().any(|setting| setting.name == name), "{name} is not in the table of settings");
+        let mut known = names::all().iter().chain(self.more);
+        debug_assert!(known.any(|setting| setting.name == name), "{name} is not in the table of settings");
         self.values.get(name).map(String::as_str)
     }
 

@@ -106,39 +106,44 @@ impl Settings {
     /// Every problem.
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut texts = Texts::gather(environment);
+        let settings = Self::from_texts(&mut texts, environment);
+        texts.problems.finish(settings)
+    }
+
+    /// The values; what is wrong is among the problems of `texts`.
+    pub(super) fn from_texts(texts: &mut Texts, environment: &Environment) -> Self {
         let edge = EDGES.iter().find(|(name, _)| environment.get(name).is_some() || environment.is_garbled(name));
         let edge = edge.map(|(_, platform)| *platform);
-        let (database, dynamodb) = database(&mut texts);
-        let bus = bus(&mut texts, &database);
-        let limits = limits(&mut texts);
+        let (database, dynamodb) = database(texts);
+        let bus = bus(texts, &database);
+        let limits = limits(texts);
         for problem in stores::missing(&database, &bus, &limits.store) {
             texts.problems.add(problem);
         }
-        let settings = Self {
+        Self {
             file: texts.file.clone(),
-            address: address(&mut texts),
-            workers: workers(&mut texts),
+            address: address(texts),
+            workers: workers(texts),
             shutdown_grace: texts.read(
                 "SHUTDOWN_GRACE",
                 Duration::from_secs(30),
                 duration(Duration::from_secs(1), Duration::from_mins(10)),
             ),
             limits,
-            audit_retention: audit_retention(&mut texts),
-            api: api(&mut texts, edge),
+            audit_retention: audit_retention(texts),
+            api: api(texts, edge),
             registration: texts.read("ENABLE_REGISTRATION", true, boolean),
-            tokens: tokens(&mut texts, &database),
-            mail: mail(&mut texts),
+            tokens: tokens(texts, &database),
+            mail: mail(texts),
             app_url: texts.read("APP_URL", "http://localhost:3000".to_owned(), url),
             log_filter: texts.read("LOG_LEVEL", "info".to_owned(), log_filter),
-            log_format: log_format(&mut texts),
+            log_format: log_format(texts),
             edge,
             ignored: std::mem::take(&mut texts.ignored),
             database,
             dynamodb,
             bus,
-        };
-        texts.problems.finish(settings)
+        }
     }
 }
 

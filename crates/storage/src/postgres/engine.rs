@@ -20,6 +20,12 @@ use super::{error, text};
 use crate::home::{Ended, Home};
 use crate::sql::{self, Access, Argument, Statement};
 
+/// Lets a transaction see what the register holds of every tenant: the policies name this setting.
+#[cfg(feature = "tenancy")]
+pub(super) const LOOK_BEYOND: &str = "SELECT set_config('togglebox.register', 'on', true)";
+#[cfg(feature = "tenancy")]
+const LOOK_NO_FURTHER: &str = "SELECT set_config('togglebox.register', '', true)";
+
 /// The connections to one database.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -62,6 +68,35 @@ impl Engine {
         // A uuid has no character that could end the text.
         format!("{begin}; {}; SELECT set_config('togglebox.tenant', '{tenant}', true){locks}", self.settings)
     }
+
+    /// The same for a session that is of no tenant, and takes no lock.
+    #[cfg(feature = "tenancy")]
+    fn register_preamble(&self, access: Access) -> String {
+        let begin = match access {
+            Access::Read => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+            Access::Moment => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Access::Write | Access::Count => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        format!("{begin}; {}; {LOOK_BEYOND}", self.settings)
+    }
+
+    /// A session that has begun with `preamble`.
+    async fn begun(&self, preamble: &str) -> sqlx::Result<Session> {
+        let mut tries = self.pool.options().get_max_connections();
+        loop {
+            let connection = Some(self.connection().await?);
+            let mut session = Session { connection, patience: self.patience, silent: false, home: self.home.clone() };
+            let begin = sqlx::raw_sql(AssertSqlSafe(preamble)).execute(session.connection());
+            let begun = timeout(self.patience, begin).await;
+            match session.told(begun) {
+                Ok(_) => return Ok(session),
+                // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
+                Err(error) if error::is_lost(&error) && !session.silent && tries > 0 => session.discard(),
+                Err(error) => return Err(error),
+            }
+            tries -= 1;
+        }
+    }
 }
 
 /// The number of a tenant's lock. Two tenants with the same number, which do not happen, would wait for each other needlessly.
@@ -89,21 +124,12 @@ ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
     /// other between a look and a write needs no second thought. Counting shares that lock, and has one of its own: batches of several
     /// nodes merge sketches, which is a look and a write, too. No two transactions wait for each other.
     async fn begin(&self, tenant: TenantId, access: Access) -> sqlx::Result<Session> {
-        let preamble = self.preamble(tenant, access);
-        let mut tries = self.pool.options().get_max_connections();
-        loop {
-            let connection = Some(self.connection().await?);
-            let mut session = Session { connection, patience: self.patience, silent: false, home: self.home.clone() };
-            let begin = sqlx::raw_sql(AssertSqlSafe(preamble.as_str())).execute(session.connection());
-            let begun = timeout(self.patience, begin).await;
-            match session.told(begun) {
-                Ok(_) => return Ok(session),
-                // A connection that died while nobody used it. Nothing has been done yet, so the next one is asked.
-                Err(error) if error::is_lost(&error) && !session.silent && tries > 0 => session.discard(),
-                Err(error) => return Err(error),
-            }
-            tries -= 1;
-        }
+        self.begun(&self.preamble(tenant, access)).await
+    }
+
+    #[cfg(feature = "tenancy")]
+    async fn begin_register(&self, access: Access) -> sqlx::Result<Session> {
+        self.begun(&self.register_preamble(access)).await
     }
 
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind {
@@ -197,6 +223,11 @@ impl sql::Session for Session {
     async fn rows(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
         let rows = timeout(self.patience, query(statement).fetch_all(self.connection())).await;
         self.told(rows)
+    }
+
+    #[cfg(feature = "tenancy")]
+    async fn look_beyond(&mut self, beyond: bool) -> sqlx::Result<()> {
+        self.execute(Statement::new(if beyond { LOOK_BEYOND } else { LOOK_NO_FURTHER })).await.map(drop)
     }
 
     async fn commit(mut self) -> sqlx::Result<()> {

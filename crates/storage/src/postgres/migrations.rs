@@ -11,13 +11,14 @@ use super::{OpenError, PostgresOptions, role};
 const LOCK: i64 = 0x746f_6767_6c65_626f;
 
 /// Every step, oldest first. A step that was released is never edited: its checksum is stored with the database.
-fn migrations() -> Vec<Migration> {
+pub(super) fn migrations() -> Vec<Migration> {
     let step = |version, description: &'static str, sql: &'static str| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     vec![
         step(1, "start", include_str!("migrations/0001_start.sql")),
         step(2, "audit lists", include_str!("migrations/0002_audit_lists.sql")),
+        step(3, "tenancy", include_str!("migrations/0003_tenancy.sql")),
     ]
 }
 
@@ -52,12 +53,17 @@ pub(super) async fn run(options: &PostgresOptions) -> Result<(), OpenError> {
     connection.close().await.map_err(OpenError::Database)
 }
 
-/// Tells schemas apart: what the steps say, in hexadecimal.
+/// Tells schemas apart: 16 hexadecimal digits of what the steps say. A name of the server's has 63 bytes, however many steps there are.
 #[cfg(test)]
 pub(super) fn fingerprint() -> String {
     use std::fmt::Write as _;
-    let bytes = migrations().into_iter().flat_map(|migration| migration.checksum[..8].to_vec());
-    bytes.fold(String::new(), |mut text, byte| {
+
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for migration in migrations() {
+        hash.update(&migration.checksum);
+    }
+    hash.finalize()[..8].iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

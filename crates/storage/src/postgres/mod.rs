@@ -3,7 +3,7 @@
 //! # The schema
 //!
 //! The tables are those of SQLite (see `crate::sqlite`), with constraints of the same names, and `audit_log.sequence` as an identity.
-//! Every key and every index begins with the tenant. Documents are `text`, not `jsonb`: they must read back byte for byte. Texts compare
+//! Every key and every index begins with the tenant, but for those that find tenants. Documents are `text`, not `jsonb`: they must read back byte for byte. Texts compare
 //! by their bytes (`COLLATE "C"`), and U+0000, which the server does not know, is stored as two other characters. The database must be
 //! of encoding UTF-8. The statements that make it are in `migrations/`; they run when a node starts, in one transaction and under an
 //! advisory lock, so that nodes may start together.
@@ -15,6 +15,15 @@
 //! run as a role without log-in that owns nothing ([`PostgresOptions::with_role`]). A transaction begins with one message that names
 //! role, time-out and tenant for itself alone, and takes its locks; what runs without a tenant sees nothing and can add nothing.
 //!
+//! With the feature `tenancy` some statements look for a tenant, or tell of all: which one a name leads to, what has changed in the
+//! register, who gave a subdomain up last. They run under a second setting of the transaction, `togglebox.register = on`, and no other
+//! statement does. For it there are policies of their own: `register_looks` (`SELECT`) on `tenants`, `members`, `domain_claims`,
+//! `given_up_subdomains` and `register_changes`, `register_prunes` (`DELETE`) on the last. So the setting shows these tables, lets the
+//! sequence of changes be pruned, and changes nothing else of any tenant; invitations, flags, accounts it does not show at all. In a
+//! write of a tenant it is on only while the counter is raised and a wanted subdomain is looked for. The counter, `register`, is the one
+//! table that is nobody's: it has `register_looks` and `register_counts` (`UPDATE`), and is not there without the setting. That a
+//! subdomain and a verified domain lead to one tenant only is kept by unique indexes, which know the rows of all.
+//!
 //! The user of the address needs: `CREATE` on the schema (it owns the tables), and either `CREATEROLE` or a role that is there and
 //! granted to it. If neither is so, [`Postgres::open`] says what an administrator has to run.
 //!
@@ -22,7 +31,8 @@
 //!
 //! `READ COMMITTED`, one after the other within a tenant: each takes the tenant's advisory lock with its first message. Batches of
 //! statistics and last-used times share that lock, and take another one, so that they come one after the other, too. Tenants do not wait
-//! for each other. Reads of several statements are `REPEATABLE READ`; no read waits for a write. A deadlock or a failed serialisation,
+//! for each other, except for the writes to the register: those hold the row of its counter, after the tenant's lock, until they commit.
+//! Reads of several statements are `REPEATABLE READ`; no read waits for a write. A deadlock or a failed serialisation,
 //! which can only come from statements that are not this program's, is tried again a few times. A connection that turns out dead when a
 //! transaction begins is replaced; one that dies later makes the call `Unavailable`, since nobody knows how far it came. So does a server
 //! that hangs, a second after its time for a statement is over; the connection is given up.

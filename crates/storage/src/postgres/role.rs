@@ -11,10 +11,10 @@ SELECT rolsuper OR rolbypassrls AS unbound FROM pg_roles WHERE rolname = $1";
 const MEMBER: &str = "-- role.member
 SELECT pg_has_role(session_user, $1::name, 'MEMBER')";
 
-/// The tables that have the policy, but that the role may not use in all four ways.
+/// The tables that have a policy, but that the role may not use in all four ways.
 const UNGRANTED: &str = "-- role.ungranted
-SELECT quote_ident(p.schemaname) AS schema, quote_ident(p.schemaname) || '.' || quote_ident(p.tablename) AS name FROM pg_policies AS p
-WHERE p.schemaname = current_schema() AND p.policyname = 'tenant_only' AND EXISTS (
+SELECT DISTINCT quote_ident(p.schemaname) AS schema, quote_ident(p.schemaname) || '.' || quote_ident(p.tablename) AS name FROM pg_policies AS p
+WHERE p.schemaname = current_schema() AND p.policyname IN ('tenant_only', 'register_looks') AND EXISTS (
     SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted (privilege)
     WHERE NOT has_table_privilege($1::name, quote_ident(p.schemaname) || '.' || quote_ident(p.tablename), wanted.privilege)
 )";
@@ -40,7 +40,7 @@ pub(super) async fn provide(connection: &mut PgConnection, role: &str) -> Result
     if is_member(connection, role).await? { Ok(()) } else { Err(unusable()) }
 }
 
-/// Lets the role use every table that is guarded by the policy.
+/// Lets the role use every table that is guarded by a policy of ours.
 pub(super) async fn grant(connection: &mut PgConnection, role: &str) -> Result<(), OpenError> {
     let rows = sqlx::query(UNGRANTED).bind(role).fetch_all(&mut *connection).await.map_err(OpenError::Database)?;
     let texts = |column| rows.iter().map(|row| row.try_get(column)).collect::<Result<Vec<String>, _>>();

@@ -63,6 +63,12 @@ impl<E: Engine> Call<E> {
         self.session.rows(statement).await.map_err(failed::<E>(self.operation))
     }
 
+    /// Lets the statements that follow see what the register holds of every tenant, or no longer.
+    #[cfg(feature = "tenancy")]
+    pub(super) async fn look_beyond(&mut self, beyond: bool) -> StoreResult<()> {
+        self.session.look_beyond(beyond).await.map_err(failed::<E>(self.operation))
+    }
+
     /// The number that a statement answers in the column `count`.
     pub(super) async fn count(&mut self, statement: Statement) -> StoreResult<u64> {
         let row = self.optional(statement).await?.ok_or_else(|| self.error(StoreErrorKind::Corrupt))?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::engine::Row;
 use super::error::Unreadable;
 
-type CellResult<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(super) type CellResult<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The shape that documents are written in. Raised when a document changes so that old readers would misread it.
 pub(super) const DOCUMENT_SCHEMA: i64 = 1;
@@ -185,7 +185,7 @@ impl Cell for Side {
     }
 }
 
-fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> CellResult<T> {
+pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> CellResult<T> {
     let known = words.iter().find(|(word, _)| *word == text);
     known.map(|(_, value)| *value).ok_or_else(|| format!("the word {text:?} is not known").into())
 }

@@ -36,6 +36,11 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// Begins a session. Nothing that it does reaches beyond the tenant.
     fn begin(&self, tenant: TenantId, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
 
+    /// Begins a session that is of no tenant: it sees what the register holds of every one, and changes only the sequence of changes.
+    /// `Write` makes it lasting; nobody is kept waiting by its beginning.
+    #[cfg(feature = "tenancy")]
+    fn begin_register(&self, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
     /// What an error that the database itself told means for the caller.
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind;
 
@@ -56,6 +61,10 @@ pub trait Session: Send + 'static {
 
     /// Every row.
     fn rows(&mut self, statement: Statement) -> impl Future<Output = sqlx::Result<Vec<Self::Row>>> + Send;
+
+    /// Lets the statements that follow see what the register holds of every tenant, or no longer. What they may change stays.
+    #[cfg(feature = "tenancy")]
+    fn look_beyond(&mut self, beyond: bool) -> impl Future<Output = sqlx::Result<()>> + Send;
 
     /// Makes everything lasting.
     fn commit(self) -> impl Future<Output = sqlx::Result<()>> + Send;

@@ -1,6 +1,7 @@
 //! The store ports over SQL, once for every engine.
 //!
-//! The statements are the same for all engines: parameters are `$1`, `$2` …, of which the first is always the tenant; comparisons that
+//! The statements are the same for all engines: parameters are `$1`, `$2` …, of which the first is always the tenant (but for what
+//! looks for tenants, in `tenancy`); comparisons that
 //! one engine calls `max` and the other `GREATEST` are spelt out. What must differ is in [`Engine`].
 //!
 //! # A write
@@ -30,6 +31,8 @@ mod statement;
 #[cfg(test)]
 pub(crate) mod statements;
 mod statistics;
+#[cfg(feature = "tenancy")]
+mod tenancy;
 mod transfer;
 mod users;
 mod write;

@@ -3,6 +3,8 @@
 use togglebox_auth::Role;
 use togglebox_core::AuditFilter;
 
+#[cfg(feature = "tenancy")]
+use super::tenancy;
 use super::{
     api_keys, attempts, audit, directory, environments, experiments, flags, parameters, resets, sessions, statistics, transfer,
     users,
@@ -46,7 +48,11 @@ pub(crate) fn indexed() -> Vec<String> {
         statistics::SAMPLES,
     ];
     let totals = [None, Some(Role::Admin)].map(|role| users::list_statements(role).1);
-    fixed.map(str::to_owned).into_iter().chain(totals).collect()
+    #[cfg(feature = "tenancy")]
+    let of_tenants = tenancy::statements::indexed();
+    #[cfg(not(feature = "tenancy"))]
+    let of_tenants = Vec::<&str>::new();
+    fixed.into_iter().chain(of_tenants).map(str::to_owned).chain(totals).collect()
 }
 
 /// Lists that come out of an index in their order, so that a page costs what is on it.
@@ -68,5 +74,16 @@ pub(crate) fn ordered() -> Vec<String> {
         (filter.platform, filter.environment, filter.target) = (given(1), given(2), given(4));
         audit::list_statement(&filter, bits & 8 != 0)
     });
-    fixed.map(str::to_owned).into_iter().chain(users).chain(records).chain(transfer::statements()).collect()
+    #[cfg(feature = "tenancy")]
+    let of_tenants = tenancy::statements::ordered();
+    #[cfg(not(feature = "tenancy"))]
+    let of_tenants = Vec::new();
+    let fixed = fixed.map(str::to_owned).into_iter();
+    fixed.chain(users).chain(records).chain(transfer::statements()).chain(of_tenants).collect()
+}
+
+/// Statements that look beyond one tenant: by an index, in its order.
+#[cfg(feature = "tenancy")]
+pub(crate) fn across() -> Vec<String> {
+    tenancy::statements::across()
 }

@@ -7,13 +7,14 @@ use sqlx::{Connection, SqlSafeStr};
 use super::OpenError;
 
 /// Every step, oldest first. A step that was released is never edited: its checksum is stored with the database.
-fn migrations() -> Vec<Migration> {
+pub(super) fn migrations() -> Vec<Migration> {
     let step = |version, description: &'static str, sql: &'static str| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
     vec![
         step(1, "start", include_str!("migrations/0001_start.sql")),
         step(2, "audit lists", include_str!("migrations/0002_audit_lists.sql")),
+        step(3, "tenancy", include_str!("migrations/0003_tenancy.sql")),
     ]
 }
 

@@ -2,7 +2,8 @@
 //!
 //! # The schema
 //!
-//! Every table but one begins with the tenant; so do its key and its indexes. (`audit_log` begins with the number that orders its rows.)
+//! Every table begins with the tenant; so do its key and its indexes. (`audit_log` begins with the number that orders its rows; `register`
+//! is of no tenant, and what finds tenants has indexes that do not begin with one.)
 //! Tables are `STRICT`, constraints have names, foreign keys are on. Times are milliseconds since 1970 UTC, ids and hashes blobs,
 //! counters 64-bit integers that stop at their end rather than turn over. The statements that make it are in `migrations/`.
 //!
@@ -23,6 +24,14 @@
 //! | `flag_statistics`, `flag_days`, `flag_countries`, `flag_users` | evaluations; a sketch of the users per hour and side | `flags` |
 //! | `experiment_statistics`, `experiment_days`, `experiment_metric_days` | exposures and conversions per day | `experiments` |
 //! | `experiment_subjects`, `experiment_conversions` | who saw a variation; what each of them did | `experiments` |
+//! | `register`, `register_changes` | how far the register of all tenants has counted, one row; what each number was given for | |
+//! | `tenants` | tenants; a subdomain leads to one that is not purged (a partial unique index sees to it) | |
+//! | `given_up_subdomains` | until when nobody else gets a subdomain; outlives the tenant | |
+//! | `domain_claims` | claimed domains; one tenant can have a domain verified (likewise) | stays until they are dropped: `tenants` |
+//! | `members`, `invitations` | who belongs to a tenant, who is invited | likewise |
+//!
+//! The last five lines stay empty where only one tenant is served. They are there all the same, so that the cloud's program can take such
+//! a database over.
 //!
 //! What a parameter, flag or experiment says is one JSON `document`, beside the number of its `schema`. A document that is of an
 //! unknown schema, or cannot be read, is `Corrupt`, and the error's source names table, key and column.

@@ -10,6 +10,8 @@ mod database;
 mod dynamodb;
 mod file;
 mod model;
+#[cfg(feature = "tenancy")]
+mod tenancy;
 mod testing;
 mod toggles;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "redis"))]

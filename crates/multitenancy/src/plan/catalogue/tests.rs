@@ -69,6 +69,17 @@ fn every_slip_is_told_with_its_place() {
     assert!(too_much[0].starts_with("plan.0.limits.flags: Number must be less than or equal to"), "{too_much:?}");
 }
 
+/// They are TOML, and JSON has no word for them but `null`: which would be no limit at all.
+#[test]
+fn what_is_no_finite_number_is_no_limit() {
+    for odd in ["nan", "inf", "-inf"] {
+        let told = problems(&format!("[[plan]]\nname = \"a\"\ntitle = \"A\"\nlimits = {{ flags = {odd} }}"));
+        assert_eq!(told, ["plan.0.limits.flags: Expected number, received nan or infinity"], "{odd}");
+        let told = problems(&format!("[[plan]]\nname = \"a\"\ntitle = \"A\"\nlimits = {odd}"));
+        assert_eq!(told, ["plan.0.limits: Expected object, received number"], "{odd}");
+    }
+}
+
 #[test]
 fn a_field_that_stands_twice_is_no_toml() {
     let twice = "[[plan]]\nname = \"a\"\ntitle = \"A\"\n[plan.limits]\nflags = 1\nflags = 2";

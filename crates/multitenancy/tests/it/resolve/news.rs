@@ -148,6 +148,29 @@ async fn what_may_have_been_missed_is_loaded_again() {
     assert_eq!(rig.version(ACME).await, Ok(3), "the list no longer has all of it");
 }
 
+/// Its holder has seen what the token names: an answer that is older would take it back.
+#[tokio::test(start_paused = true)]
+async fn a_token_is_not_answered_with_a_load_that_began_before_it_was_made() {
+    let rig = Rig::new();
+    rig.register.put(ACME, entry(1, 1));
+    rig.register.hold_back();
+    let resolver = rig.resolver.clone();
+    let early = tokio::spawn(async move { resolver.resolve(ACME).await });
+    rig.settle().await;
+    rig.register.put(ACME, entry(1, 2));
+    let resolver = rig.resolver.clone();
+    let claims = Claims { tenant: tenant(1), version: 2 };
+    let claimed = tokio::spawn(async move { resolver.resolve_claimed(ACME, claims).await });
+    rig.settle().await;
+    rig.register.answer(2);
+    early.await.unwrap().unwrap();
+    assert_eq!(claimed.await.unwrap().unwrap().entry.version, 2);
+
+    let ahead = rig.resolver.resolve_claimed(ACME, Claims { version: 3, ..claims });
+    rig.register.answer(9);
+    assert_eq!(word(&ahead.await.unwrap_err()), "behind", "nor with what the store still shows");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_token_vouches_for_an_entry_while_news_arrives() {
     let (rig, list) = (Rig::of_acme(ResolveOptions::default()).await, List::default());

@@ -12,17 +12,33 @@ const A: TenantId = TenantId::from_uuid(Uuid::from_u128(0xa));
 const B: TenantId = TenantId::from_uuid(Uuid::from_u128(0xb));
 const NOT_ALLOWED: &str = "42501";
 
+/// Of no tenant: where the register of all has counted to.
+const OF_NOBODY: &str = "register";
+/// What the register holds of every tenant: statements that look for one may read it.
+const LOOKED_AT: [&str; 5] = ["domain_claims", "given_up_subdomains", "members", "register_changes", "tenants"];
+/// What finds a tenant, or tells of all of them.
+const ACROSS: [&str; 7] = [
+    "domain_claims_verified",
+    "given_up_subdomains_by_subdomain",
+    "members_by_user",
+    "register_changes_key",
+    "register_key",
+    "tenants_by_subdomain",
+    "tenants_subdomain",
+];
+
 async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(connection).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Every table that there is, so that none can be forgotten; but for the list of the schema's steps, which is nobody's.
+/// Every table that there is, so that none can be forgotten; but for those that are nobody's: the list of the schema's steps, and the
+/// counter of the register.
 async fn tables(connection: &mut PgConnection) -> Vec<String> {
     let all =
         "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1";
     let tables = texts(connection, all).await;
-    tables.into_iter().filter(|table| table != "_sqlx_migrations").collect()
+    tables.into_iter().filter(|table| table != "_sqlx_migrations" && table != OF_NOBODY).collect()
 }
 
 /// A row of a table, with something in each column.
@@ -37,8 +53,10 @@ async fn row_of(connection: &mut PgConnection, table: &str, tenant: TenantId) ->
             let value = match (name, kind) {
                 ("tenant", _) => format!("'{tenant}'"),
                 (_, "uuid") => format!("'{}'", Uuid::from_u128(7)),
-                (_, "bigint" | "double precision") => "1".to_owned(),
-                (_, "text") => "'x'".to_owned(),
+                ("active", _) => "1".to_owned(),
+                // Other ones for each tenant, where they are unique among all.
+                (_, "bigint" | "double precision") => tenant.as_uuid().as_u128().to_string(),
+                (_, "text") => format!("'{tenant}'"),
                 (_, "bytea") => "'\\x07'".to_owned(),
                 other => panic!("a column of a kind that this test does not know: {other:?}"),
             };
@@ -69,6 +87,16 @@ async fn count(connection: &mut PgConnection, from: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
 }
 
+/// Changes of the counter, and whether they find it.
+async fn assert_no_counter(connection: &mut PgConnection) {
+    assert_eq!(count(connection, OF_NOBODY).await, 0);
+    for sql in ["UPDATE register SET revision = revision + 1", "DELETE FROM register"] {
+        assert_eq!(tried(connection, sql.to_owned()).await, Ok(0), "{sql}");
+    }
+    let add = "INSERT INTO register (one, revision) VALUES (1, 7)";
+    assert_eq!(tried(connection, add.to_owned()).await, Err(NOT_ALLOWED.to_owned()));
+}
+
 /// The rows that a statement changes, or the code of the error. Either way nothing remains of it.
 async fn tried(connection: &mut PgConnection, sql: String) -> Result<u64, String> {
     connection.execute("SAVEPOINT trial").await.unwrap();
@@ -87,9 +115,19 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
             AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
             AND pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid)
             AND pg_get_expr(p.polqual, c.oid) LIKE '(tenant = %togglebox.tenant%'
-            AND (SELECT count(*) FROM pg_policy AS other WHERE other.polrelid = c.oid) = 1
         ORDER BY 1";
     assert_eq!(texts(&mut connection, guarded).await, all);
+    let others = "SELECT tablename || ' ' || policyname || ' ' || cmd FROM pg_policies
+        WHERE schemaname = 'public' AND policyname <> 'tenant_only' ORDER BY 1";
+    let looks = LOOKED_AT.iter().chain([&OF_NOBODY]).map(|table| format!("{table} register_looks SELECT"));
+    let changes = ["register register_counts UPDATE", "register_changes register_prunes DELETE"].map(str::to_owned);
+    let mut expected: Vec<String> = looks.chain(changes).collect();
+    expected.sort_unstable();
+    let mut others = texts(&mut connection, others).await;
+    others.sort_unstable();
+    assert_eq!(others, expected);
+    let counter = "SELECT relname::text FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relname = 'register'";
+    assert_eq!(texts(&mut connection, counter).await, [OF_NOBODY]);
     let bound = "SELECT rolname::text FROM pg_roles WHERE rolname = 'togglebox_app'
         AND NOT (rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication)";
     assert_eq!(texts(&mut connection, bound).await, ["togglebox_app"]);
@@ -101,8 +139,8 @@ async fn every_key_and_index_begins_with_the_tenant() {
     let mut connection = database.connect().await;
     let others = "SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
         JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '_sqlx_migrations' AND a.attname <> 'tenant'";
-    assert!(texts(&mut connection, others).await.is_empty());
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '_sqlx_migrations' AND a.attname <> 'tenant' ORDER BY 1";
+    assert_eq!(texts(&mut connection, others).await, ACROSS);
 }
 
 #[tokio::test]
@@ -113,6 +151,7 @@ async fn a_connection_of_the_pool_without_a_tenant_sees_nothing_and_adds_nothing
     store.revisions(A).await.unwrap();
     let mut connection = store.engine.pool.acquire().await.unwrap();
     connection.execute("BEGIN").await.unwrap();
+    assert_no_counter(&mut connection).await;
     for table in &tables {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
         for sql in [format!("UPDATE {table} SET tenant = tenant"), format!("DELETE FROM {table}")] {
@@ -135,6 +174,7 @@ async fn a_tenant_reaches_its_own_rows_only() {
     let mut connection = store.engine.pool.acquire().await.unwrap();
     connection.execute("BEGIN").await.unwrap();
     connection.execute(AssertSqlSafe(format!("SELECT set_config('togglebox.tenant', '{A}', true)"))).await.unwrap();
+    assert_no_counter(&mut connection).await;
     for table in &tables {
         assert_eq!(count(&mut connection, table).await, 1, "{table}");
         assert_eq!(count(&mut connection, &format!("{table} WHERE tenant = '{B}'")).await, 0, "{table}");
@@ -153,4 +193,53 @@ async fn a_tenant_reaches_its_own_rows_only() {
     for table in &tables {
         assert_eq!(count(&mut connection, table).await, 0, "{table}: the tenant ends with the transaction");
     }
+}
+
+/// Looking for a tenant needs another setting: it shows what the register holds of all, lets the counter be raised and the sequence of
+/// changes be pruned, and nothing else.
+#[tokio::test]
+async fn who_looks_for_a_tenant_sees_the_register_and_writes_nothing_of_anybody() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute("SELECT set_config('togglebox.register', 'on', true)").await.unwrap();
+    for table in &tables {
+        let seen = if LOOKED_AT.contains(&table.as_str()) { 2 } else { 0 };
+        assert_eq!(count(&mut connection, table).await, seen, "{table}");
+        let update = format!("UPDATE {table} SET tenant = tenant");
+        assert_eq!(tried(&mut connection, update).await, Ok(0), "{table}");
+        let removed = if table == "register_changes" { 2 } else { 0 };
+        assert_eq!(tried(&mut connection, format!("DELETE FROM {table}")).await, Ok(removed), "{table}");
+        let row = row_of(&mut connection, table, A).await;
+        assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+    }
+    assert_eq!(tried(&mut connection, "UPDATE register SET revision = revision + 1".to_owned()).await, Ok(1));
+    assert_eq!(tried(&mut connection, "DELETE FROM register".to_owned()).await, Ok(0));
+    let add = "INSERT INTO register (one, revision) VALUES (2, 7)".to_owned();
+    assert_eq!(tried(&mut connection, add).await, Err(NOT_ALLOWED.to_owned()));
+    connection.execute("ROLLBACK").await.unwrap();
+    assert_no_counter_left(&mut connection).await;
+
+    // Beside a tenant's: what can be changed is the tenant's as before.
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("SELECT set_config('togglebox.tenant', '{A}', true)"))).await.unwrap();
+    connection.execute("SELECT set_config('togglebox.register', 'on', true)").await.unwrap();
+    for table in &tables {
+        assert_eq!(tried(&mut connection, format!("UPDATE {table} SET tenant = tenant")).await, Ok(1), "{table}");
+        let row = row_of(&mut connection, table, B).await;
+        assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+    }
+    connection.execute("SELECT set_config('togglebox.register', '', true)").await.unwrap();
+    for table in &tables {
+        assert_eq!(count(&mut connection, table).await, 1, "{table}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// The setting ends with the transaction.
+async fn assert_no_counter_left(connection: &mut PgConnection) {
+    connection.execute("BEGIN").await.unwrap();
+    assert_no_counter(connection).await;
+    connection.execute("ROLLBACK").await.unwrap();
 }

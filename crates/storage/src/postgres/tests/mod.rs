@@ -8,3 +8,5 @@ mod pages;
 mod plans;
 mod server;
 mod suites;
+#[cfg(feature = "tenancy")]
+mod tenancy;

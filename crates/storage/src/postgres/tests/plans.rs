@@ -26,6 +26,8 @@ fn types(sql: &str) -> &'static str {
         "(uuid, text, text, text, bigint, bigint, bigint)"
     } else if sql.starts_with("-- users.list") {
         "(uuid, text, bigint, bigint)"
+    } else if sql.starts_with("-- tenant_directory.list") {
+        "(text, text, text, text, uuid, bigint)"
     } else {
         ""
     }
@@ -78,6 +80,29 @@ async fn statements_can_use_an_index_and_lists_come_out_of_one() {
     connection.execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
     for sql in statements::ordered() {
         assert_in_order(&sql, &plan(&mut connection, &sql).await);
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// They look for no tenant, so the index that they use does not begin with one.
+#[cfg(feature = "tenancy")]
+#[tokio::test]
+async fn what_looks_beyond_one_tenant_can_use_an_index() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(super::super::engine::LOOK_BEYOND).await.unwrap();
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
+    connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off").await.unwrap();
+    for sql in statements::across() {
+        let plan = plan(&mut connection, &sql).await;
+        let few = sql.starts_with("-- tenant_directory.changes_since");
+        assert!(plan.contains("Index"), "{sql}\n{plan}");
+        // The counter is one row, and at most a page of changes is sorted.
+        assert!(few || !plan.contains("Sort"), "{sql}\n{plan}");
+        let scans = plan.lines().filter(|line| line.contains("Seq Scan"));
+        assert!(scans.clone().all(|line| line.contains("on register")), "{sql}\n{plan}");
+        assert!(!plan.lines().any(|line| line.contains("Seq Scan on register_")), "{sql}\n{plan}");
     }
     connection.execute("ROLLBACK").await.unwrap();
 }

@@ -55,3 +55,31 @@ mod toggles {
     togglebox_toggles::toggle_store_suite!(maybe fresh);
     togglebox_toggles::toggle_paging_suite!(maybe fresh);
 }
+
+#[cfg(feature = "tenancy")]
+mod tenancy {
+    use std::sync::Arc;
+
+    use togglebox_multitenancy::testkit::TenancyStores;
+
+    use super::super::server::Opened;
+
+    struct Lent {
+        stores: TenancyStores,
+        _opened: Opened,
+    }
+
+    impl AsRef<TenancyStores> for Lent {
+        fn as_ref(&self) -> &TenancyStores {
+            &self.stores
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let opened = Opened::fresh().await?;
+        let stores = TenancyStores::over(&Arc::new(opened.store.clone()));
+        Some(Lent { stores, _opened: opened })
+    }
+
+    togglebox_multitenancy::tenancy_store_suite!(maybe fresh);
+}

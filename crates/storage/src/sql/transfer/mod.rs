@@ -1,4 +1,7 @@
 //! Whole tenants, out and in: each table is told and written by one description of it.
+//!
+//! The register of all tenants stays behind: where a tenant is reached and who belongs to it is another service's business than that of
+//! the one it came from. Its tables (`tenants` and what hangs on them) are in no file.
 
 mod column;
 mod dump;

@@ -5,6 +5,8 @@ mod full_disk;
 mod pages;
 mod plans;
 mod schema;
+#[cfg(feature = "tenancy")]
+mod tenancy;
 
 use std::path::Path;
 

@@ -39,3 +39,21 @@ async fn lists_come_out_of_an_index_in_their_order() {
         assert_in_order(&store, &sql).await;
     }
 }
+
+/// Lists of all tenants read an index from end to end, and nothing else. The counter is one row, and there are few changes to sort.
+#[cfg(feature = "tenancy")]
+#[tokio::test]
+async fn what_looks_beyond_one_tenant_uses_an_index() {
+    let store = Sqlite::in_memory().await.unwrap();
+    for sql in statements::across() {
+        let plan = plan(&store, &sql).await;
+        assert!(!plan.is_empty());
+        let by_rows = |step: &&String| {
+            let one_or_few = ["SCAN register", "SCAN later", "SCAN last"].iter().any(|few| step.starts_with(few));
+            step.starts_with("SCAN") && !step.contains("USING INDEX") && !one_or_few
+        };
+        assert_eq!(plan.iter().find(by_rows), None, "{sql}\n{plan:#?}");
+        let sorted = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(!sorted || sql.starts_with("-- tenant_directory.changes_since"), "{sql}\n{plan:#?}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The program of many workspaces, from the outside.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests: a broken promise is a panic, and says why")]
+
+// The open-source program's tests start it, call it and choose its store in the same way.
+#[expect(dead_code, reason = "some of it is for the tests of the other program")]
+#[path = "../../../togglebox/tests/it/client.rs"]
+mod client;
+mod command_line;
+#[expect(dead_code, reason = "some of it is for the tests of the other program")]
+#[path = "../../../togglebox/tests/it/engine.rs"]
+mod engine;
+mod isolation;
+mod nodes;
+mod people;
+#[expect(dead_code, reason = "some of it is for the tests of the other program")]
+#[path = "../../../togglebox/tests/it/server.rs"]
+mod server;
+#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the other program")]
+#[path = "../../../togglebox/tests/it/service/mod.rs"]
+mod service;
+mod workspaces;
+
+/// The program that these tests are about.
+const BINARY: &str = env!("CARGO_BIN_EXE_togglebox-cloud");
+
+/// What it cannot do without.
+const SETTINGS: &[(&str, &str)] = &[("BASE_DOMAIN", "localtest")];

@@ -1,0 +1,221 @@
+//! From the host of a request to the workspace that it is for.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use actix_web::dev::{ServiceRequest, fn_service};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::ServiceConfig;
+use futures_util::future::Either;
+use smallvec::SmallVec;
+use togglebox_core::{Stopwatch, StoreResult, TenantId};
+use togglebox_multitenancy::locate::TENANT_HEADER;
+use togglebox_multitenancy::{
+    HostKey, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver, Versioned as _,
+};
+
+use super::services::CloudServices;
+use super::workspace::{ServedWorkspace, WorkspaceSource};
+use super::{CENTRAL, routes};
+use crate::api::{Api, ApiPorts, ApiServices};
+use crate::config::ApiConfig;
+use crate::dispatch::{self, Served};
+use crate::error::{ApiError, Code, Result};
+use crate::failure;
+use crate::visit::Visit;
+
+/// What is answered whatever the host is.
+const PROBES: [&str; 2] = ["/health", "/ready"];
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What a service of many workspaces is made of, besides what each API needs.
+#[derive(Debug)]
+pub struct CloudPorts {
+    /// Workspaces.
+    pub source: WorkspaceSource,
+    /// Measures how old what is remembered of them is.
+    pub stopwatch: Arc<dyn Stopwatch>,
+    /// Which hosts there are.
+    pub rules: HostRules,
+    /// Where else a request may say whom it is for.
+    pub locating: Locating,
+    /// How long workspaces are remembered.
+    pub options: ResolveOptions,
+}
+
+/// The central API and those of the workspaces, ready to be mounted in any actix app: see [`Cloud::routes`].
+#[derive(Debug)]
+pub struct Cloud {
+    rules: HostRules,
+    locating: Locating,
+    resolver: Resolver<ServedWorkspace>,
+    source: Arc<WorkspaceSource>,
+    central: Arc<Api>,
+    workspaces: Arc<Api>,
+    services: CloudServices,
+}
+
+/// Whom a request is for, if that is known at once.
+enum Whom {
+    Central(usize),
+    Known(usize, Result<Resolved<ServedWorkspace>, ResolveError>),
+    Asked(usize, HostKey),
+    Nobody,
+}
+
+impl Cloud {
+    /// Puts it together. Everybody has to say who they are, whatever `config` says; what is remembered of workspaces listens to
+    /// `ports.changes`.
+    pub fn new(
+        config: ApiConfig,
+        ports: &ApiPorts,
+        services: &ApiServices,
+        cloud: CloudPorts,
+        cloud_services: &CloudServices,
+    ) -> Arc<Self> {
+        let config = ApiConfig { authentication: true, ..config };
+        let source = Arc::new(cloud.source);
+        let resolver = Resolver::new(Arc::<WorkspaceSource>::clone(&source), cloud.stopwatch, cloud.options);
+        ports.changes.subscribe(Arc::new(resolver.clone()));
+        let api = |routes| {
+            let extras = Some(cloud_services.clone());
+            Api::with(config.clone(), ports.clone(), services.clone(), routes, extras)
+        };
+        Arc::new(Self {
+            rules: cloud.rules,
+            locating: cloud.locating,
+            resolver,
+            source,
+            central: api(routes::central()),
+            workspaces: api(routes::workspace()),
+            services: cloud_services.clone(),
+        })
+    }
+
+    /// Mounts all of it: `App::new().configure(Cloud::routes(&cloud))`. As [`Api::routes`], it takes over the app's default service.
+    pub fn routes(self: &Arc<Self>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let cloud = Arc::clone(self);
+        move |config| {
+            config.default_service(fn_service(move |request| cloud.serve(request)));
+        }
+    }
+
+    /// What the hosts of workspaces answer with.
+    pub fn workspaces(&self) -> &Arc<Api> {
+        &self.workspaces
+    }
+
+    /// Asks the store which workspaces have changed; how many have. Guests follow members whose change was not finished. To be called each
+    /// second or two: a bus may lose notices.
+    ///
+    /// # Errors
+    /// As any port.
+    pub async fn poll(&self) -> StoreResult<usize> {
+        let heard = self.resolver.poll(&*self.source).await;
+        for tenant in self.source.take_changed() {
+            if let Err(error) = self.follow(tenant).await {
+                tracing::warn!(%tenant, code = error.code().as_str(), "Guests do not follow their members yet; the next time goes on");
+                self.source.note_changed(tenant);
+            }
+        }
+        heard
+    }
+
+    /// Lets guests follow their members, and callers be looked up anew who may have lost something by it, on whatever node that was done.
+    async fn follow(&self, tenant: TenantId) -> Result<()> {
+        self.services.follow(tenant).await?;
+        let revision = self.services.accounts.revision(tenant).await.map_err(failure::accounts)?;
+        self.workspaces.authenticator.observe(tenant, revision);
+        Ok(())
+    }
+
+    /// As [`Api::end_connections`].
+    pub fn end_connections(&self) {
+        self.central.end_connections();
+        self.workspaces.end_connections();
+    }
+
+    fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
+        match self.whom(&request) {
+            Whom::Central(skip) => Either::Left(dispatch::serve(&self.central, Visit { skip, ..Visit::of(CENTRAL) }, request)),
+            Whom::Known(skip, found) => Either::Left(self.arrive(skip, found, request)),
+            Whom::Nobody => Either::Left(self.refuse(request, nobody())),
+            Whom::Asked(skip, key) => {
+                let cloud = Arc::clone(self);
+                Either::Right(Box::pin(async move {
+                    let found = cloud.resolver.resolve(key.as_ref()).await;
+                    cloud.arrive(skip, found, request).await
+                }))
+            }
+        }
+    }
+
+    fn arrive(
+        &self,
+        skip: usize,
+        found: Result<Resolved<ServedWorkspace>, ResolveError>,
+        request: ServiceRequest,
+    ) -> dispatch::Serving {
+        match found {
+            Ok(Resolved { entry, .. }) if !entry.is_gone => {
+                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone() };
+                dispatch::serve(&self.workspaces, visit, request)
+            }
+            Ok(_) => self.refuse(request, nobody()),
+            Err(error) => self.refuse(request, unresolved(&error)),
+        }
+    }
+
+    /// Answers with an error and with all that other answers have: id, headers for web pages, a line in the log.
+    fn refuse(&self, request: ServiceRequest, error: ApiError) -> dispatch::Serving {
+        Either::Left(ready(Ok(dispatch::refuse(&self.central, request, error))))
+    }
+
+    fn whom(&self, request: &ServiceRequest) -> Whom {
+        let (uri, headers) = (request.request().uri(), request.headers());
+        let forwarded = values(headers, &FORWARDED_HOST);
+        let tenant = values(headers, &HeaderName::from_static(TENANT_HEADER));
+        // The target of a request may name the host, and then it counts (RFC 9112 §3.2.2).
+        let host = uri.authority().map(|authority| authority.as_str().as_bytes());
+        let host = host.or_else(|| headers.get(HOST).map(HeaderValue::as_bytes));
+        let named = Named { host, forwarded_host: &forwarded, tenant: &tenant, path: uri.path() };
+        let located: Result<Located<'_>, LocateError> = self.locating.locate(&self.rules, &named);
+        let Ok(located) = located else {
+            // What watches a node asks it by its address.
+            let is_probe = PROBES.iter().any(|probe| probe.eq_ignore_ascii_case(uri.path()));
+            return if is_probe { Whom::Central(0) } else { Whom::Nobody };
+        };
+        let skip = if located.path == "/" && !uri.path().ends_with('/') {
+            uri.path().len()
+        } else {
+            uri.path().len() - located.path.len()
+        };
+        let Some(key) = located.key() else { return Whom::Central(skip) };
+        match self.resolver.resolve_now(key) {
+            Some(found) => Whom::Known(skip, found),
+            None => Whom::Asked(skip, key.to_key()),
+        }
+    }
+}
+
+/// All values of a header, in order.
+fn values<'r>(headers: &'r HeaderMap, name: &HeaderName) -> SmallVec<[&'r [u8]; 2]> {
+    headers.get_all(name).map(HeaderValue::as_bytes).collect()
+}
+
+/// A host that is nobody's, one that cannot be anybody's and one whose workspace is deleted: all the same to whoever asks.
+fn nobody() -> ApiError {
+    ApiError::new(Code::WorkspaceNotFound, "There is no workspace at this address")
+}
+
+fn unresolved(error: &ResolveError) -> ApiError {
+    match error {
+        ResolveError::NotFound | ResolveError::OtherTenant => nobody(),
+        ResolveError::Overloaded { retry_after } => ApiError::unavailable().retry_after(retry_after.as_secs().max(1)),
+        other => {
+            tracing::warn!(error = other as &(dyn std::error::Error + 'static), "A workspace could not be looked up");
+            ApiError::unavailable()
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A service of many workspaces over SQLite in memory, with a clock that stands still.
+
+use std::sync::{Arc, Mutex};
+
+use actix_web::App;
+use actix_web::http::Method;
+use actix_web::test::{TestRequest, call_service, init_service};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use togglebox_auth::input::NewUser;
+use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, OsEntropy, SystemStopwatch, Timestamp};
+use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
+use togglebox_multitenancy::testkit::MemoryStore;
+use togglebox_multitenancy::{AccessPolicy, HostRules, Locating, LookUpError, PlanCatalogue, ResolveOptions, TxtResolver};
+use togglebox_storage::Sqlite;
+use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
+
+use crate::api::{ApiPorts, ApiServices};
+use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, WorkspaceSource};
+use crate::config::ApiConfig;
+use crate::paging::PageTokens;
+use crate::tests::identity::identity;
+use crate::tests::rig::Answer;
+
+pub(super) const PASSWORD: &str = "Parola123!";
+/// Some time in 2026.
+const BEGIN: Timestamp = Timestamp::from_ms(1_780_000_000_000);
+
+/// The central host.
+pub(super) const API: &str = "api.localtest";
+
+/// What a DNS says that tests write.
+#[derive(Debug, Default)]
+pub(super) struct Dns(pub(super) Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl TxtResolver for Dns {
+    async fn txt(&self, name: &str) -> Result<Vec<String>, LookUpError> {
+        let records = self.0.lock().unwrap();
+        Ok(records.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect())
+    }
+}
+
+/// One node.
+pub(super) struct Rig {
+    pub(super) cloud: Arc<Cloud>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) dns: Arc<Dns>,
+    pub(super) services: CloudServices,
+}
+
+/// Somebody who is signed in somewhere.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) host: String,
+    pub(super) token: String,
+    pub(super) user: String,
+    pub(super) workspace: Value,
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        Self::with(Locating::by_host()).await
+    }
+
+    pub(super) async fn with(locating: Locating) -> Self {
+        let store = Arc::new(Sqlite::in_memory().await.unwrap());
+        let register = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::new(BEGIN));
+        let time = || Arc::clone(&clock) as Arc<dyn Clock>;
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
+        macro_rules! port {
+            () => {
+                Arc::<Sqlite>::clone(&store)
+            };
+        }
+        let (authenticator, accounts) = identity(&store, &time(), &bus, &entropy);
+        let listener = Arc::clone(&authenticator);
+        bus.subscribe(listener);
+        let dns = Arc::new(Dns::default());
+        let plans = Arc::new(PlanCatalogue::default());
+        let directory = Arc::<MemoryStore>::clone(&register);
+        let tenancy = Arc::new(Tenancy::new(
+            TenancyPorts {
+                tenants: Arc::<MemoryStore>::clone(&register),
+                members: Arc::<MemoryStore>::clone(&register),
+                invitations: Arc::<MemoryStore>::clone(&register),
+                domains: Arc::<MemoryStore>::clone(&register),
+                directory: register,
+                bus: Arc::clone(&bus),
+                resolver: Arc::<Dns>::clone(&dns),
+                mailer: None,
+                clock: time(),
+                entropy: Arc::clone(&entropy),
+            },
+            TenancySettings { plans: Arc::clone(&plans), ..TenancySettings::default() },
+        ));
+        let services = CloudServices {
+            tenancy,
+            accounts: Arc::clone(&accounts),
+            settings: CloudSettings {
+                plans,
+                workspace_url: "http://{subdomain}.localtest".to_owned(),
+                upgrade_url: "http://app.localtest/plans".to_owned(),
+                sign_up: true,
+            },
+        };
+        let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
+        let flusher = Arc::new(Flusher::new(Arc::clone(&recorder), port!(), time(), Arc::clone(&entropy)));
+        let cloud = Cloud::new(
+            ApiConfig::default(),
+            &ApiPorts {
+                directories: port!(),
+                environments: port!(),
+                parameters: port!(),
+                flags: port!(),
+                experiments: port!(),
+                statistics: port!(),
+                audit: port!(),
+                changes: bus,
+                clock: time(),
+                entropy,
+            },
+            &ApiServices { authenticator, accounts, recorder, flusher, page_tokens: PageTokens::new([7; 32]), limits: None },
+            CloudPorts {
+                source: WorkspaceSource::new(directory, AccessPolicy::default()),
+                stopwatch: Arc::new(SystemStopwatch::start()),
+                rules: HostRules::new("localtest").unwrap().custom_domains(true),
+                locating,
+                options: ResolveOptions::default(),
+            },
+            &services,
+        );
+        Self { cloud, clock, dns, services }
+    }
+
+    /// Sends a request to a host; with a token of somebody's, or without.
+    pub(super) async fn send(
+        &self,
+        (method, host, path): (Method, &str, &str),
+        token: Option<&str>,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = TestRequest::with_uri(path).method(method).insert_header(("host", host));
+        if let Some(token) = token {
+            request = request.insert_header(("authorization", format!("Bearer {token}")));
+        }
+        if let Some(body) = body {
+            request = request.set_json(body);
+        }
+        for header in headers {
+            request = request.insert_header(*header);
+        }
+        let app = init_service(App::new().configure(self.cloud.routes())).await;
+        Answer::of(call_service(&app, request.to_request()).await).await
+    }
+
+    pub(super) async fn get(&self, host: &str, path: &str, token: &str) -> Answer {
+        self.send((Method::GET, host, path), Some(token), None, &[]).await
+    }
+
+    pub(super) async fn post(&self, host: &str, path: &str, token: Option<&str>, body: Value) -> Answer {
+        self.send((Method::POST, host, path), token, Some(body), &[]).await
+    }
+
+    /// Signs somebody up with a workspace.
+    pub(super) async fn sign_up(&self, name: &str, subdomain: &str) -> Session {
+        let body = json!({
+            "name": name, "email": format!("{name}@example.com"), "password": PASSWORD,
+            "workspace": { "name": subdomain, "subdomain": subdomain },
+        });
+        let answer = self.post(API, "/api/v1/onboarding/signup", None, body).await;
+        let data = answer.expect(201).json()["data"].clone();
+        Session::of(format!("{subdomain}.localtest"), &data)
+    }
+
+    /// Signs somebody in at a host.
+    pub(super) async fn sign_in(&self, name: &str, host: &str) -> Answer {
+        let body = json!({ "email": format!("{name}@example.com"), "password": PASSWORD });
+        self.post(host, "/api/v1/auth/login", None, body).await
+    }
+
+    pub(super) async fn signed_in(&self, name: &str, host: &str) -> Session {
+        let answer = self.sign_in(name, host).await;
+        let data = answer.expect(200).json()["data"].clone();
+        Session::of(host.to_owned(), &data)
+    }
+
+    /// One of the operator's people, signed in on the central host.
+    pub(super) async fn operator(&self) -> Session {
+        let account = json!({ "name": "Op", "email": "op@example.com", "password": PASSWORD, "role": "admin" });
+        let account = NewUser::read(Some(&account)).unwrap();
+        self.services.accounts.create_user(CENTRAL, Actor::system(), account).await.unwrap();
+        self.signed_in("op", API).await
+    }
+
+    /// Lets an account of this name join a workspace in a role, by an invitation.
+    pub(super) async fn join(&self, admin: &Session, name: &str, role: &str) -> Session {
+        let body = json!({ "email": format!("{name}@example.com"), "role": role });
+        let invited = self.post(&admin.host, "/api/v1/workspace/invitations", Some(&admin.token), body).await;
+        let token = invited.expect(201).json()["data"]["token"].clone();
+        self.clock.advance(std::time::Duration::from_secs(1));
+        let body = json!({ "token": token, "name": name, "password": PASSWORD });
+        let joined = self.post(API, "/api/v1/invitations/join", None, body).await;
+        let data = joined.expect(201).json()["data"].clone();
+        Session::of(admin.host.clone(), &data)
+    }
+}
+
+impl Session {
+    fn of(host: String, data: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self { host, token: text(&data["token"]), user: text(&data["user"]["id"]), workspace: data["workspace"].clone() }
+    }
+}

@@ -1,0 +1,243 @@
+//! What clients see of workspaces.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use togglebox_core::Timestamp;
+use togglebox_multitenancy::{DomainClaim, DomainName, Invitation, Limited, Limits, Member, Plan, Tenant};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::view::UserView;
+
+/// A workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workspace)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WorkspaceView<'a> {
+    id: Uuid,
+    name: &'a str,
+    subdomain: &'a str,
+    /// Where it is reached.
+    url: String,
+    /// Verified domains that lead to it too.
+    domains: Vec<&'a str>,
+    /// `active`, `past_due`, `suspended` or `deleted`.
+    status: &'static str,
+    /// Why it is suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'a str>,
+    /// Until when it can be restored, if it is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    restorable_until: Option<Timestamp>,
+    plan: &'a str,
+    /// The user whose it is.
+    owner: Uuid,
+    /// For `If-Match`.
+    version: u64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl<'a> WorkspaceView<'a> {
+    pub(super) fn of(tenant: &'a Tenant, url: String) -> Self {
+        Self {
+            id: *tenant.id.as_uuid(),
+            name: tenant.name.as_str(),
+            subdomain: tenant.subdomain.as_str(),
+            url,
+            domains: tenant.domains.iter().map(DomainName::as_str).collect(),
+            status: tenant.status().as_str(),
+            reason: tenant.standing.suspension.as_ref().map(|suspension| suspension.reason.as_str()),
+            restorable_until: tenant.standing.deletion.as_ref().map(|deletion| deletion.restorable_until),
+            plan: tenant.plan.as_str(),
+            owner: tenant.owner,
+            version: tenant.version.get(),
+            created_at: tenant.created_at,
+            updated_at: tenant.updated_at,
+        }
+    }
+}
+
+/// A workspace of the signed-in person.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OwnWorkspace)]
+pub(super) struct OwnWorkspaceView<'a> {
+    #[serde(flatten)]
+    pub(super) workspace: WorkspaceView<'a>,
+    /// What the person is there: `admin`, `developer` or `viewer`.
+    pub(super) role: &'static str,
+}
+
+/// A person signed in at a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Entrance)]
+pub(super) struct EntranceView<'a> {
+    pub(super) user: UserView<'a>,
+    /// For `Authorization: Bearer` on the workspace's host, and nowhere else.
+    pub(super) token: &'a str,
+    pub(super) workspace: WorkspaceView<'a>,
+}
+
+/// A member of a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Member)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberView<'a> {
+    user_id: Uuid,
+    email: &'a str,
+    /// `admin`, `developer` or `viewer`.
+    role: &'static str,
+    /// For `If-Match`.
+    version: u64,
+    #[schema(value_type = String, format = DateTime)]
+    joined_at: Timestamp,
+}
+
+impl<'a> From<&'a Member> for MemberView<'a> {
+    fn from(member: &'a Member) -> Self {
+        Self {
+            user_id: member.user,
+            email: member.email.as_str(),
+            role: member.role.as_str(),
+            version: member.version.get(),
+            joined_at: member.joined_at,
+        }
+    }
+}
+
+/// An invitation that waits.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invitation)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InvitationView<'a> {
+    id: Uuid,
+    email: &'a str,
+    /// `admin`, `developer` or `viewer`.
+    role: &'static str,
+    invited_by: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    sent_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+impl<'a> From<&'a Invitation> for InvitationView<'a> {
+    fn from(invitation: &'a Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            email: invitation.email.as_str(),
+            role: invitation.role.as_str(),
+            invited_by: &invitation.invited_by,
+            created_at: invitation.created_at,
+            sent_at: invitation.sent_at,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
+/// An invitation that was made or sent anew.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SentInvitation)]
+pub(super) struct SentInvitationView<'a> {
+    #[serde(flatten)]
+    pub(super) invitation: InvitationView<'a>,
+    /// Whether it was mailed.
+    pub(super) mailed: bool,
+    /// Where it was not, what the invited person needs: hand it over in another way. It is not shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) token: Option<&'a str>,
+}
+
+/// What somebody is invited to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvitationOffer)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OfferView<'a> {
+    pub(super) workspace_name: &'a str,
+    pub(super) subdomain: &'a str,
+    pub(super) email: &'a str,
+    /// `admin`, `developer` or `viewer`.
+    pub(super) role: &'static str,
+    pub(super) invited_by: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) expires_at: Timestamp,
+}
+
+/// A domain that a workspace claims.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DomainClaim)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DomainView<'a> {
+    domain: &'a str,
+    /// Since when it leads to the workspace; `null` before.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    verified_at: Option<Timestamp>,
+    /// The name of the TXT record that shows whose it is.
+    record_name: String,
+    /// What that record must hold.
+    record_value: String,
+    #[schema(value_type = String, format = DateTime)]
+    claimed_at: Timestamp,
+}
+
+impl<'a> From<&'a DomainClaim> for DomainView<'a> {
+    fn from(claim: &'a DomainClaim) -> Self {
+        Self {
+            domain: claim.domain.as_str(),
+            verified_at: claim.verified_at,
+            record_name: claim.record_name(),
+            record_value: claim.record_value(),
+            claimed_at: claim.claimed_at,
+        }
+    }
+}
+
+/// A plan.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
+pub(super) struct PlanView<'a> {
+    name: &'a str,
+    title: &'a str,
+    /// The most of each kind; `null` is no limit.
+    limits: BTreeMap<&'static str, Option<u64>>,
+}
+
+impl<'a> From<&'a Plan> for PlanView<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        Self { name: plan.name.as_str(), title: plan.title.as_str(), limits: limits(&plan.limits) }
+    }
+}
+
+/// What a workspace may have.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceLimits)]
+pub(super) struct LimitsView<'a> {
+    pub(super) plan: &'a str,
+    /// The most of each kind; `null` is no limit.
+    pub(super) limits: BTreeMap<&'static str, Option<u64>>,
+}
+
+/// By the words of the wire.
+pub(super) fn limits(limits: &Limits) -> BTreeMap<&'static str, Option<u64>> {
+    Limited::ALL.into_iter().map(|limited| (limited.as_str(), limits.get(limited).get())).collect()
+}
+
+/// Whether a subdomain can be had.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubdomainAvailability)]
+pub(super) struct AvailabilityView<'a> {
+    pub(super) subdomain: &'a str,
+    pub(super) available: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) reason: Option<String>,
+}

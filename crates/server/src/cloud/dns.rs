@@ -1,0 +1,69 @@
+//! Looks TXT records up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use togglebox_multitenancy::{LookUpError, TxtResolver};
+
+/// How long a name server is waited for, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(3);
+const ATTEMPTS: usize = 2;
+
+/// A name server, asked anew each time: what it said before may have been said too early.
+pub(super) struct Dns(TokioResolver);
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns").finish_non_exhaustive()
+    }
+}
+
+impl Dns {
+    /// Asks `server`, or those that the system is configured with.
+    ///
+    /// # Errors
+    /// The system's configuration cannot be read.
+    pub(super) fn new(server: Option<SocketAddr>) -> anyhow::Result<Self> {
+        let mut builder = match server {
+            Some(address) => {
+                let on_port = |mut connection: ConnectionConfig| {
+                    connection.port = address.port();
+                    connection
+                };
+                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(on_port).into();
+                let server = NameServerConfig::new(address.ip(), true, connections);
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            }
+            None => TokioResolver::builder_tokio().context("the system's name servers are not known: set DNS_SERVER")?,
+        };
+        let options = builder.options_mut();
+        (options.timeout, options.attempts, options.cache_size) = (PATIENCE, ATTEMPTS, 0);
+        Ok(Self(builder.build().context("names cannot be looked up")?))
+    }
+}
+
+#[async_trait]
+impl TxtResolver for Dns {
+    async fn txt(&self, name: &str) -> Result<Vec<String>, LookUpError> {
+        // With the dot at its end it is looked up as it is, and not below the system's own domain.
+        let found = match self.0.txt_lookup(format!("{}.", name.trim_end_matches('.'))).await {
+            Ok(found) => found,
+            Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) => return Err(LookUpError::new(error)),
+        };
+        Ok(found.answers().iter().filter_map(|record| text(&record.data)).collect())
+    }
+}
+
+/// The text of a record: its parts are one (RFC 7208 §3.3 says so of one kind of them, and everybody does it).
+fn text(data: &hickory_resolver::proto::rr::RData) -> Option<String> {
+    let hickory_resolver::proto::rr::RData::TXT(txt) = data else { return None };
+    String::from_utf8(txt.txt_data.concat()).ok()
+}

@@ -1,0 +1,111 @@
+//! Connects what a service of many workspaces has besides.
+
+mod dns;
+mod invitations;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
+use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, WorkspaceSource};
+use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
+use togglebox_multitenancy::store::TenantFilter;
+use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
+
+use self::dns::Dns;
+use self::invitations::Invitations;
+use crate::mail::SmtpMailer;
+use crate::node::Parts;
+use crate::settings::{CloudSettings, Settings};
+
+/// What answers the requests of many workspaces.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) cloud: Arc<Cloud>,
+    tenancy: Arc<Tenancy>,
+}
+
+impl Front {
+    pub(crate) fn new(settings: &Settings, cloud: &CloudSettings, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { ports, services, stores } = parts;
+        let register = stores.register.as_ref();
+        let register = register.context("this store keeps no workspaces")?;
+        let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
+        let mailer = mailer.map(|mailer| {
+            let accept = format!("{}/invitations/{{token}}", settings.app_url);
+            Arc::new(Invitations::new(mailer, accept)) as Arc<dyn InvitationMailer>
+        });
+        let tenancy = Arc::new(Tenancy::new(
+            TenancyPorts {
+                tenants: Arc::clone(&register.tenants),
+                members: Arc::clone(&register.members),
+                invitations: Arc::clone(&register.invitations),
+                domains: Arc::clone(&register.domains),
+                directory: Arc::clone(&register.directory),
+                bus: Arc::clone(&stores.bus),
+                resolver: Arc::new(Dns::new(cloud.dns)?),
+                mailer,
+                clock: Arc::clone(&ports.clock),
+                entropy: Arc::clone(&ports.entropy),
+            },
+            TenancySettings {
+                plans: Arc::clone(&cloud.plans),
+                own_domains: own_domains(cloud)?,
+                access: cloud.access,
+                subdomains: SubdomainPolicy::default()
+                    .reserve(cloud.rules.central_labels())
+                    .context("CENTRAL_HOSTS cannot be used")?,
+                ..TenancySettings::default()
+            },
+        ));
+        let services_of_cloud = CloudServices {
+            tenancy: Arc::clone(&tenancy),
+            accounts: Arc::clone(&services.accounts),
+            settings: togglebox_http::cloud::CloudSettings {
+                plans: Arc::clone(&cloud.plans),
+                workspace_url: cloud.workspace_url.clone(),
+                upgrade_url: cloud.upgrade_url.clone(),
+                sign_up: settings.registration,
+            },
+        };
+        let cloud_ports = CloudPorts {
+            source: WorkspaceSource::new(Arc::clone(&register.directory), cloud.access),
+            stopwatch: Arc::new(SystemStopwatch::start()),
+            rules: cloud.rules.clone(),
+            locating: cloud.locating,
+            options: ResolveOptions::default(),
+        };
+        let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
+        Ok(Self { cloud, tenancy })
+    }
+
+    /// All workspaces, as far as they can be listed now.
+    pub(crate) async fn tenants(&self) -> Vec<TenantId> {
+        let (mut tenants, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
+        loop {
+            match self.tenancy.list(&TenantFilter::default(), &page).await {
+                Ok(part) => {
+                    tenants.extend(part.items.iter().map(|tenant| tenant.id));
+                    match part.next {
+                        Some(next) => page = PageRequest::first(PageRequest::MAX_LIMIT).after(Some(next)),
+                        None => return tenants,
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "Workspaces could not be listed");
+                    return tenants;
+                }
+            }
+        }
+    }
+}
+
+/// The domains that nobody may claim. A base that is a bare name or an address is no domain that anybody could.
+fn own_domains(cloud: &CloudSettings) -> anyhow::Result<Vec<DomainName>> {
+    let base = cloud.rules.base();
+    if !base.contains('.') || base.parse::<IpAddr>().is_ok() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![DomainName::new(base).with_context(|| format!("BASE_DOMAIN {base} cannot be used"))?])
+}

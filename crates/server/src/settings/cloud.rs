@@ -1,0 +1,212 @@
+//! What only a service of many workspaces has to be told.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCatalogue};
+
+use super::environment::Environment;
+use super::names::{Setting, plain};
+use super::read::{Problems, Texts, boolean, number};
+use super::storage::DatabaseSettings;
+use super::values::{Settings, url};
+
+/// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
+const TOKEN_LIFE: Duration = Duration::from_mins(15);
+
+/// `docs/CLOUD_CONFIG.md` is made from this table.
+const CLOUD: &[Setting] = &[
+    plain(
+        "BASE_DOMAIN",
+        "none: it must be set",
+        "Workspaces are reached at `<subdomain>.BASE_DOMAIN`, the central API at `api.BASE_DOMAIN`.",
+    ),
+    plain("CENTRAL_HOSTS", "", "Other hosts that mean the central API, separated by commas: names or addresses, without ports."),
+    plain("CUSTOM_DOMAINS", "`true`", "Whether workspaces may have domains of their own."),
+    plain(
+        "TRUSTED_HOST_PROXIES",
+        "`0`",
+        "How many proxies of yours append the host that they were asked for to `X-Forwarded-Host`, 0 to 16. 0: `Host` is what counts.",
+    ),
+    plain(
+        "TENANT_HEADER",
+        "`false`",
+        "`true`: on the central host, `X-Tenant: <subdomain>` leads to a workspace, where there is no wildcard DNS.",
+    ),
+    plain("TENANT_PATH", "`false`", "`true`: on the central host, paths that begin with `/t/<subdomain>/` lead to a workspace."),
+    plain(
+        "WORKSPACE_URL",
+        "`https://{subdomain}.BASE_DOMAIN`",
+        "How the address of a workspace is shown; `{subdomain}` stands for its subdomain.",
+    ),
+    plain("UPGRADE_URL", "`APP_URL/plans`", "Where people change their plan."),
+    plain("PLANS_FILE", "the built-in plans", "A TOML file of plans and what each allows."),
+    plain(
+        "SUSPENDED_EVALUATION",
+        "`true`",
+        "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
+    ),
+    plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
+    plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
+];
+
+/// Settings of a service of many workspaces, in the order of the reference.
+pub const fn cloud() -> &'static [Setting] {
+    CLOUD
+}
+
+/// Checked values.
+#[derive(Clone, Debug)]
+pub struct CloudSettings {
+    /// Which hosts there are.
+    pub rules: HostRules,
+    /// Where else a request may say whom it is for.
+    pub locating: Locating,
+    /// How the address of a workspace is shown.
+    pub workspace_url: String,
+    /// Where people change their plan.
+    pub upgrade_url: String,
+    /// The plans.
+    pub plans: Arc<PlanCatalogue>,
+    /// What each status allows.
+    pub access: AccessPolicy,
+    /// The name server to be asked; `None`: the system's.
+    pub dns: Option<SocketAddr>,
+}
+
+impl CloudSettings {
+    /// Reads all settings of such a service. Everybody has to say who they are there, whatever the settings say.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn read(environment: &Environment) -> Result<(Settings, Self), Problems> {
+        let mut texts = Texts::gather_with(environment, CLOUD);
+        let mut settings = Settings::from_texts(&mut texts, environment);
+        settings.api.authentication = true;
+        if texts.get("JWT_EXPIRES_IN").is_none() {
+            settings.tokens.life = TOKEN_LIFE;
+        }
+        let cloud = Self::from_texts(&mut texts, &settings);
+        match cloud {
+            Some(cloud) => texts.problems.finish((settings, cloud)),
+            None => Err(texts.problems),
+        }
+    }
+
+    /// `None` where a problem was found without which nothing can be said.
+    fn from_texts(texts: &mut Texts, settings: &Settings) -> Option<Self> {
+        if matches!(settings.database, DatabaseSettings::DynamoDb(_)) {
+            texts.problems.add("DB_TYPE must be sqlite or postgresql: workspaces are not kept in DynamoDB yet");
+        }
+        let Some(base) = texts.get("BASE_DOMAIN").map(str::to_owned) else {
+            texts.problems.add("BASE_DOMAIN must be set: workspaces are reached below it");
+            return None;
+        };
+        let rules = match HostRules::new(&base) {
+            Ok(rules) => rules,
+            Err(error) => {
+                texts.problems.add(format!("BASE_DOMAIN must be a domain such as example.com: {error}"));
+                return None;
+            }
+        };
+        let custom_domains = texts.read("CUSTOM_DOMAINS", true, boolean);
+        let rules = texts.read("CENTRAL_HOSTS", rules.clone(), |text| {
+            text.split(',').map(str::trim).filter(|host| !host.is_empty()).try_fold(rules, |rules, host| {
+                rules.central(host).map_err(|error| format!("hosts, separated by commas: {error}"))
+            })
+        });
+        let proxies = texts.read("TRUSTED_HOST_PROXIES", 0, number(0..=16));
+        let mut locating = Locating::by_host().behind(usize::try_from(proxies).unwrap_or_default());
+        if texts.read("TENANT_HEADER", false, boolean) {
+            locating = locating.by_header();
+        }
+        if texts.read("TENANT_PATH", false, boolean) {
+            locating = locating.by_path();
+        }
+        let workspace_url = texts.read("WORKSPACE_URL", format!("https://{{subdomain}}.{}", rules.base()), |text| {
+            if text.contains("{subdomain}") { url(text) } else { Err("an http or https URL with {subdomain} in it".to_owned()) }
+        });
+        let plans = texts.read("PLANS_FILE", Arc::default(), plans);
+        let mut access = AccessPolicy::default();
+        access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
+        access.past_due = Allowed { management: texts.read("PAST_DUE_MANAGEMENT", true, boolean), ..access.past_due };
+        Some(Self {
+            rules: rules.custom_domains(custom_domains),
+            locating,
+            workspace_url,
+            upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
+            plans,
+            access,
+            dns: texts.read("DNS_SERVER", None, |text| {
+                text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
+            }),
+        })
+    }
+}
+
+fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
+    let text = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("a file that can be read: {error}"))?;
+    PlanCatalogue::from_toml(&text).map(Arc::new).map_err(|error| format!("a file of plans: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<(Settings, CloudSettings), Problems> {
+        CloudSettings::read(&pairs.iter().copied().collect())
+    }
+
+    #[test]
+    fn a_base_domain_is_a_whole_configuration() {
+        let (settings, cloud) = read(&[("BASE_DOMAIN", "Example.com")]).unwrap();
+        assert!(settings.api.authentication && settings.registration);
+        assert_eq!(settings.tokens.life, TOKEN_LIFE);
+        assert_eq!(cloud.workspace_url, "https://{subdomain}.example.com");
+        assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
+        assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
+        assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let problems = read(&[
+            ("BASE_DOMAIN", "example.com"),
+            ("CENTRAL_HOSTS", "a b"),
+            ("WORKSPACE_URL", "https://example.com"),
+            ("PLANS_FILE", "/nowhere.toml"),
+            ("DNS_SERVER", "dns"),
+            ("TENANT_PATH", "yes"),
+            ("PORT", "99999"),
+        ]);
+        let problems = problems.unwrap_err().to_string();
+        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "TENANT_PATH", "PORT"] {
+            assert!(problems.contains(name), "{name} is missing in {problems}");
+        }
+        let table = [("BASE_DOMAIN", "example.com"), ("DB_TYPE", "dynamodb"), ("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6")];
+        assert!(read(&table).unwrap_err().to_string().contains("DB_TYPE must be sqlite or postgresql"));
+        assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));
+        assert!(read(&[("BASE_DOMAIN", "10.0.0.1")]).unwrap_err().to_string().contains("BASE_DOMAIN must be a domain"));
+    }
+
+    #[test]
+    fn nobody_gets_the_subdomain_of_a_central_host() {
+        let hosts = ("CENTRAL_HOSTS", "Eu-Api.example.com, example.com, 10.0.0.1, a.b.example.com, elsewhere.test");
+        let (_, cloud) = read(&[("BASE_DOMAIN", "example.com"), hosts]).unwrap();
+        assert_eq!(cloud.rules.central_labels().collect::<Vec<_>>(), ["api", "eu-api"]);
+        assert!(cloud.rules.read(b"eu-api.example.com").unwrap().key().is_none());
+    }
+
+    #[test]
+    fn the_open_source_server_has_none_of_these() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("box.toml");
+        std::fs::write(&path, "base_domain = \"example.com\"\n").unwrap();
+        let file = [("TOGGLEBOX_CONFIG", path.to_str().unwrap())];
+        let problems = Settings::read(&file.iter().copied().collect()).unwrap_err().to_string();
+        assert!(problems.contains("there is no setting base_domain"), "{problems}");
+        assert!(read(&file).is_ok());
+    }
+}

@@ -1,0 +1,44 @@
+//! A file of an earlier version of the program, which knew of no other tenants.
+
+use std::sync::Arc;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use togglebox_multitenancy::testkit::{
+    TenancyStores, a_created_tenant_reads_back_with_its_owner, versions_rise_from_one_holder_of_a_subdomain_to_the_next,
+};
+use togglebox_toggles::store::DirectoryStore;
+
+use super::super::migrations::migrations;
+use super::{TENANT, open};
+
+/// A file of schema 2 with something in it.
+async fn earlier(folder: &std::path::Path) {
+    let options = SqliteConnectOptions::new().filename(folder.join("togglebox.db")).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let steps = migrations().into_iter().filter(|step| step.version <= 2).collect();
+    Migrator::with_migrations(steps).run_direct(None, &mut connection, false).await.unwrap();
+    let rows = "INSERT INTO tenant_revisions (tenant, directory) VALUES (zeroblob(16), 7);
+        INSERT INTO platforms (tenant, name, id, created_at, revision) VALUES (zeroblob(16), 'web', zeroblob(16), 0, 7)";
+    sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_before_keeps_what_it_holds_and_takes_tenants_in() {
+    let folder = tempfile::tempdir().unwrap();
+    earlier(folder.path()).await;
+    let store = open(folder.path()).await;
+    let directory = store.directory(TENANT).await.unwrap();
+    assert_eq!((directory.revision.get(), directory.platforms.len()), (7, 1));
+    a_created_tenant_reads_back_with_its_owner(&TenancyStores::over(&Arc::new(store.clone()))).await;
+    store.close().await.unwrap();
+    let again = open(folder.path()).await;
+    assert_eq!(again.directory(TENANT).await.unwrap(), directory);
+
+    let other = tempfile::tempdir().unwrap();
+    earlier(other.path()).await;
+    let stores = TenancyStores::over(&Arc::new(open(other.path()).await));
+    versions_rise_from_one_holder_of_a_subdomain_to_the_next(&stores).await;
+}
