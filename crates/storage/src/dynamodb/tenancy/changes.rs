@@ -37,7 +37,8 @@ impl DynamoDb {
             let range = Range { after, limit: Some(limit), ..Range::all(key::changes()) };
             let entries = self.query(OPERATION, &mut patience, range).await?;
             let changes = entries.iter().map(|item| change_of(item, OPERATION)).collect::<StoreResult<Vec<_>>>()?;
-            if is_whole(&changes, from, counted, limit) {
+            let first_missing = missing(&changes, from);
+            if let Some(changes) = without_gap(from, limit, counted, changes) {
                 let revision = changes.last().map_or(counted, |last| last.revision.max(counted));
                 return Ok(TenantChanges { changes, revision });
             }
@@ -45,8 +46,7 @@ impl DynamoDb {
             if pruned > from {
                 from = pruned;
             } else if !patience.pause(Trouble::Contended).await {
-                let missing = missing(&changes, from);
-                let place = key::change(missing).item();
+                let place = key::change(first_missing).item();
                 return Err(Attributes::new(&place, OPERATION).unreadable("rev", "the change is missing"));
             }
         }
@@ -63,44 +63,57 @@ impl DynamoDb {
         let mut patience = self.patience();
         let range = Range { limit: Some(limit.clamp(1, MOST)), ..Range::all(key::changes()) };
         let entries = self.query(OPERATION, &mut patience, range).await?;
-        let (mut old, mut last) = (Vec::new(), Revision::ZERO);
-        for item in &entries {
-            let change = change_of(item, OPERATION)?;
-            // Of two that are under way only the later one may be seen: behind a gap nothing is removed.
-            if change.at >= before || (!old.is_empty() && change.revision != last.next()) {
-                break;
-            }
-            last = change.revision;
-            old.push(key::change(last));
+        let changes = entries.iter().map(|item| change_of(item, OPERATION)).collect::<StoreResult<Vec<_>>>()?;
+        let pruned = self.pruned(OPERATION, &mut patience).await?;
+        let old = from_the_front(pruned, before, &changes);
+        // Told before they go: so whoever misses one knows why.
+        if let Some(last) = old.last().filter(|last| **last > pruned) {
+            self.note_pruned(OPERATION, &mut patience, *last).await?;
         }
-        if old.is_empty() {
-            return Ok(0);
-        }
-        self.note_pruned(OPERATION, &mut patience, last).await?;
         let count = old.len();
-        self.remove(OPERATION, &mut patience, old).await?;
+        self.remove(OPERATION, &mut patience, old.into_iter().map(key::change)).await?;
         Ok(count)
     }
 
     /// Says that everything up to `last` is going, so that nobody waits for it.
     async fn note_pruned(&self, operation: &'static str, patience: &mut Patience, last: Revision) -> StoreResult<()> {
-        while self.pruned(operation, patience).await? < last {
+        loop {
             let set = vec![("rev", last.into())];
             let when = Condition::below("rev", last);
             let note = Action::Update { key: key::pruned(), set, remove: Vec::new(), when };
-            if self.commit(operation, patience, vec![note]).await? {
-                break;
+            // Another one may have gone as far or further meanwhile.
+            if self.commit(operation, patience, vec![note]).await? || self.pruned(operation, patience).await? >= last {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
-/// Whether these are all the changes after `from`, up to `limit`, of those that were `counted`.
-fn is_whole(changes: &[TenantChange], from: Revision, counted: Revision, limit: usize) -> bool {
-    let numbers = (1..).map(|n| from.get().saturating_add(n));
-    let expected = usize::try_from(counted.get().saturating_sub(from.get())).unwrap_or(usize::MAX).min(limit);
-    changes.len() >= expected && changes.iter().zip(numbers).all(|(change, number)| change.revision.get() == number)
+/// The changes after `from` up to the first gap. `None` where that comes too early: where one is missing that was `counted` before they were
+/// read, and that the part has room for.
+fn without_gap(from: Revision, limit: usize, counted: Revision, found: Vec<TenantChange>) -> Option<Vec<TenantChange>> {
+    let mut changes = found;
+    let next = missing(&changes, from);
+    changes.retain(|change| change.revision < next);
+    (changes.len() >= limit || next > counted).then_some(changes)
+}
+
+/// Which of the oldest changes can go: those up to `pruned`, which an interrupted call has left, and those behind them that are from before
+/// `before`. From the front only, so that what stays has no gap, also where a clock went back; and not behind a gap: the change that is not
+/// seen yet is about to be.
+fn from_the_front(pruned: Revision, before: Timestamp, found: &[TenantChange]) -> Vec<Revision> {
+    let mut last = pruned;
+    let mut old = Vec::new();
+    for change in found {
+        if change.revision > pruned {
+            if change.at >= before || change.revision != last.next() {
+                break;
+            }
+            last = change.revision;
+        }
+        old.push(change.revision);
+    }
+    old
 }
 
 /// The first number after `from` that is not there.
@@ -116,33 +129,66 @@ mod tests {
 
     use super::*;
 
-    fn seen(numbers: impl IntoIterator<Item = u64>) -> Vec<TenantChange> {
+    /// Each made at the millisecond of its number.
+    fn changes(numbers: impl IntoIterator<Item = u64>) -> Vec<TenantChange> {
         let change = |n| TenantChange {
             revision: Revision::new(n),
-            at: Timestamp::EPOCH,
+            at: Timestamp::from_ms(i64::try_from(n).unwrap()),
             tenant: TenantId::DEFAULT,
             what: Changed::Members,
         };
         numbers.into_iter().map(change).collect()
     }
 
+    fn numbers(changes: &[TenantChange]) -> Vec<u64> {
+        changes.iter().map(|change| change.revision.get()).collect()
+    }
+
     proptest! {
         #[test]
-        fn a_part_is_whole_where_no_number_is_missing(
-            from in 0..50_u64, more in 0..20_u64, later in 0..3_u64, limit in 1..25_usize, hidden in prop::collection::btree_set(1..24_u64, 0..4),
+        fn what_is_told_has_no_gap_and_lacks_nothing_that_was_counted(
+            from in 0..5_u64, counted in 0..20_u64, there in prop::collection::btree_set(1..20_u64, 0..20), limit in 1..10_usize,
         ) {
-            let (from_at, counted) = (Revision::new(from), Revision::new(from + more));
-            // Writes that were counted, and those that came while the entries were read; some of them cannot be seen.
-            let there = (1..=more + later).filter(|n| !hidden.contains(n)).take(limit).map(|n| from + n);
-            let changes = seen(there);
-            let wanted = more.min(limit as u64);
-            let first_gap = hidden.iter().copied().find(|n| *n <= more + later);
-            // A gap after everything that was counted does no harm as long as nothing behind it is shown.
-            let gap_shows = first_gap.is_some_and(|gap| gap <= wanted || changes.iter().any(|change| change.revision.get() > from + gap));
-            prop_assert_eq!(is_whole(&changes, from_at, counted, limit), !gap_shows);
-            if let Some(gap) = first_gap.filter(|_| gap_shows) {
-                prop_assert_eq!(missing(&changes, from_at).get(), from + gap);
+            let found = changes(there.iter().copied().filter(|n| *n > from).take(limit));
+            let first_missing = (from + 1..).find(|n| !numbers(&found).contains(n)).unwrap();
+            prop_assert_eq!(missing(&found, Revision::new(from)).get(), first_missing);
+            let told = without_gap(Revision::new(from), limit, Revision::new(counted), found).map(|told| numbers(&told));
+            if let Some(told) = &told {
+                prop_assert_eq!(told, &(from + 1..first_missing).collect::<Vec<_>>());
             }
+            let mut due = (from + 1..=counted).take(limit);
+            prop_assert_eq!(told.is_some(), due.all(|n| there.contains(&n)));
         }
+
+        #[test]
+        fn what_stays_has_no_gap(
+            pruned in 0..8_u64, left in prop::collection::btree_set(1..8_u64, 0..8), times in prop::collection::vec(0..9_i64, 12), before in 0..9_i64,
+        ) {
+            // What a call has left of what it was to remove, and everything behind it.
+            let mut found = changes(left.into_iter().filter(|n| *n <= pruned).chain(pruned + 1..=12));
+            for (change, at) in found.iter_mut().zip(times) {
+                change.at = Timestamp::from_ms(at);
+            }
+            let before = Timestamp::from_ms(before);
+            let old = from_the_front(Revision::new(pruned), before, &found);
+            prop_assert!(found.iter().zip(&old).all(|(change, gone)| change.revision == *gone), "from the front");
+            let (gone, stay) = found.split_at(old.len());
+            prop_assert!(gone.iter().all(|change| change.revision.get() <= pruned || change.at < before));
+            prop_assert!(stay.first().is_none_or(|first| first.revision.get() > pruned && first.at >= before));
+        }
+    }
+
+    #[test]
+    fn changes_go_from_the_front_only() {
+        let old = |pruned, before, found: &[u64]| {
+            let old = from_the_front(Revision::new(pruned), Timestamp::from_ms(before), &changes(found.iter().copied()));
+            old.into_iter().map(Revision::get).collect::<Vec<_>>()
+        };
+        assert_eq!(old(0, 3, &[1, 2, 3, 4]), [1, 2]);
+        assert_eq!(old(2, 4, &[1, 3, 4]), [1, 3], "what was left goes, too");
+        assert_eq!(old(3, 1, &[2, 3, 4]), [2, 3], "whatever its time");
+        assert_eq!(old(0, 9, &[1, 3]), [1], "2 is about to be seen");
+        assert!(old(0, 9, &[2]).is_empty());
+        assert_eq!(old(1, 9, &[1, 3]), [1]);
     }
 }

@@ -16,6 +16,7 @@ use super::name::Name;
 use super::record::Record;
 use super::{key, member};
 use crate::cursor::List;
+use crate::position;
 
 /// How often a name is looked up that leads elsewhere meanwhile.
 const MOVES: usize = 5;
@@ -75,14 +76,15 @@ impl TenantDirectory for DynamoDb {
         let parts = [Some(whose.as_str())];
         let list = List::new(OPERATION, NOBODY, &parts);
         let after: Option<[i64; 2]> = page.cursor().map(|cursor| list.position(cursor)).transpose()?;
-        let after = after.map(|position| key::workspace(user, unpacked(position)).sk);
+        let after = after.map(|after| key::workspace(user, TenantId::from_uuid(position::id(after))).sk);
         let mut patience = self.patience();
         // One more than the page holds tells whether there is another page.
         let range = Range { after, limit: Some(page.limit() + 1), ..Range::all(key::workspaces(user)) };
         let entries = self.query(OPERATION, &mut patience, range).await?;
         let shown = &entries[..entries.len().min(page.limit())];
         let tenants = shown.iter().map(|entry| tenant_of(entry, OPERATION)).collect::<StoreResult<Vec<_>>>()?;
-        let next = tenants.last().filter(|_| entries.len() > shown.len()).map(|last| list.cursor(packed(*last)));
+        let next =
+            tenants.last().filter(|_| entries.len() > shown.len()).map(|last| list.cursor(position::of_id(last.as_uuid())));
         let keys = tenants.iter().flat_map(|tenant| [key::tenant(*tenant), key::member(*tenant, user)]);
         let items = self.get_all(OPERATION, &mut patience, keys).await?;
         let mut found = Vec::with_capacity(tenants.len());
@@ -101,9 +103,10 @@ impl TenantDirectory for DynamoDb {
         let parts =
             [filter.status.map(TenantStatus::as_str), filter.plan.as_ref().map(PlanName::as_str), filter.holds.as_deref()];
         let list = List::new(OPERATION, NOBODY, &parts);
-        let position: Option<Place> = page.cursor().map(|cursor| list.position(cursor)).transpose()?;
+        let after: Option<[i64; 10]> = page.cursor().map(|cursor| list.position(cursor)).transpose()?;
         let invalid = || StoreError::new(StoreErrorKind::InvalidCursor, OPERATION);
-        let mut after = position.map(|position| entry_at(position).ok_or_else(invalid)).transpose()?;
+        let after = after.map(|after| position::subdomain(after).ok_or_else(invalid)).transpose()?;
+        let mut after = after.map(|(label, tenant)| key::listed(&label, TenantId::from_uuid(tenant)).sk);
         // One more than the page holds tells whether there is another page.
         let step = if *filter == TenantFilter::default() { page.limit() + 1 } else { STEP };
         let mut found: Vec<Tenant> = Vec::new();
@@ -123,7 +126,7 @@ impl TenantDirectory for DynamoDb {
                     continue;
                 }
                 if found.len() == page.limit() {
-                    let next = found.last().map(|last| list.cursor(place(last)));
+                    let next = found.last().map(|last| list.cursor(position::of_subdomain(&last.subdomain, last.id)));
                     return Ok(Page { items: found, next });
                 }
                 found.push(tenant);
@@ -138,69 +141,4 @@ impl TenantDirectory for DynamoDb {
 
 fn tenant_of(item: &Item, operation: &'static str) -> StoreResult<TenantId> {
     Attributes::new(item, operation).get("tenant").map(TenantId::from_uuid)
-}
-
-const fn packed(tenant: TenantId) -> [i64; 2] {
-    let (high, low) = tenant.as_uuid().as_u64_pair();
-    [high.cast_signed(), low.cast_signed()]
-}
-
-const fn unpacked([high, low]: [i64; 2]) -> TenantId {
-    TenantId::from_uuid(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()))
-}
-
-/// A place in the list of all tenants: the 63 bytes of a subdomain, with zeros behind it, and an id.
-type Place = [i64; 10];
-
-fn place(tenant: &Tenant) -> Place {
-    let mut bytes = [0_u8; 64];
-    let label = tenant.subdomain.as_str().as_bytes();
-    bytes[..label.len()].copy_from_slice(label);
-    let mut place = [0; 10];
-    for (number, eight) in place.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *number = i64::from_be_bytes(*eight);
-    }
-    place[8..].copy_from_slice(&packed(tenant.id));
-    place
-}
-
-/// The sort key of the entry at a place, if it is one.
-fn entry_at(place: Place) -> Option<String> {
-    let bytes: Vec<u8> = place[..8].iter().flat_map(|number| number.to_be_bytes()).take_while(|byte| *byte != 0).collect();
-    let label = String::from_utf8(bytes).ok()?;
-    Some(key::listed(&label, unpacked([place[8], place[9]])).sk)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use togglebox_multitenancy::{Billing, LimitOverrides, Standing, TenantName};
-
-    use super::*;
-
-    fn tenant(label: &str, id: u128) -> Tenant {
-        Tenant {
-            id: TenantId::from_uuid(Uuid::from_u128(id)),
-            name: TenantName::new("Acme").unwrap(),
-            subdomain: label.parse().unwrap(),
-            domains: Vec::new(),
-            owner: Uuid::nil(),
-            standing: Standing::default(),
-            plan: "free".parse().unwrap(),
-            overrides: LimitOverrides::NONE,
-            billing: Billing::default(),
-            version: Revision::ZERO,
-            created_at: Timestamp::EPOCH,
-            updated_at: Timestamp::EPOCH,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn places_lead_back_to_entries(label in "[a-z0-9]{3,63}", id: u128) {
-            let tenant = tenant(&label, id);
-            prop_assert_eq!(entry_at(place(&tenant)), Some(key::listed(&label, tenant.id).sk));
-            prop_assert_eq!(unpacked(packed(tenant.id)), tenant.id);
-        }
-    }
 }

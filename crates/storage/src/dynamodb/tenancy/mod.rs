@@ -26,8 +26,8 @@
 //! administration. Names, domains and users have a partition each, so that what is looked up at every request is spread out.
 //!
 //! Each of these transactions also holds the tenant to what was read of it: to its version, and to how many members, invitations and
-//! claims it has. Invitations and claims take no number, but they hold the tenant to the same. So those counts are exact, and none has to be
-//! counted anew to know whether a limit is reached.
+//! claims it has. Invitations and claims that come or go take no number, but they hold the tenant to the same. So those counts are exact,
+//! and nothing has to be counted anew to know whether a limit is reached.
 //!
 //! # Reading changes
 //!

@@ -5,7 +5,8 @@ use std::error::Error;
 
 use togglebox_core::{StoreErrorKind, StoreResult, TenantId};
 use togglebox_multitenancy::{
-    Billing, Deletion, Limit, LimitOverrides, Limited, PlanName, Reason, Standing, Subdomain, Suspension, Tenant, TenantName,
+    Billing, Deletion, DomainName, Limit, LimitOverrides, Limited, PlanName, Reason, Standing, Subdomain, Suspension, Tenant,
+    TenantName,
 };
 
 use super::super::DynamoDb;
@@ -40,7 +41,7 @@ impl Record {
             id: TenantId::from_uuid(attributes.get("id")?),
             name: parsed(&attributes, "name", TenantName::new)?,
             subdomain: parsed(&attributes, "subdomain", Subdomain::new)?,
-            domains: parsed_list(&attributes, "domains", str::parse)?,
+            domains: parsed_list(&attributes, "domains", DomainName::new)?,
             owner: attributes.get("owner")?,
             standing: standing(&attributes)?,
             plan: parsed(&attributes, "plan", PlanName::new)?,

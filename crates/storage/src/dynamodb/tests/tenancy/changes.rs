@@ -35,6 +35,8 @@ async fn a_change_is_not_shown_before_those_in_front_of_it() {
     }
     let (seen, revision, _) = changes(vec![counted(5), entries([5, 6])], 4, 10).await;
     assert_eq!((seen, revision), (vec![5, 6], 6), "what came after the counter was read is there all the same");
+    let (seen, revision, _) = changes(vec![counted(5), entries([5, 7])], 4, 10).await;
+    assert_eq!((seen, revision), (vec![5], 5), "what came later is not shown behind a gap, and not waited for");
     let (seen, revision, _) = changes(vec![counted(9), entries([5, 6])], 4, 2).await;
     assert_eq!((seen, revision), (vec![5, 6], 9));
 }
@@ -84,4 +86,12 @@ async fn pruning_says_how_far_before_it_removes_and_stops_at_a_gap() {
     let removed = asked[3].1["RequestItems"][TABLE].as_array().unwrap();
     assert_eq!(removed.len(), 2);
     assert_eq!(asked[5].1["RequestItems"], left, "only what was left is asked for again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pruning_removes_what_an_interrupted_call_has_left() {
+    let answers = [entries([1, 3, 5]), pruned(4), ok(json!({ "UnprocessedItems": {} }))];
+    let (store, replay) = answering(answers);
+    assert_eq!(store.prune_changes(Timestamp::from_ms(500), 10).await.unwrap(), 2);
+    assert_eq!(operations(&replay), ["Query", "GetItem", "BatchWriteItem"], "how far was told before");
 }

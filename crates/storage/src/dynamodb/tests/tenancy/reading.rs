@@ -63,6 +63,17 @@ async fn a_walk_reads_keys_that_were_left_out_again() {
     assert_eq!(operations(&replay), ["Query", "BatchGetItem", "BatchGetItem"]);
 }
 
+/// Somebody leaves and joins again while the list is read.
+#[tokio::test(start_paused = true)]
+async fn who_is_listed_twice_is_read_and_shown_once() {
+    let entry = |at: &str| json!({ "PK": { "S": "any" }, "SK": { "S": at }, "id": { "S": GUEST }, "at": { "N": at } });
+    let (store, replay) = answering([ok(json!({ "Items": [entry("1000"), entry("2000")] })), batch(&[member_item(GUEST, 5)])]);
+    let page = MemberStore::list(&store, TENANT, &PageRequest::first(10)).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![member(GUEST, 5)], None));
+    let read = &asked(&replay)[1].1["RequestItems"][TABLE]["Keys"];
+    assert_eq!(read.as_array().unwrap().len(), 1, "a request that names an item twice is refused");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_name_that_moves_while_it_is_looked_up_is_looked_up_again() {
     let mut moved = tenant_item(6, [1, 0]);
