@@ -40,15 +40,15 @@ const ENGINE: &str = "TOGGLEBOX_TEST_ENGINE";
 fn over_other_engines(project: &Project, servers: &Servers, runner: &[&str]) -> Result<()> {
     // What is about the command line, about files and about engines that the test chooses itself is not about this one.
     const OTHER: [&str; 6] = ["command_line", "limits", "nodes", "outage", "sqlite_file", "transfer"];
-    // Workspaces are not kept in DynamoDB yet.
-    for (engine, programs) in [("postgres", &["togglebox", "togglebox-cloud"][..]), ("dynamodb", &["togglebox"])] {
-        eprintln!("The tests of {}, over {engine}", programs.join(" and "));
+    const PROGRAMS: [&str; 2] = ["togglebox", "togglebox-cloud"];
+    for engine in ["postgres", "dynamodb"] {
+        eprintln!("The tests of {}, over {engine}", PROGRAMS.join(" and "));
         let args = if runner[0] == "nextest" {
-            let packages: Vec<_> = programs.iter().map(|program| format!("package({program})")).collect();
+            let packages = PROGRAMS.map(|program| format!("package({program})"));
             let chosen = format!("({}) and kind(test) and not test(/^({})::/)", packages.join(" or "), OTHER.join("|"));
             [runner, &["--filterset", &chosen]].concat().into_iter().map(str::to_owned).collect()
         } else {
-            let packages = programs.iter().flat_map(|program| ["-p".to_owned(), (*program).to_owned()]);
+            let packages = PROGRAMS.iter().flat_map(|program| ["-p".to_owned(), (*program).to_owned()]);
             let skipped = OTHER.iter().flat_map(|module| ["--skip".to_owned(), format!("{module}::")]);
             let kind = ["--test", "it", "--"].map(str::to_owned);
             ["test".to_owned()].into_iter().chain(packages).chain(kind).chain(skipped).collect::<Vec<_>>()

@@ -101,9 +101,8 @@ pub(crate) struct Stores {
     pub(crate) resets: Arc<dyn PasswordResetStore>,
     pub(crate) attempts: Arc<dyn AttemptStore>,
     pub(crate) bus: Arc<dyn ChangeBus>,
-    /// `None`: this store keeps no register of tenants.
     #[cfg(feature = "cloud")]
-    pub(crate) register: Option<RegisterStores>,
+    pub(crate) register: RegisterStores,
     engine: Arc<dyn Engine>,
 }
 
@@ -134,10 +133,7 @@ impl<S> Register for S {}
 
 #[cfg(feature = "cloud")]
 impl RegisterStores {
-    fn over<S>(store: &Arc<S>) -> Self
-    where
-        S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory,
-    {
+    fn over<S: Register>(store: &Arc<S>) -> Self {
         Self {
             tenants: Arc::<S>::clone(store),
             members: Arc::<S>::clone(store),
@@ -155,7 +151,7 @@ impl Stores {
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::whole(sqlite(settings).await?, self::bus(bus)?)),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(&Arc::new(sqlite(settings).await?), self::bus(bus)?)),
             #[cfg(feature = "postgres")]
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
@@ -163,7 +159,7 @@ impl Stores {
                     BusSettings::Postgres => Arc::new(NotifyBus::start(&options, &OsEntropy)),
                     other => self::bus(other)?,
                 };
-                Ok(Self::whole(postgres(settings, &options).await?, bus))
+                Ok(Self::over(&Arc::new(postgres(settings, &options).await?), bus))
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
@@ -176,27 +172,12 @@ impl Stores {
         }
     }
 
-    /// One engine behind every port, those of the register of tenants among them.
-    fn whole<S>(store: S, bus: Arc<dyn ChangeBus>) -> Self
-    where
-        S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
-        S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
-        S: AuditLog + Engine + Register,
-    {
-        let store = Arc::new(store);
-        Self {
-            #[cfg(feature = "cloud")]
-            register: Some(RegisterStores::over(&store)),
-            ..Self::over(&store, bus)
-        }
-    }
-
     /// One engine behind every port.
     fn over<S>(store: &Arc<S>, bus: Arc<dyn ChangeBus>) -> Self
     where
         S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
         S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
-        S: AuditLog + Engine,
+        S: AuditLog + Engine + Register,
     {
         Self {
             directories: Arc::<S>::clone(store),
@@ -213,7 +194,7 @@ impl Stores {
             attempts: Arc::<S>::clone(store),
             bus,
             #[cfg(feature = "cloud")]
-            register: None,
+            register: RegisterStores::over(store),
             engine: Arc::<S>::clone(store),
         }
     }

@@ -8,6 +8,8 @@ pub mod dynamodb;
 mod home;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod notice;
+#[cfg(all(feature = "tenancy", any(feature = "dynamodb", feature = "postgres", feature = "sqlite")))]
+mod position;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]

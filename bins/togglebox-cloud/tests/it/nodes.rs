@@ -8,6 +8,25 @@ use crate::people::{Owner, host, join, sign_in, sign_up, start_with_operator};
 use crate::server::{Launch, Server, eventually};
 use crate::service::Redis;
 
+/// What carries the notices.
+#[derive(Clone, Copy, Debug)]
+enum Bus {
+    /// `NOTIFY` of PostgreSQL.
+    Database,
+    Redis,
+    /// Nothing: each node asks the store each second.
+    None,
+}
+
+/// What they share.
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    /// What this run is over, or PostgreSQL where that cannot be shared or the bus is of PostgreSQL.
+    Database,
+    /// A table of DynamoDB.
+    DynamoDb,
+}
+
 /// A node, another one, and one of the operator's people at the first.
 struct Nodes {
     here: Server,
@@ -17,53 +36,61 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// Over PostgreSQL, whose own notices they hear.
-    async fn over_postgres() -> Option<Self> {
-        Some(Self::start(&Launch::over(Store::shared(true)?), None).await)
-    }
-
-    /// Over PostgreSQL, with Redis for notices.
-    async fn over_redis() -> Option<Self> {
-        let (store, redis) = (Store::shared(true)?, Redis::start().await?);
-        let launch = Launch::over(store).set("REDIS_URL", redis.url());
-        Some(Self::start(&launch, Some(redis)).await)
-    }
-
-    /// Over PostgreSQL, with nothing that carries notices.
-    async fn without_bus() -> Option<Self> {
-        Some(Self::start(&Launch::over(Store::shared(true)?).set("CHANGE_BUS", "local"), None).await)
-    }
-
-    async fn start(launch: &Launch, redis: Option<Redis>) -> Self {
-        let (here, operator) = start_with_operator(launch).await;
-        Self { here, there: launch.start().await, operator, _redis: redis }
+    /// `None` where the test is to be skipped.
+    async fn start(over: Over, bus: Bus) -> Option<Self> {
+        let store = match over {
+            Over::Database => Store::shared(matches!(bus, Bus::Database))?,
+            Over::DynamoDb => Store::shared_table()?,
+        };
+        let launch = Launch::over(store);
+        let (launch, redis) = match bus {
+            Bus::Database => (launch, None),
+            Bus::None => (launch.set("CHANGE_BUS", "local"), None),
+            Bus::Redis => {
+                let redis = Redis::start().await?;
+                (launch.set("REDIS_URL", redis.url()), Some(redis))
+            }
+        };
+        let (here, operator) = start_with_operator(&launch).await;
+        Some(Self { here, there: launch.start().await, operator, _redis: redis })
     }
 }
 
+/// Makes a test of each `async fn(&Nodes)` for each bus, and over DynamoDB, which carries no notices itself, for both that it can have.
 macro_rules! on_all {
     ($($promise:ident)*) => {$(
         mod $promise {
-            use super::Nodes;
+            use super::{Bus, Nodes, Over};
+
+            async fn holds(over: Over, bus: Bus) {
+                if let Some(nodes) = Nodes::start(over, bus).await {
+                    super::$promise(&nodes).await;
+                }
+            }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn by_notices_of_the_database() {
-                if let Some(nodes) = Nodes::over_postgres().await {
-                    super::$promise(&nodes).await;
-                }
+                holds(Over::Database, Bus::Database).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn by_notices_over_redis() {
-                if let Some(nodes) = Nodes::over_redis().await {
-                    super::$promise(&nodes).await;
-                }
+                holds(Over::Database, Bus::Redis).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn without_a_bus() {
-                if let Some(nodes) = Nodes::without_bus().await {
-                    super::$promise(&nodes).await;
-                }
+            async fn by_asking_the_store() {
+                holds(Over::Database, Bus::None).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn by_notices_over_redis_beside_dynamodb() {
+                holds(Over::DynamoDb, Bus::Redis).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn by_asking_dynamodb() {
+                holds(Over::DynamoDb, Bus::None).await;
             }
         }
     )*};

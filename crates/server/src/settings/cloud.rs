@@ -10,7 +10,6 @@ use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCat
 use super::environment::Environment;
 use super::names::{Setting, plain};
 use super::read::{Problems, Texts, boolean, number};
-use super::storage::DatabaseSettings;
 use super::values::{Settings, url};
 
 /// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
@@ -97,9 +96,6 @@ impl CloudSettings {
 
     /// `None` where a problem was found without which nothing can be said.
     fn from_texts(texts: &mut Texts, settings: &Settings) -> Option<Self> {
-        if matches!(settings.database, DatabaseSettings::DynamoDb(_)) {
-            texts.problems.add("DB_TYPE must be sqlite or postgresql: workspaces are not kept in DynamoDB yet");
-        }
         let Some(base) = texts.get("BASE_DOMAIN").map(str::to_owned) else {
             texts.problems.add("BASE_DOMAIN must be set: workspaces are reached below it");
             return None;
@@ -153,6 +149,7 @@ fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::storage::DatabaseSettings;
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<(Settings, CloudSettings), Problems> {
@@ -185,10 +182,19 @@ mod tests {
         for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "TENANT_PATH", "PORT"] {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
-        let table = [("BASE_DOMAIN", "example.com"), ("DB_TYPE", "dynamodb"), ("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6")];
-        assert!(read(&table).unwrap_err().to_string().contains("DB_TYPE must be sqlite or postgresql"));
         assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));
         assert!(read(&[("BASE_DOMAIN", "10.0.0.1")]).unwrap_err().to_string().contains("BASE_DOMAIN must be a domain"));
+    }
+
+    #[test]
+    fn workspaces_are_kept_in_each_database_of_the_server() {
+        let over = |pair| read(&[("BASE_DOMAIN", "example.com"), ("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6"), pair]);
+        let (settings, _) = over(("DB_TYPE", "dynamodb")).unwrap();
+        assert!(matches!(settings.database, DatabaseSettings::DynamoDb(_)));
+        let (settings, _) = over(("DATABASE_URL", "postgres://db/boxes")).unwrap();
+        assert!(matches!(settings.database, DatabaseSettings::Postgres(_)));
+        let refused = over(("DB_TYPE", "d1")).unwrap_err().to_string();
+        assert!(refused.contains("DB_TYPE must be one of sqlite, postgresql, postgres, dynamodb"), "{refused}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The keys of the table: the only place that knows how they are spelled.
+//! The keys of the table: the only place that knows how they are spelled, but for those of the folders beside it.
 //!
-//! Every partition key begins with the tenant. Names of places hold no `#`, and where a free text comes into a key it stands last or is
-//! hashed, so that no two keys read the same.
+//! Every partition key begins with the tenant, but for those of the register of all tenants. Names of places hold no `#`, and where a free
+//! text comes into a key it stands last or is hashed, so that no two keys read the same.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,8 @@ mod crash;
 mod limits;
 mod long_lists;
 mod reading;
+#[cfg(feature = "tenancy")]
+mod tenancy;
 mod transfer;
 mod writing;
 

@@ -15,9 +15,10 @@ mod domains;
 mod invitations;
 mod lists;
 mod members;
-mod position;
 mod register;
 mod tenants;
+
+use crate::position;
 
 /// Statements for tests that look at their plans.
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod size;
 mod statistics;
 mod sweep;
 mod table;
+#[cfg(feature = "tenancy")]
+mod tenancy;
 mod toggles;
 mod tokens;
 

@@ -8,24 +8,24 @@ use uuid::Uuid;
 const LABEL: usize = 64;
 
 /// The halves of an id.
-pub(super) fn of_id(id: &Uuid) -> [i64; 2] {
+pub(crate) fn of_id(id: &Uuid) -> [i64; 2] {
     let (high, low) = id.as_u64_pair();
     [high.cast_signed(), low.cast_signed()]
 }
 
 /// The id of these halves.
-pub(super) fn id([high, low]: [i64; 2]) -> Uuid {
+pub(crate) fn id([high, low]: [i64; 2]) -> Uuid {
     Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned())
 }
 
 /// A moment, then an id.
-pub(super) fn of_moment(at: i64, by: &Uuid) -> [i64; 3] {
+pub(crate) fn of_moment(at: i64, by: &Uuid) -> [i64; 3] {
     let [high, low] = of_id(by);
     [at, high, low]
 }
 
 /// A subdomain with zeros behind it, then a tenant's id.
-pub(super) fn of_subdomain(subdomain: &Subdomain, tenant: TenantId) -> [i64; 10] {
+pub(crate) fn of_subdomain(subdomain: &Subdomain, tenant: TenantId) -> [i64; 10] {
     let mut bytes = [0; LABEL];
     let text = subdomain.as_str().as_bytes();
     bytes[..text.len()].copy_from_slice(text);
@@ -39,7 +39,7 @@ pub(super) fn of_subdomain(subdomain: &Subdomain, tenant: TenantId) -> [i64; 10]
 }
 
 /// What [`of_subdomain`] was given, as texts and ids are bound; `None` when nothing was.
-pub(super) fn subdomain(position: [i64; 10]) -> Option<(String, Uuid)> {
+pub(crate) fn subdomain(position: [i64; 10]) -> Option<(String, Uuid)> {
     let bytes: Vec<u8> = position[..8].iter().flat_map(|number| number.to_be_bytes()).take_while(|byte| *byte != 0).collect();
     let [.., high, low] = position;
     Some((String::from_utf8(bytes).ok()?, id([high, low])))
