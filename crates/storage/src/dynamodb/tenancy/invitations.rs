@@ -187,9 +187,9 @@ impl InvitationStore for DynamoDb {
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
-            if !limit.has_room(record.counts.members) {
-                let limit = limit.get().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-                return Err(write.error(StoreErrorKind::LimitReached { limit }));
+            let usage = record.counts.members;
+            if let Some(limit) = limit.get().filter(|limit| usage >= *limit) {
+                return Err(write.error(StoreErrorKind::QuotaReached { usage, limit }));
             }
             let counted = counted(&stage.items, OPERATION)?;
             let change = of_members(tenant, counted.next(), audit);
