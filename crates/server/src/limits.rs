@@ -13,7 +13,7 @@ use togglebox_ratelimit::address::Ipv6Prefix;
 use togglebox_ratelimit::headers::Told;
 use togglebox_ratelimit::{
     Fact, Health, Lease, LimitStore, Limiter, LimiterOptions, MemoryStore, Mode, OnOutage, Override, Overrides, Policy,
-    PolicyError, PolicyName, Subject,
+    PolicyError, PolicyName, Quota, Subject,
 };
 
 #[cfg(feature = "redis")]
@@ -29,9 +29,13 @@ use crate::stores::dynamodb_options;
 ///
 /// # Errors
 /// The store of limits cannot be used.
-pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Option<ApiLimits>> {
+pub(crate) async fn open(
+    whole: &Settings,
+    entropy: &Arc<dyn Entropy>,
+    plans: Option<PlanPolicy>,
+) -> anyhow::Result<Option<ApiLimits>> {
     let settings = &whole.limits;
-    if !settings.is_any() {
+    if !settings.is_any() && plans.is_none() {
         return Ok(None);
     }
     // A decision costs a write there, and an item takes a thousand of them a second.
@@ -40,9 +44,20 @@ pub(crate) async fn open(whole: &Settings, entropy: &Arc<dyn Entropy>) -> anyhow
         .with_deadline(deadline(whole))
         .with_nodes(settings.nodes)
         .with_ipv6_prefix(settings.ipv6_prefix);
+    let mut policies = policies(&settings.rules, lease).context("limits cannot be used")?;
+    if let Some(plans) = &plans {
+        // Every request of a workspace is counted, so that asking a store elsewhere for each is left to leases.
+        let lease = (!matches!(settings.store, LimitStoreSettings::Memory)).then(Lease::default);
+        policies.push(plans.policy(lease).context("the limits of plans cannot be used")?);
+    }
+    let exceptions = Exceptions {
+        each: settings.exceptions.clone(),
+        ipv6_prefix: settings.ipv6_prefix,
+        plans: plans.map(|plans| plans.rates),
+    };
     let limiter = Limiter::over(store(whole, entropy).await?)
-        .policies(policies(&settings.rules, lease).context("limits cannot be used")?)
-        .overrides(Arc::new(Exceptions { each: settings.exceptions.clone(), ipv6_prefix: settings.ipv6_prefix }))
+        .policies(policies)
+        .overrides(Arc::new(exceptions))
         .options(options)
         .entropy(Arc::clone(entropy))
         .build()
@@ -161,11 +176,31 @@ fn policies(rules: &LimitRules, lease: Option<Lease>) -> Result<Vec<Policy>, Pol
     each.into_iter().filter_map(|(rule, blank)| Some(blank.under(rule?, lease))).collect()
 }
 
-/// Exceptions, as the configuration lists them.
+/// How fast the requests of each tenant may come, as its plan has it.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "there is one tenant, and it has no plan"))]
+pub(crate) struct PlanPolicy {
+    pub(crate) name: &'static str,
+    pub(crate) mode: Mode,
+    /// Says the rate of each.
+    pub(crate) rates: Arc<dyn Overrides>,
+}
+
+impl PlanPolicy {
+    /// Its own quota is nobody's: each tenant has one, or none.
+    fn policy(&self, lease: Option<Lease>) -> Result<Policy, PolicyError> {
+        let quota = Quota::rate(1, Duration::from_secs(1)).full_burst()?;
+        let blank = Blank::local(self.name, &[Fact::Tenant], &["read", "write", "statistics", "evaluation"]);
+        blank.under(LimitRule { quota, mode: self.mode }, lease)
+    }
+}
+
+/// Exceptions, as the configuration and the plans of tenants have them.
 #[derive(Debug)]
 struct Exceptions {
     each: Vec<LimitException>,
     ipv6_prefix: Ipv6Prefix,
+    plans: Option<Arc<dyn Overrides>>,
 }
 
 impl Exceptions {
@@ -183,6 +218,9 @@ impl Exceptions {
 
 impl Overrides for Exceptions {
     fn find(&self, policy: PolicyName, subject: &Subject<'_>) -> Option<Override> {
+        if let Some(found) = self.plans.as_ref().and_then(|plans| plans.find(policy, subject)) {
+            return Some(found);
+        }
         let found = self.each.iter().find(|exception| self.is_for(exception.who, policy, subject))?;
         Some(found.quota.map_or(Override::Mode(Mode::Off), Override::Quota))
     }

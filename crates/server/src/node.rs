@@ -12,13 +12,18 @@ use togglebox_auth::{
     CachePolicy, Mailer, PasswordHasher, Pepper, ResetLink, ResetPolicy, SessionPolicy, SignedKeys, TokenKeys,
 };
 use togglebox_core::{Clock, Entropy, OsEntropy, SystemClock, TenantId};
+#[cfg(feature = "cloud")]
+use togglebox_http::cloud::PlanRates;
 use togglebox_http::{Api, ApiPorts, ApiServices, PageTokens};
 use togglebox_ratelimit::Limiter;
+#[cfg(feature = "cloud")]
+use togglebox_ratelimit::Mode;
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 #[cfg(feature = "cloud")]
 use crate::cloud;
+use crate::limits::PlanPolicy;
 use crate::mail::SmtpMailer;
 #[cfg(feature = "cloud")]
 use crate::settings::CloudSettings;
@@ -103,8 +108,10 @@ impl Node {
     /// # Errors
     /// The store cannot be opened, or a secret cannot be read or written.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Self::open_with(settings, |settings, parts| Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services))))
-            .await
+        Self::open_with(settings, None, |settings, parts| {
+            Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services)))
+        })
+        .await
     }
 
     /// The same, of a service of many workspaces.
@@ -113,11 +120,16 @@ impl Node {
     /// As [`open`](Self::open).
     #[cfg(feature = "cloud")]
     pub async fn open_cloud(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
-        Self::open_with(settings, |settings, parts| cloud::Front::new(settings, cloud, parts).map(Front::Cloud)).await
+        let rates = Arc::<PlanRates>::default();
+        let plans = PlanPolicy { name: PlanRates::NAME, mode: cloud.plan_rates, rates: Arc::<PlanRates>::clone(&rates) };
+        let plans = (cloud.plan_rates != Mode::Off).then_some(plans);
+        Self::open_with(settings, plans, |settings, parts| cloud::Front::new(settings, cloud, &rates, parts).map(Front::Cloud))
+            .await
     }
 
     async fn open_with(
         settings: &Settings,
+        plans: Option<PlanPolicy>,
         front: impl FnOnce(&Settings, Parts) -> anyhow::Result<Front>,
     ) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -176,7 +188,7 @@ impl Node {
             Arc::new(hasher),
         ));
 
-        let limits = limits::open(settings, &entropy).await?;
+        let limits = limits::open(settings, &entropy, plans).await?;
         let limiter = limits.as_ref().map(|limits| limits.limiter.clone());
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
         let flusher =

@@ -11,6 +11,7 @@ mod engine;
 mod isolation;
 mod nodes;
 mod people;
+mod plans;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/server.rs"]
 mod server;
@@ -22,5 +23,5 @@ mod workspaces;
 /// The program that these tests are about.
 const BINARY: &str = env!("CARGO_BIN_EXE_togglebox-cloud");
 
-/// What it cannot do without.
-const SETTINGS: &[(&str, &str)] = &[("BASE_DOMAIN", "localtest")];
+/// What it cannot do without; and tests ask more often than a plan allows.
+const SETTINGS: &[(&str, &str)] = &[("BASE_DOMAIN", "localtest"), ("PLAN_RATES", "off")];

@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod people;
 mod quotas;
+mod rates;
 mod routes;
 mod schema;
 mod serve;
@@ -24,6 +25,7 @@ mod workspace;
 use togglebox_core::TenantId;
 use uuid::Uuid;
 
+pub use self::rates::PlanRates;
 pub use self::serve::{Cloud, CloudPorts};
 pub use self::services::{CloudServices, CloudSettings};
 pub use self::workspace::{ServedWorkspace, WorkspaceSource};

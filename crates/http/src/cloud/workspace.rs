@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use togglebox_core::{Revision, StoreResult, TenantId};
 use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, Subdomain, Tenant, TenantChanges, TenantSource, TenantStatus,
-    Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges, TenantSource,
+    TenantStatus, Versioned,
 };
 
+use super::PlanRates;
 use crate::visit::Closed;
 
 /// The most changes that are asked for at once.
@@ -59,14 +60,21 @@ impl Versioned for ServedWorkspace {
 pub struct WorkspaceSource {
     directory: Arc<dyn TenantDirectory>,
     policy: AccessPolicy,
+    plans: Arc<PlanCatalogue>,
+    rates: Arc<PlanRates>,
     /// Tenants whose members have changed.
     changed: Mutex<BTreeSet<TenantId>>,
 }
 
 impl WorkspaceSource {
-    /// Of this store, with what each status allows.
-    pub fn new(directory: Arc<dyn TenantDirectory>, policy: AccessPolicy) -> Self {
-        Self { directory, policy, changed: Mutex::default() }
+    /// Of this store, with what each status allows. `rates` are told how fast requests of those that are looked up may come.
+    pub fn new(
+        directory: Arc<dyn TenantDirectory>,
+        policy: AccessPolicy,
+        plans: Arc<PlanCatalogue>,
+        rates: Arc<PlanRates>,
+    ) -> Self {
+        Self { directory, policy, plans, rates, changed: Mutex::default() }
     }
 
     /// The tenants whose members have changed since this was called last.
@@ -77,6 +85,16 @@ impl WorkspaceSource {
     /// Names a tenant whose guests do not follow its members yet.
     pub(super) fn note_changed(&self, tenant: TenantId) {
         self.changed().insert(tenant);
+    }
+
+    /// A plan that the catalogue does not have limits nothing here: it is told wherever something is made.
+    fn rate(&self, ServedWorkspace { tenant, is_gone, .. }: &ServedWorkspace) {
+        if *is_gone {
+            self.rates.forget(tenant.id);
+        } else {
+            let limits = self.plans.limits(&tenant.plan, &tenant.overrides);
+            self.rates.note(tenant.id, tenant.version, limits.and_then(|limits| limits.rate()));
+        }
     }
 
     fn changed(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
@@ -107,7 +125,11 @@ impl TenantSource for WorkspaceSource {
                 Err(_) => None,
             },
         };
-        Ok(tenant.map(|tenant| Arc::new(ServedWorkspace::new(tenant, &self.policy))))
+        Ok(tenant.map(|tenant| {
+            let workspace = ServedWorkspace::new(tenant, &self.policy);
+            self.rate(&workspace);
+            Arc::new(workspace)
+        }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
-use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, WorkspaceSource};
+use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::TenantFilter;
 use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
@@ -27,7 +27,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(settings: &Settings, cloud: &CloudSettings, parts: Parts) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &Settings, cloud: &CloudSettings, rates: &Arc<PlanRates>, parts: Parts) -> anyhow::Result<Self> {
         let Parts { ports, services, stores } = parts;
         let register = stores.register;
         let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
@@ -69,7 +69,12 @@ impl Front {
             },
         };
         let cloud_ports = CloudPorts {
-            source: WorkspaceSource::new(Arc::clone(&register.directory), cloud.access),
+            source: WorkspaceSource::new(
+                Arc::clone(&register.directory),
+                cloud.access,
+                Arc::clone(&cloud.plans),
+                Arc::clone(rates),
+            ),
             stopwatch: Arc::new(SystemStopwatch::start()),
             rules: cloud.rules.clone(),
             locating: cloud.locating,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCatalogue};
+use togglebox_ratelimit::Mode;
 
 use super::environment::Environment;
 use super::names::{Setting, plain};
-use super::read::{Problems, Texts, boolean, number};
+use super::read::{Problems, Texts, boolean, number, word};
 use super::values::{Settings, url};
 
 /// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
@@ -43,6 +44,12 @@ const CLOUD: &[Setting] = &[
     plain("UPGRADE_URL", "`APP_URL/plans`", "Where people change their plan."),
     plain("PLANS_FILE", "the built-in plans", "A TOML file of plans and what each allows."),
     plain(
+        "PLAN_RATES",
+        "`enforce`",
+        "What becomes of requests that come faster than the workspace's plan allows: `enforce` refuses them, `warn` and `shadow` let \
+         them through and say so to the client or only in the log, `off` does not count.",
+    ),
+    plain(
         "SUSPENDED_EVALUATION",
         "`true`",
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
@@ -69,6 +76,8 @@ pub struct CloudSettings {
     pub upgrade_url: String,
     /// The plans.
     pub plans: Arc<PlanCatalogue>,
+    /// What becomes of requests that come faster than the plan allows.
+    pub plan_rates: Mode,
     /// What each status allows.
     pub access: AccessPolicy,
     /// The name server to be asked; `None`: the system's.
@@ -134,6 +143,7 @@ impl CloudSettings {
             workspace_url,
             upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
             plans,
+            plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
             access,
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
@@ -141,6 +151,9 @@ impl CloudSettings {
         })
     }
 }
+
+const PLAN_RATES: [(&str, Mode); 4] =
+    [("enforce", Mode::Enforce), ("warn", Mode::Warn), ("shadow", Mode::Shadow), ("off", Mode::Off)];
 
 fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
     let text = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("a file that can be read: {error}"))?;

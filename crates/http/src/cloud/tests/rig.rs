@@ -124,7 +124,12 @@ impl Rig {
             },
             &ApiServices { authenticator, accounts, recorder, flusher, page_tokens: PageTokens::new([7; 32]), limits: None },
             CloudPorts {
-                source: WorkspaceSource::new(directory, AccessPolicy::default()),
+                source: WorkspaceSource::new(
+                    directory,
+                    AccessPolicy::default(),
+                    Arc::clone(&services.settings.plans),
+                    Arc::default(),
+                ),
                 stopwatch: Arc::new(SystemStopwatch::start()),
                 rules: HostRules::new("localtest").unwrap().custom_domains(true),
                 locating,
