@@ -71,6 +71,8 @@ mod parameters;
 mod patience;
 mod place;
 mod record;
+#[cfg(feature = "tenancy")]
+mod remains;
 mod statistics;
 mod store;
 mod sweep;

@@ -17,6 +17,7 @@ mod lists;
 mod members;
 mod position;
 mod register;
+mod remains;
 mod tenants;
 
 /// Statements for tests that look at their plans.
@@ -24,7 +25,7 @@ mod tenants;
 pub(super) mod statements {
     use togglebox_multitenancy::store::TenantFilter;
 
-    use super::{directory, domains, invitations, members, register, tenants};
+    use super::{directory, domains, invitations, members, register, remains, tenants};
 
     /// Of one tenant: they find what they want by an index.
     pub(in super::super) fn indexed() -> Vec<&'static str> {
@@ -40,6 +41,19 @@ pub(super) mod statements {
             domains::FIND,
             domains::RELEASE,
         ]
+    }
+
+    /// Of one tenant: what removes its contents, a part at a time.
+    pub(in super::super) fn clearing() -> impl Iterator<Item = String> {
+        remains::CONTENTS.iter().map(|contents| remains::clear_statement(*contents))
+    }
+
+    /// Every table with rows of tenants.
+    pub(crate) fn tables() -> Vec<&'static str> {
+        let contents = remains::CONTENTS.iter().map(|(table, _)| *table);
+        let mut tables: Vec<_> = contents.chain(remains::OF_REGISTER).chain(remains::OUTLIVING).collect();
+        tables.sort_unstable();
+        tables
     }
 
     /// Of one tenant: lists that come out of an index in their order.
