@@ -6,6 +6,7 @@
 #[path = "../../../togglebox/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod endings;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;

@@ -49,6 +49,11 @@ const CLOUD: &[Setting] = &[
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
     ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
+    plain(
+        "WORKSPACE_GRACE_DAYS",
+        "`30`",
+        "For how many days a deleted workspace can be restored, 0 to 3650; then it is purged for good. 0: within minutes, and nobody can restore it.",
+    ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -72,6 +77,8 @@ pub struct CloudSettings {
     pub plans: Arc<PlanCatalogue>,
     /// What each status allows.
     pub access: AccessPolicy,
+    /// How long a deleted workspace can be restored.
+    pub grace: Duration,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -139,6 +146,7 @@ impl CloudSettings {
             upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
             plans,
             access,
+            grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),
@@ -167,6 +175,7 @@ mod tests {
         assert_eq!(cloud.workspace_url, "https://{subdomain}.example.com");
         assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
         assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
+        assert_eq!(cloud.grace, Duration::from_hours(720));
         assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
     }
 
@@ -178,11 +187,13 @@ mod tests {
             ("WORKSPACE_URL", "https://example.com"),
             ("PLANS_FILE", "/nowhere.toml"),
             ("DNS_SERVER", "dns"),
+            ("WORKSPACE_GRACE_DAYS", "a month"),
             ("TENANT_PATH", "yes"),
             ("PORT", "99999"),
         ]);
         let problems = problems.unwrap_err().to_string();
-        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "TENANT_PATH", "PORT"] {
+        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "WORKSPACE_GRACE_DAYS", "TENANT_PATH", "PORT"]
+        {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
         let table = [("BASE_DOMAIN", "example.com"), ("DB_TYPE", "dynamodb"), ("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6")];

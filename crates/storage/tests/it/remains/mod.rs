@@ -50,7 +50,7 @@ trait Kit {
 async fn fill<S: Contents>(store: &S, owner: TenantId) {
     let records = tenant(7, SMALL);
     store.restore(owner, &records).await.unwrap();
-    store.complete(owner).await.unwrap();
+    Transfer::complete(store, owner).await.unwrap();
     let user = records.iter().find_map(|record| match record {
         Record::User(User { id, .. }) => Some(*id),
         _ => None,
