@@ -30,6 +30,9 @@ enum Command {
     /// Manage accounts
     #[command(subcommand)]
     Admin(Admin),
+    /// Look after workspaces
+    #[command(subcommand)]
+    Workspace(Workspace),
     /// Check the configuration
     Check,
     /// Manage the table of DynamoDB
@@ -50,6 +53,15 @@ enum Admin {
     },
     /// Set the password of an account and end its sessions
     SetPassword(Account),
+}
+
+#[derive(Debug, Subcommand)]
+enum Workspace {
+    /// Count what there is of one, by kind; ends with 0 where there is nothing, with 75 where there is something
+    Left {
+        /// Its id
+        id: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +119,7 @@ fn run(command: Command, settings: &Settings, cloud: &CloudSettings) -> anyhow::
             Command::Admin(Admin::SetPassword(account)) => {
                 commands::set_central_password(settings, cloud, &account.email, io::stdin().lock()).await
             }
+            Command::Workspace(Workspace::Left { id }) => commands::workspace_left(settings, cloud, &id).await,
             #[cfg(feature = "dynamodb")]
             Command::Table(Table::Create { no_recovery }) => {
                 let request = commands::TableRequest { provisioned: None, recovery: !no_recovery };

@@ -180,6 +180,11 @@ impl Standing {
         self.deletion.as_ref().is_some_and(|deletion| deletion.purged_at.is_some())
     }
 
+    /// Whether it is deleted, and its grace period over at `now`: then it can be purged, and no longer restored.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.deletion.as_ref().is_some_and(|deletion| now >= deletion.restorable_until)
+    }
+
     /// Where it stands after `step`, taken at `now`. A step that was taken already changes nothing where repeating it makes sense (payment
     /// notices come twice and out of order); everything else is refused.
     ///
@@ -200,11 +205,11 @@ impl Standing {
         let mut next = self.clone();
         match (step, &self.deletion) {
             (Step::Restore | Step::Purge, Some(Deletion { purged_at: Some(_), .. })) => return Err(StepRefused::Purged),
-            (Step::Restore, Some(deletion)) if now >= deletion.restorable_until => {
+            (Step::Restore, Some(deletion)) if self.is_over(now) => {
                 return Err(StepRefused::GraceIsOver(deletion.restorable_until));
             }
             (Step::Restore, Some(_)) => next.deletion = None,
-            (Step::Purge, Some(deletion)) if now < deletion.restorable_until => {
+            (Step::Purge, Some(deletion)) if !self.is_over(now) => {
                 return Err(StepRefused::GraceGoesOn(deletion.restorable_until));
             }
             (Step::Purge, Some(deletion)) => next.deletion = Some(Deletion { purged_at: Some(now), ..deletion.clone() }),

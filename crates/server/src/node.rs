@@ -305,6 +305,26 @@ impl Node {
         }
     }
 
+    /// Does a part of the end of those workspaces whose grace period is over.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn end_workspaces(&self) {
+        if let Front::Cloud(front) = &self.front {
+            front.end_workspaces().await;
+        }
+    }
+
+    /// Counts what there is of a workspace.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn left(&self, tenant: TenantId) -> anyhow::Result<togglebox_multitenancy::store::Remains> {
+        match &self.front {
+            Front::Open(_) => anyhow::bail!("this server has no workspaces"),
+            Front::Cloud(front) => Ok(front.left(tenant).await?),
+        }
+    }
+
     /// Writes out what was counted, and when keys were last used.
     pub(crate) async fn flush(&self) {
         if let Err(error) = self.flusher.flush().await {
@@ -373,6 +393,9 @@ impl Node {
     /// How often [`Self::poll_workspaces`] is to be called: what it hears of counts within two seconds.
     #[cfg(feature = "cloud")]
     pub(crate) const POLL_WORKSPACES: Duration = Duration::from_secs(1);
+    /// How often [`Self::end_workspaces`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const END_WORKSPACES: Duration = Duration::from_mins(10);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

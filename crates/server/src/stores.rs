@@ -12,7 +12,7 @@ use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, Sessi
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
 #[cfg(feature = "cloud")]
-use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};
+use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantDirectory, TenantStore};
 use togglebox_storage::transfer::Transfer;
 #[cfg(feature = "dynamodb")]
 use togglebox_storage::{DynamoDb, DynamoDbOptions};
@@ -115,14 +115,15 @@ pub(crate) struct RegisterStores {
     pub(crate) invitations: Arc<dyn InvitationStore>,
     pub(crate) domains: Arc<dyn DomainStore>,
     pub(crate) directory: Arc<dyn TenantDirectory>,
+    pub(crate) remains: Arc<dyn RemainsStore>,
 }
 
 /// What keeps a register of tenants.
 #[cfg(feature = "cloud")]
-trait Register: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory {}
+trait Register: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore {}
 
 #[cfg(feature = "cloud")]
-impl<S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory> Register for S {}
+impl<S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore> Register for S {}
 
 /// There is none.
 #[cfg(not(feature = "cloud"))]
@@ -140,6 +141,7 @@ impl RegisterStores {
             invitations: Arc::<S>::clone(store),
             domains: Arc::<S>::clone(store),
             directory: Arc::<S>::clone(store),
+            remains: Arc::<S>::clone(store),
         }
     }
 }

@@ -82,5 +82,7 @@ pub const OPERATIONS: &[&[Operation]] = &[
     #[cfg(feature = "tenancy")]
     togglebox_multitenancy::testkit::DOMAINS,
     #[cfg(feature = "tenancy")]
+    togglebox_multitenancy::testkit::REMAINS,
+    #[cfg(feature = "tenancy")]
     togglebox_multitenancy::testkit::TENANT_DIRECTORY,
 ];

@@ -43,7 +43,9 @@ pub(crate) fn check(project: &Project, terraform: bool) -> Result<()> {
         let (template, node) = (template_facts.clone().about(place), node.clone().about(place));
         differences.extend(template.differences("the CloudFormation template", &node, "iam/node.json"));
     }
-    cloudformation::policy(&json(&folder.join("iam/table-create.json"))?).context("docs/deploy/iam/table-create.json")?;
+    for other in ["iam/cloud.json", "iam/table-create.json"] {
+        cloudformation::policy(&json(&folder.join(other))?).with_context(|| format!("docs/deploy/{other}"))?;
+    }
     for difference in &differences {
         eprintln!("different: {difference}");
     }

@@ -6,6 +6,7 @@
 #[path = "../../../togglebox/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
 mod isolation;

@@ -11,7 +11,8 @@ use crate::reply::Reply;
 use crate::route::{Access, Parameter, Route, handler};
 use crate::view::AuditView;
 
-const QUERY: &[Parameter] = &[
+/// What restricts the log, and where its page begins.
+pub(crate) const QUERY: &[Parameter] = &[
     Parameter { name: "platform", required: false, about: "Only below this platform" },
     Parameter { name: "environment", required: false, about: "Only in this environment" },
     Parameter { name: "target", required: false, about: "Only of this key, name or id" },
@@ -29,7 +30,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(call: Call) -> Result<Reply> {
+/// The audit log of the tenant that the call is for.
+pub(crate) async fn list(call: Call) -> Result<Reply> {
     let get = |name: &str| call.query.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     let mut filter = AuditFilter::default();
     filter.platform = get("platform");

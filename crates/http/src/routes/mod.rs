@@ -1,7 +1,7 @@
 //! The handlers, by area, and the table of all routes.
 
 pub(crate) mod api_keys;
-mod audit;
+pub(crate) mod audit;
 pub(crate) mod auth;
 mod caches;
 mod documentation;

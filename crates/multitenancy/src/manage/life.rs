@@ -55,8 +55,8 @@ impl Tenancy {
     }
 
     /// Gives a deleted tenant up for good once its grace period is over: nothing leads to it from then on. A tenant that is given up
-    /// already is answered as it stands, so that whoever does the rest can begin anew. The rest, in this order: whatever other stores hold
-    /// of it, [`sweep`](Self::sweep) until nothing is left, [`forget`](Self::forget).
+    /// already is answered as it stands, so that whoever does the rest can begin anew. The rest, in this order: whatever else there is of
+    /// it, [`sweep`](Self::sweep) until nothing is left, [`forget`](Self::forget). [`end`](Self::end) does all of it.
     ///
     /// # Errors
     /// `TenantNotFound`, `Step`, `Conflict` when somebody wrote at the same time, `Store`.

@@ -4,6 +4,7 @@
 //! leaves an audit record with the tenant, and what nodes remember is announced on the [`ChangeBus`].
 
 mod domain;
+mod ending;
 mod error;
 mod invite;
 mod life;
@@ -20,10 +21,11 @@ use togglebox_core::{
     Timestamp, Written,
 };
 
+pub use self::ending::Ending;
 pub use self::error::{Result, TenancyError};
 pub use self::invite::Issued;
 pub use self::workspace::{NewTenant, TenantUpdate};
-use crate::store::{DomainStore, InvitationStore, MemberStore, TenantChange, TenantDirectory, TenantStore};
+use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantChange, TenantDirectory, TenantStore};
 use crate::{AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, SubdomainPolicy, Tenant, TxtResolver};
 
 /// How often a write without a version is tried when others write at the same time. Each failure means that another got through.
@@ -42,6 +44,8 @@ pub struct TenancyPorts {
     pub domains: Arc<dyn DomainStore>,
     /// What is known before the tenant is.
     pub directory: Arc<dyn TenantDirectory>,
+    /// What is left of a tenant at its end.
+    pub remains: Arc<dyn RemainsStore>,
     /// Where changes are announced.
     pub bus: Arc<dyn ChangeBus>,
     /// What looks up TXT records.

@@ -20,12 +20,14 @@ mod directory;
 mod domain;
 mod invitation;
 mod member;
+mod remains;
 mod tenant;
 
 pub use self::directory::{Changed, TenantChange, TenantChanges, TenantDirectory, TenantFilter, Workspace};
 pub use self::domain::DomainStore;
 pub use self::invitation::InvitationStore;
 pub use self::member::MemberStore;
+pub use self::remains::{Cleared, Remains, RemainsStore};
 pub use self::tenant::TenantStore;
 
 /// Another tenant has the subdomain; the name in [`Refused`](togglebox_core::StoreErrorKind::Refused).

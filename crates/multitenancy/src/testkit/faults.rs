@@ -8,7 +8,7 @@ use togglebox_core::testkit::{At, Fault, Faults, Operation};
 use togglebox_core::{AuditRecord, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
 
 use super::TenancyStores;
-use super::faulty::{DOMAINS, INVITATIONS, MEMBERS, TENANT_DIRECTORY, TENANTS};
+use super::faulty::{DOMAINS, INVITATIONS, MEMBERS, REMAINS, TENANT_DIRECTORY, TENANTS};
 use super::fixtures::{at, audit, claim, domain, invitation, member, owner, quarantine, tenant, tenant_id, user_id};
 use crate::store::TenantFilter;
 use crate::{DomainClaim, DomainName, Invitation, Limit, Member, MemberRole, Reason, Step, Tenant, TenantName, TokenHash};
@@ -27,7 +27,7 @@ enum Again {
 
 fn promise(operation: &str) -> Again {
     match operation {
-        "tenants.sweep" | "tenant_directory.prune_changes" => Again::NothingLeft,
+        "tenants.sweep" | "tenant_directory.prune_changes" | "remains.clear" => Again::NothingLeft,
         _ => Again::Same,
     }
 }
@@ -48,10 +48,10 @@ fn raises(operation: &str) -> u64 {
     u64::from(RAISING.contains(&operation))
 }
 
-/// How many audit records it leaves.
-fn leaves(operation: &str) -> usize {
-    const OTHERS: [&str; 4] = ["invitations.issue", "invitations.reissue", "invitations.revoke", "domains.claim"];
-    usize::from(raises(operation) == 1 || OTHERS.contains(&operation))
+/// How many audit records it leaves, or removes: those of the purged tenant of a [`Scene`].
+fn leaves(operation: &str) -> i64 {
+    const OTHERS: [&str; 5] = ["invitations.issue", "invitations.reissue", "invitations.revoke", "domains.claim", "remains.note"];
+    if operation == "remains.clear" { -3 } else { i64::from(raises(operation) == 1 || OTHERS.contains(&operation)) }
 }
 
 /// A tenant with a member, an invitation and two claims, one of them verified; a deleted, a purged and a swept tenant; and the number of
@@ -145,6 +145,7 @@ impl Scene {
             "members" => self.members(stores, operation).await,
             "invitations" => self.invitations(stores, operation).await,
             "domains" => self.domains(stores, operation).await,
+            "remains" => self.remains(stores, operation).await,
             _ => self.directory(stores, operation).await,
         }
     }
@@ -223,6 +224,16 @@ impl Scene {
         }
     }
 
+    async fn remains(&self, stores: &TenancyStores, operation: &str) -> Answer {
+        let store = &stores.remains;
+        match operation {
+            "remains.clear" => told(store.clear(self.purged.id, None, 1000).await.map(|cleared| cleared.removed)),
+            "remains.left" => told(store.left(self.purged.id).await),
+            "remains.note" => told(store.note(self.tenant.id, &audit(1)).await),
+            other => untried(other),
+        }
+    }
+
     async fn directory(&self, stores: &TenancyStores, operation: &str) -> Answer {
         let (store, page) = (&stores.directory, PageRequest::first(10));
         let filter = TenantFilter { holds: Some(self.tenant.subdomain.to_string()), ..TenantFilter::default() };
@@ -264,7 +275,7 @@ async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
     assert!(answer.is_ok(), "{name}: {answer:?}");
     assert_eq!(before != once, operation.writes, "{name} changes what it must, and nothing else");
     assert_eq!(once.revision.get() - before.revision.get(), raises(name), "{name}: the revision");
-    let count = |view: &View| view.records.iter().map(Vec::len).sum::<usize>();
+    let count = |view: &View| view.records.iter().map(Vec::len).fold(0, |sum, records| sum + i64::try_from(records).unwrap());
     assert_eq!(count(&once) - count(&before), leaves(name), "{name}: the audit records");
     let again = scene.call(stores, name).await;
     match promise {
@@ -329,4 +340,9 @@ pub async fn domain_calls_bear_faults(stores: &TenancyStores) {
 /// Reads only; and what was pruned is pruned.
 pub async fn directory_calls_bear_faults(stores: &TenancyStores) {
     bear_faults(stores, TENANT_DIRECTORY).await;
+}
+
+/// The same of what is left: what was cleared is gone, and a note is there once.
+pub async fn remains_calls_bear_faults(stores: &TenancyStores) {
+    bear_faults(stores, REMAINS).await;
 }

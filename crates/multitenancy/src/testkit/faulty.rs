@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use togglebox_core::faulty_port;
 use togglebox_core::testkit::{Faults, Faulty, Operation};
-use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreResult, Timestamp, Written};
+use togglebox_core::{AuditRecord, Cursor, Page, PageRequest, Revision, StoreResult, Timestamp, Written};
 use uuid::Uuid;
 
 use super::TenancyStores;
 use crate::store::{
-    DomainStore, InvitationStore, MemberStore, TenantChanges, TenantDirectory, TenantFilter, TenantStore, Workspace,
+    Cleared, DomainStore, InvitationStore, MemberStore, Remains, RemainsStore, TenantChanges, TenantDirectory, TenantFilter,
+    TenantStore, Workspace,
 };
 use crate::{DomainClaim, DomainName, Invitation, Limit, Member, Subdomain, Tenant, TokenHash};
 
@@ -60,6 +61,14 @@ faulty_port! {
     }
 }
 
+faulty_port! {
+    RemainsStore as "remains", REMAINS {
+        write clear(after: Option<&Cursor>, limit: usize) -> Cleared;
+        read left() -> Remains;
+        write note(audit: &AuditRecord) -> ();
+    }
+}
+
 /// Like [`faulty_port!`], for the one port whose calls name no tenant.
 macro_rules! faulty_tenantless_port {
     ($port:ident as $prefix:literal, $operations:ident {
@@ -103,6 +112,7 @@ impl TenancyStores {
             invitations: Arc::new(Faulty::new(Arc::clone(&self.invitations), Arc::clone(faults))),
             domains: Arc::new(Faulty::new(Arc::clone(&self.domains), Arc::clone(faults))),
             directory: Arc::new(Faulty::new(Arc::clone(&self.directory), Arc::clone(faults))),
+            remains: Arc::new(Faulty::new(Arc::clone(&self.remains), Arc::clone(faults))),
             audit: Arc::new(Faulty::new(Arc::clone(&self.audit), Arc::clone(faults))),
         }
     }

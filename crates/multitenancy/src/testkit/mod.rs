@@ -19,6 +19,7 @@ mod isolation;
 mod lists;
 mod members;
 mod memory;
+mod remains;
 mod subdomains;
 mod tenants;
 
@@ -30,15 +31,16 @@ pub use self::changes::*;
 pub use self::domains::*;
 pub use self::endings::*;
 pub use self::faults::*;
-pub use self::faulty::{DOMAINS, INVITATIONS, MEMBERS, TENANT_DIRECTORY, TENANTS};
+pub use self::faulty::{DOMAINS, INVITATIONS, MEMBERS, REMAINS, TENANT_DIRECTORY, TENANTS};
 pub use self::invitations::*;
 pub use self::isolation::*;
 pub use self::lists::*;
 pub use self::members::*;
 pub use self::memory::MemoryStore;
+pub use self::remains::*;
 pub use self::subdomains::*;
 pub use self::tenants::*;
-use crate::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};
+use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantDirectory, TenantStore};
 
 /// The ports of one empty store. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct TenancyStores {
     pub domains: Arc<dyn DomainStore>,
     /// What is known before the tenant is.
     pub directory: Arc<dyn TenantDirectory>,
+    /// What is left of a tenant at its end.
+    pub remains: Arc<dyn RemainsStore>,
     /// The audit records that the others append.
     pub audit: Arc<dyn AuditLog>,
 }
@@ -61,7 +65,7 @@ impl TenancyStores {
     /// A store that has all ports.
     pub fn over<S>(store: &Arc<S>) -> Self
     where
-        S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + AuditLog,
+        S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + AuditLog,
     {
         Self {
             tenants: Arc::<S>::clone(store),
@@ -69,6 +73,7 @@ impl TenancyStores {
             invitations: Arc::<S>::clone(store),
             domains: Arc::<S>::clone(store),
             directory: Arc::<S>::clone(store),
+            remains: Arc::<S>::clone(store),
             audit: Arc::<S>::clone(store),
         }
     }
@@ -161,6 +166,10 @@ macro_rules! tenancy_store_suite {
             only_what_is_deleted_is_purged
             a_purged_tenant_gives_its_names_up
             a_purged_tenant_is_swept_in_parts_and_forgotten
+            only_what_is_purged_is_cleared
+            a_purged_tenant_is_cleared_in_parts_by_whoever_goes_on
+            what_is_left_of_a_tenant_is_counted
+            a_note_is_written_once
             another_tenants_record_is_out_of_reach
             another_tenants_members_are_out_of_reach
             another_tenants_invitations_are_out_of_reach
@@ -170,6 +179,7 @@ macro_rules! tenancy_store_suite {
             invitation_calls_bear_faults
             domain_calls_bear_faults
             directory_calls_bear_faults
+            remains_calls_bear_faults
         }
     };
     (@each [maybe $fresh:path]: $($promise:ident)*) => {
@@ -207,6 +217,7 @@ mod tests {
             include_str!("isolation.rs"),
             include_str!("lists.rs"),
             include_str!("members.rs"),
+            include_str!("remains.rs"),
             include_str!("subdomains.rs"),
             include_str!("tenants.rs"),
         ];

@@ -79,6 +79,7 @@ impl App {
             invitations: faulty.invitations,
             domains: faulty.domains,
             directory: faulty.directory,
+            remains: faulty.remains,
             bus,
             resolver: Arc::<Zone>::clone(&zone),
             mailer: Some(Arc::<Post>::clone(&post)),

@@ -5,6 +5,7 @@
 
 mod app;
 mod domains;
+mod ending;
 mod host;
 mod life;
 mod resolve;

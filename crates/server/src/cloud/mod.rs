@@ -1,6 +1,7 @@
 //! Connects what a service of many workspaces has besides.
 
 mod dns;
+mod endings;
 mod invitations;
 
 use std::net::IpAddr;
@@ -9,11 +10,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
-use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
-use togglebox_multitenancy::store::TenantFilter;
+use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
+use togglebox_multitenancy::store::{Remains, TenantFilter};
 use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
 
 use self::dns::Dns;
+use self::endings::Endings;
 use self::invitations::Invitations;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -24,6 +26,7 @@ use crate::settings::{CloudSettings, Settings};
 pub(crate) struct Front {
     pub(crate) cloud: Arc<Cloud>,
     tenancy: Arc<Tenancy>,
+    endings: Endings,
 }
 
 impl Front {
@@ -42,6 +45,7 @@ impl Front {
                 invitations: Arc::clone(&register.invitations),
                 domains: Arc::clone(&register.domains),
                 directory: Arc::clone(&register.directory),
+                remains: Arc::clone(&register.remains),
                 bus: Arc::clone(&stores.bus),
                 resolver: Arc::new(Dns::new(cloud.dns)?),
                 mailer,
@@ -52,6 +56,7 @@ impl Front {
                 plans: Arc::clone(&cloud.plans),
                 own_domains: own_domains(cloud)?,
                 access: cloud.access,
+                grace: cloud.grace,
                 subdomains: SubdomainPolicy::default()
                     .reserve(cloud.rules.central_labels())
                     .context("CENTRAL_HOSTS cannot be used")?,
@@ -81,7 +86,24 @@ impl Front {
             options: ResolveOptions::default(),
         };
         let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
-        Ok(Self { cloud, tenancy })
+        let endings = Endings::new(Arc::clone(&tenancy));
+        Ok(Self { cloud, tenancy, endings })
+    }
+
+    /// Does a part of the end of those workspaces whose grace period is over.
+    pub(crate) async fn end_workspaces(&self) {
+        match self.endings.round().await {
+            Ok(round) => tracing::debug!(ended = round.ended, parts = round.parts, "Looked for workspaces to purge"),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "The workspaces that are to be purged could not be listed");
+            }
+        }
+    }
+
+    /// Counts what there is of a workspace.
+    pub(crate) async fn left(&self, tenant: TenantId) -> Result<Remains, TenancyError> {
+        self.tenancy.left(tenant).await
     }
 
     /// All workspaces, as far as they can be listed now.

@@ -6,6 +6,8 @@ mod demo;
 #[cfg(feature = "dynamodb")]
 mod table;
 mod transfer;
+#[cfg(feature = "cloud")]
+mod workspace;
 
 pub use admin::{create_admin, set_password};
 #[cfg(feature = "cloud")]
@@ -16,9 +18,11 @@ pub use check::check_cloud;
 pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
-pub use transfer::{Import, exit_code, export, import};
+pub use transfer::{Import, export, import};
 #[cfg(feature = "dynamodb")]
 pub use transfer::{OriginalExport, OriginalTableName, export_original};
+#[cfg(feature = "cloud")]
+pub use workspace::workspace_left;
 
 use crate::node::Node;
 
@@ -27,4 +31,13 @@ async fn leave(node: &Node) {
     if let Err(error) = node.close().await {
         tracing::warn!("The store did not close as it should: {error:#}");
     }
+}
+
+/// How a program ends after this error.
+pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
+    #[cfg(feature = "cloud")]
+    if error.is::<workspace::SomethingLeft>() {
+        return Some(workspace::SOMETHING_LEFT);
+    }
+    transfer::exit_code(error)
 }

@@ -55,6 +55,11 @@ const CLOUD: &[Setting] = &[
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
     ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
+    plain(
+        "WORKSPACE_GRACE_DAYS",
+        "`30`",
+        "For how many days a deleted workspace can be restored, 0 to 3650; then it is purged for good. 0: within minutes, and nobody can restore it.",
+    ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -80,6 +85,8 @@ pub struct CloudSettings {
     pub plan_rates: Mode,
     /// What each status allows.
     pub access: AccessPolicy,
+    /// How long a deleted workspace can be restored.
+    pub grace: Duration,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -145,6 +152,7 @@ impl CloudSettings {
             plans,
             plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
             access,
+            grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),
@@ -177,6 +185,7 @@ mod tests {
         assert_eq!(cloud.workspace_url, "https://{subdomain}.example.com");
         assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
         assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
+        assert_eq!(cloud.grace, Duration::from_hours(720));
         assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
     }
 
@@ -188,11 +197,13 @@ mod tests {
             ("WORKSPACE_URL", "https://example.com"),
             ("PLANS_FILE", "/nowhere.toml"),
             ("DNS_SERVER", "dns"),
+            ("WORKSPACE_GRACE_DAYS", "a month"),
             ("TENANT_PATH", "yes"),
             ("PORT", "99999"),
         ]);
         let problems = problems.unwrap_err().to_string();
-        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "TENANT_PATH", "PORT"] {
+        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "WORKSPACE_GRACE_DAYS", "TENANT_PATH", "PORT"]
+        {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
         assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));

@@ -73,6 +73,8 @@ mod patience;
 mod place;
 mod quota;
 mod record;
+#[cfg(feature = "tenancy")]
+mod remains;
 mod statistics;
 mod store;
 mod sweep;

@@ -120,6 +120,12 @@ INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, f
 SELECT $1, $2, $3, $4, decode(added.value, 'hex'), $5 FROM json_array_elements_text($6::json) AS added (value)
 ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
 
+    #[cfg(feature = "tenancy")]
+    const TABLES_OF_TENANTS: &'static str = "-- remains.tables
+SELECT tables.relname::text AS name FROM pg_class AS tables JOIN pg_attribute AS columns ON columns.attrelid = tables.oid
+WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::regnamespace
+    AND columns.attname = 'tenant' AND columns.attnum > 0 AND NOT columns.attisdropped ORDER BY 1";
+
     /// Writes hold a lock of their tenant, so that they come one after the other as they do in a file; what two of them could do to each
     /// other between a look and a write needs no second thought. Counting shares that lock, and has one of its own: batches of several
     /// nodes merge sketches, which is a look and a write, too. No two transactions wait for each other.

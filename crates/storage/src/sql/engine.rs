@@ -33,6 +33,10 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// Adds the subjects `$6`, a JSON list of hexadecimal texts, to `experiment_subjects`: those that are new.
     const ADD_SUBJECTS: &'static str;
 
+    /// Names (`name`) every table that has a column `tenant`, as the database itself lists them.
+    #[cfg(feature = "tenancy")]
+    const TABLES_OF_TENANTS: &'static str;
+
     /// Begins a session. Nothing that it does reaches beyond the tenant.
     fn begin(&self, tenant: TenantId, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
 

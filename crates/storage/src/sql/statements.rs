@@ -49,10 +49,10 @@ pub(crate) fn indexed() -> Vec<String> {
     ];
     let totals = [None, Some(Role::Admin)].map(|role| users::list_statements(role).1);
     #[cfg(feature = "tenancy")]
-    let of_tenants = tenancy::statements::indexed();
+    let of_tenants = tenancy::statements::indexed().into_iter().map(str::to_owned).chain(tenancy::statements::clearing());
     #[cfg(not(feature = "tenancy"))]
-    let of_tenants = Vec::<&str>::new();
-    fixed.into_iter().chain(of_tenants).map(str::to_owned).chain(totals).collect()
+    let of_tenants = Vec::<String>::new();
+    fixed.into_iter().map(str::to_owned).chain(of_tenants).chain(totals).collect()
 }
 
 /// Lists that come out of an index in their order, so that a page costs what is on it.
@@ -86,4 +86,10 @@ pub(crate) fn ordered() -> Vec<String> {
 #[cfg(feature = "tenancy")]
 pub(crate) fn across() -> Vec<String> {
     tenancy::statements::across()
+}
+
+/// Every table with rows of tenants that a tenant's end knows of, in order.
+#[cfg(feature = "tenancy")]
+pub(crate) fn tables_of_tenants() -> Vec<&'static str> {
+    tenancy::statements::tables()
 }

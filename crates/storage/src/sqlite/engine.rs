@@ -34,6 +34,11 @@ INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, f
 SELECT $1, $2, $3, $4, unhex(value), $5 FROM json_each($6) WHERE true
 ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
 
+    #[cfg(feature = "tenancy")]
+    const TABLES_OF_TENANTS: &'static str = "-- remains.tables
+SELECT tables.name AS name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
+
     /// Every write waits for the writing connection and for the file's write lock, whatever tenant it is of.
     async fn begin(&self, _tenant: TenantId, access: Access) -> sqlx::Result<Session> {
         match access {

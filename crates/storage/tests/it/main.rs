@@ -11,6 +11,8 @@ mod dynamodb;
 mod file;
 mod model;
 #[cfg(feature = "tenancy")]
+mod remains;
+#[cfg(feature = "tenancy")]
 mod tenancy;
 mod testing;
 mod toggles;

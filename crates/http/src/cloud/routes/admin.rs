@@ -14,6 +14,8 @@ use crate::error::{ApiError, Result};
 use crate::paging::CursorMeta;
 use crate::reply::Reply;
 use crate::route::{Access, Parameter, Route, handler};
+use crate::routes::audit;
+use crate::view::AuditView;
 
 const MISSING: &str = "Workspace not found";
 
@@ -33,6 +35,11 @@ pub(super) fn routes() -> Vec<Route> {
             .uncached()
             .query(QUERY)
             .paged::<WorkspaceView<'_>, CursorMeta>(),
+        Route::get("/api/v1/admin/audit", "adminListAudit", Access::Operator, handler!(list_audit))
+            .about("Lists what the operator's own log holds, newest first: workspaces that were purged")
+            .uncached()
+            .query(audit::QUERY)
+            .paged::<AuditView<'_>, CursorMeta>(),
         Route::get("/api/v1/admin/workspaces/{id}", "adminGetWorkspace", Access::Operator, handler!(get))
             .about("Shows a workspace")
             .uncached()
@@ -88,6 +95,10 @@ async fn list(call: Call) -> Result<Reply> {
     let page = services.tenancy.list(&filter, &call.page(&name)?).await.map_err(tenancy)?;
     let views: Vec<WorkspaceView<'_>> = page.items.iter().map(|tenant| shown(services, tenant)).collect();
     Ok(Reply::list(call.now, &views, &CursorMeta::of(call.sealed(&name, page.next.as_ref()))))
+}
+
+async fn list_audit(call: Call) -> Result<Reply> {
+    audit::list(call).await
 }
 
 async fn get(call: Call) -> Result<Reply> {

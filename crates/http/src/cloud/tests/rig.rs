@@ -87,6 +87,7 @@ impl Rig {
                 members: Arc::<MemoryStore>::clone(&register),
                 invitations: Arc::<MemoryStore>::clone(&register),
                 domains: Arc::<MemoryStore>::clone(&register),
+                remains: Arc::<MemoryStore>::clone(&register),
                 directory: register,
                 bus: Arc::clone(&bus),
                 resolver: Arc::<Dns>::clone(&dns),

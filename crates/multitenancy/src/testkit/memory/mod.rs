@@ -7,6 +7,7 @@ mod domains;
 mod invitations;
 mod members;
 mod register;
+mod remains;
 mod tenants;
 
 use std::fmt;

@@ -33,7 +33,7 @@ enum Taken {
 }
 
 /// How a program ends after this error.
-pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
+pub(super) fn exit_code(error: &anyhow::Error) -> Option<u8> {
     error.chain().find_map(|cause| {
         if cause.is::<Problem>() || is_lossy(cause) {
             return Some(BAD_FILE);

@@ -40,3 +40,14 @@ async fn a_counter_that_is_lost_is_told() {
     let error = TenantDirectory::revision(&store).await.unwrap_err();
     assert_eq!(error.kind(), &StoreErrorKind::Corrupt);
 }
+
+/// A table that the end of a tenant does not know of would keep what the tenant had.
+#[tokio::test]
+async fn the_end_of_a_tenant_knows_every_table() {
+    let Some(Opened { store: _store, database }) = Opened::fresh().await else { return };
+    let mut connection = database.connect().await;
+    let named = "SELECT table_name::text FROM information_schema.columns
+        WHERE column_name = 'tenant' AND table_schema = 'public' ORDER BY table_name COLLATE \"C\"";
+    let tables: Vec<String> = sqlx::query_scalar(named).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(tables, crate::sql::statements::tables_of_tenants());
+}

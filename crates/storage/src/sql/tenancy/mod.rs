@@ -16,6 +16,7 @@ mod invitations;
 mod lists;
 mod members;
 mod register;
+mod remains;
 mod tenants;
 
 use crate::position;
@@ -25,7 +26,7 @@ use crate::position;
 pub(super) mod statements {
     use togglebox_multitenancy::store::TenantFilter;
 
-    use super::{directory, domains, invitations, members, register, tenants};
+    use super::{directory, domains, invitations, members, register, remains, tenants};
 
     /// Of one tenant: they find what they want by an index.
     pub(in super::super) fn indexed() -> Vec<&'static str> {
@@ -41,6 +42,19 @@ pub(super) mod statements {
             domains::FIND,
             domains::RELEASE,
         ]
+    }
+
+    /// Of one tenant: what removes its contents, a part at a time.
+    pub(in super::super) fn clearing() -> impl Iterator<Item = String> {
+        remains::CONTENTS.iter().map(|contents| remains::clear_statement(*contents))
+    }
+
+    /// Every table with rows of tenants.
+    pub(crate) fn tables() -> Vec<&'static str> {
+        let contents = remains::CONTENTS.iter().map(|(table, _)| *table);
+        let mut tables: Vec<_> = contents.chain(remains::OF_REGISTER).chain(remains::OUTLIVING).collect();
+        tables.sort_unstable();
+        tables
     }
 
     /// Of one tenant: lists that come out of an index in their order.

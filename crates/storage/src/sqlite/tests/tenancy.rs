@@ -10,6 +10,7 @@ use togglebox_multitenancy::testkit::{
 };
 use togglebox_toggles::store::DirectoryStore;
 
+use super::super::Sqlite;
 use super::super::migrations::migrations;
 use super::{TENANT, open};
 
@@ -41,4 +42,16 @@ async fn a_file_of_before_keeps_what_it_holds_and_takes_tenants_in() {
     earlier(other.path()).await;
     let stores = TenancyStores::over(&Arc::new(open(other.path()).await));
     versions_rise_from_one_holder_of_a_subdomain_to_the_next(&stores).await;
+}
+
+/// A table that the end of a tenant does not know of would keep what the tenant had.
+#[tokio::test]
+async fn the_end_of_a_tenant_knows_every_table() {
+    let store = Sqlite::in_memory().await.unwrap();
+    let mut connection = store.engine.writer.acquire().await.unwrap();
+    let named = "SELECT name FROM pragma_table_list AS list WHERE schema = 'main'
+        AND EXISTS (SELECT 1 FROM pragma_table_info(list.name) AS columns WHERE columns.name = 'tenant') ORDER BY name";
+    let rows = sqlx::query(named).fetch_all(&mut *connection).await.unwrap();
+    let tables: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, 0)).collect();
+    assert_eq!(tables, crate::sql::statements::tables_of_tenants());
 }

@@ -31,16 +31,16 @@ const FLOATS: [f64; 8] = [0.0, 0.1, 1.0 / 3.0, 100.0, -12.5, 1e145, 5e-324, 9_00
 
 /// How much there is of each thing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) platforms: u64,
-    pub(super) environments: u64,
+pub(crate) struct Size {
+    pub(crate) platforms: u64,
+    pub(crate) environments: u64,
     /// In each environment.
-    pub(super) things: u64,
-    pub(super) versions: u64,
-    pub(super) users: u64,
+    pub(crate) things: u64,
+    pub(crate) versions: u64,
+    pub(crate) users: u64,
     /// Of each experiment.
-    pub(super) subjects: u64,
-    pub(super) audit: u64,
+    pub(crate) subjects: u64,
+    pub(crate) audit: u64,
 }
 
 struct Chance(SeededEntropy);
@@ -114,7 +114,7 @@ impl Chance {
 }
 
 /// A tenant. The same seed and size make the same.
-pub(super) fn tenant(seed: u64, size: Size) -> Vec<Record> {
+pub(crate) fn tenant(seed: u64, size: Size) -> Vec<Record> {
     let chance = Chance(SeededEntropy::new(seed));
     let mut records: Vec<Record> =
         vec![Tenant { directory: Revision::new(1 + chance.below(9)), accounts: chance.revision() }.into()];

@@ -1,12 +1,12 @@
 //! Moving tenants.
 
-mod data;
+pub(crate) mod data;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod file;
 mod identity;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Cursor};
@@ -28,7 +28,7 @@ fn header() -> Header {
 }
 
 /// A file of these records.
-fn file(records: &[Record]) -> Vec<u8> {
+pub(crate) fn file(records: &[Record]) -> Vec<u8> {
     let mut writer = Writer::begin(Vec::new(), &header()).unwrap();
     for record in records {
         writer.record(record).unwrap();
@@ -53,6 +53,19 @@ async fn dump(store: &dyn Transfer, page: usize) -> Vec<Record> {
     loop {
         let more = dump.next(page).await.unwrap();
         assert!(more.len() <= page, "a page holds what was asked for at most");
+        if more.is_empty() {
+            return records;
+        }
+        records.extend(more);
+    }
+}
+
+/// Everything that a tenant has.
+pub(crate) async fn dump_of(store: &dyn Transfer, tenant: TenantId) -> Vec<Record> {
+    let mut dump = store.dump(tenant).await.unwrap();
+    let mut records = Vec::new();
+    loop {
+        let more = dump.next(200).await.unwrap();
         if more.is_empty() {
             return records;
         }

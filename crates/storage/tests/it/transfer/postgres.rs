@@ -14,15 +14,15 @@ use crate::dynamodb::server::DYNOXIDE;
 use crate::told::variable;
 
 /// A store in a database of its own, dropped at the end of the test.
-struct Database {
-    store: Postgres,
+pub(crate) struct Database {
+    pub(crate) store: Postgres,
     server: String,
     name: String,
 }
 
 impl Database {
     /// `None` without a server. A run in CI has to have it.
-    async fn fresh() -> Option<Self> {
+    pub(crate) async fn fresh() -> Option<Self> {
         let server = variable("TOGGLEBOX_TEST_POSTGRES")?;
         let name = format!("togglebox_move_{}", OsEntropy.hex::<8>());
         run(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;

@@ -1,0 +1,108 @@
+//! Workspaces whose grace period is over come to their end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use togglebox_core::{Cursor, PageRequest, TenantId};
+use togglebox_http::cloud::CENTRAL;
+use togglebox_multitenancy::manage::{Ending, Result, Tenancy};
+
+/// Records of one removal. Small, so that no write waits long behind it.
+const BATCH: usize = 500;
+
+/// Removals of one round, of all workspaces together. What is left then waits for the next: also a node that is to stop waits for a round.
+const BATCHES: usize = 100;
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// Workspaces of which nothing is left.
+    pub(crate) ended: usize,
+    /// Parts that were done of others.
+    pub(crate) parts: usize,
+}
+
+/// Brings workspaces to their end, a bounded part in each round. Nodes may do the same at the same time: whatever one of them has done, the
+/// other finds done.
+#[derive(Debug)]
+pub(crate) struct Endings {
+    tenancy: Arc<Tenancy>,
+    /// Where the removal goes on of those that are not through. Another node, and this one after a restart, begins anew.
+    places: Mutex<BTreeMap<TenantId, Cursor>>,
+}
+
+impl Endings {
+    pub(crate) const fn new(tenancy: Arc<Tenancy>) -> Self {
+        Self { tenancy, places: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// One round. A workspace that something goes wrong with is told in the log, and the next one's turn comes.
+    ///
+    /// # Errors
+    /// The workspaces cannot be listed.
+    pub(crate) async fn round(&self) -> Result<Round> {
+        let mut round = Round::default();
+        let due = self.due().await?;
+        // Somebody else has brought the others to their end.
+        self.places().retain(|tenant, _| due.contains(tenant));
+        for tenant in due {
+            match self.end(tenant, &mut round).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(%tenant, error, "A workspace could not be purged; the next round goes on");
+                }
+            }
+            if round.parts >= BATCHES {
+                break;
+            }
+        }
+        Ok(round)
+    }
+
+    async fn due(&self) -> Result<Vec<TenantId>> {
+        let (mut due, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
+        loop {
+            let part = self.tenancy.ending(&page).await?;
+            due.extend(part.items);
+            match part.next {
+                Some(next) => page = PageRequest::first(PageRequest::MAX_LIMIT).after(Some(next)),
+                None => return Ok(due),
+            }
+        }
+    }
+
+    async fn end(&self, tenant: TenantId, round: &mut Round) -> Result<()> {
+        let mut after = self.places().remove(&tenant);
+        while round.parts < BATCHES {
+            round.parts += 1;
+            match self.tenancy.end(tenant, CENTRAL, after.as_ref(), BATCH).await? {
+                Ending::GoesOn(next) => {
+                    self.places().insert(tenant, next.clone());
+                    after = Some(next);
+                }
+                Ending::Left(left) => {
+                    let (total, kinds) = (left.total(), format!("{:?}", left.counts));
+                    tracing::warn!(%tenant, left = total, kinds, "A purged workspace still has {total} records; the next round begins anew");
+                    self.places().remove(&tenant);
+                    return Ok(());
+                }
+                Ending::Over => {
+                    self.places().remove(&tenant);
+                    round.ended += 1;
+                    tracing::info!(%tenant, "Purged a workspace: nothing of it is left");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> MutexGuard<'_, BTreeMap<TenantId, Cursor>> {
+        // A map is whole at any time.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What is left of a tenant: removed and counted by reading the table from end to end.
+//!
+//! No list leads to everything that a tenant has: counts of failed sign-ins, asked-for resets and batches stand for themselves until they
+//! expire, and what a crash or a newer version has left may be in no list that this one knows. What begins with the tenant is the
+//! tenant's, though, and a scan meets all of it. Its price is that of the table's size, however little the tenant has.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use togglebox_core::{AuditRecord, Cursor, Revision, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
+use togglebox_multitenancy::store::{Cleared, NOT_PURGED, Remains, RemainsStore};
+
+use super::DynamoDb;
+use super::item::Attributes;
+use super::key::{self, Key, PK, SK};
+use super::store::repeat;
+
+/// The kind of the register's record of a tenant.
+const RECORD: &str = "TENANT";
+/// What else is the register's.
+const OF_REGISTER: [&str; 7] = ["DOMAINS", "INVITATION", "INVITATIONS", "INVITATIONTOKEN", "INVITED", "MEMBER", "MEMBERS"];
+/// The most pages, of a megabyte each, that one call reads on its way to what it removes.
+const PAGES: usize = 8;
+
+/// What every key of a tenant begins with.
+fn prefix(tenant: TenantId) -> String {
+    format!("T#{tenant}#")
+}
+
+/// The register's record of a tenant.
+fn record(tenant: TenantId) -> Key {
+    Key::new(format!("{}{RECORD}", prefix(tenant)), "META")
+}
+
+/// What kind of item has a key that begins with `prefix`.
+fn kind<'k>(key: &'k Key, prefix: &str) -> &'k str {
+    let rest = key.pk.strip_prefix(prefix).unwrap_or(&key.pk);
+    rest.split('#').next().unwrap_or(rest)
+}
+
+impl DynamoDb {
+    /// The keys with a prefix on the next page of the table, and where the page after it begins, if there is one.
+    async fn scan(&self, operation: &'static str, prefix: &str, start: Option<&Key>) -> StoreResult<(Vec<Key>, Option<Key>)> {
+        let names = HashMap::from([("#p".to_owned(), PK.to_owned()), ("#s".to_owned(), SK.to_owned())]);
+        let request = || {
+            self.client
+                .scan()
+                .table_name(&*self.table)
+                .consistent_read(true)
+                .filter_expression("begins_with(#p, :p)")
+                .projection_expression("#p, #s")
+                .set_expression_attribute_names(Some(names.clone()))
+                .expression_attribute_values(":p", AttributeValue::S(prefix.to_owned()))
+                .set_exclusive_start_key(start.map(Key::item))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+        };
+        // Each page may take as long as any other call.
+        let output = repeat(&self.home, operation, &mut self.long_patience(), request).await?;
+        self.meter.read(output.consumed_capacity());
+        let keys = output.items.unwrap_or_default().iter().filter_map(Key::of).collect();
+        Ok((keys, output.last_evaluated_key.as_ref().and_then(Key::of)))
+    }
+}
+
+#[async_trait]
+impl RemainsStore for DynamoDb {
+    async fn clear(&self, tenant: TenantId, after: Option<&Cursor>, limit: usize) -> StoreResult<Cleared> {
+        const OPERATION: &str = "remains.clear";
+        let failed = |kind| StoreError::new(kind, OPERATION);
+        // What is purged stays purged, so nothing has to be compared again when items are removed.
+        let stands = self.get(OPERATION, &mut self.patience(), &record(tenant)).await?;
+        let stands = stands.ok_or_else(|| failed(StoreErrorKind::NotFound))?;
+        if Attributes::new(&stands, OPERATION).maybe::<Timestamp>("purged_at")?.is_none() {
+            return Err(failed(StoreErrorKind::Refused(NOT_PURGED)));
+        }
+        let place = |after: &Cursor| serde_json::from_str(after.as_str()).map_err(|_| failed(StoreErrorKind::InvalidCursor));
+        let mut start: Option<Key> = after.map(place).transpose()?;
+        let (prefix, mut removed) = (prefix(tenant), 0);
+        for _ in 0..PAGES {
+            let (mut keys, end) = self.scan(OPERATION, &prefix, start.as_ref()).await?;
+            keys.retain(|key| !(kind(key, &prefix) == RECORD || OF_REGISTER.contains(&kind(key, &prefix))));
+            let cut = keys.len() > limit - removed;
+            keys.truncate(limit - removed);
+            removed += keys.len();
+            // A page that is cut goes on after the last of its keys that was taken, though nothing is there any more.
+            start = if cut { keys.last().cloned().or(start) } else { end };
+            self.remove(OPERATION, &mut self.long_patience(), keys).await?;
+            if start.is_none() || removed == limit {
+                break;
+            }
+        }
+        let next = start.map(|key| serde_json::to_string(&key)).transpose();
+        let next = next.map_err(|error| failed(StoreErrorKind::Corrupt).caused_by(error))?;
+        Ok(Cleared { removed, next: next.map(Cursor::new) })
+    }
+
+    async fn left(&self, tenant: TenantId) -> StoreResult<Remains> {
+        let (prefix, mut remains, mut start) = (prefix(tenant), Remains::default(), None);
+        loop {
+            let (keys, end) = self.scan("remains.left", &prefix, start.as_ref()).await?;
+            for key in &keys {
+                match kind(key, &prefix) {
+                    RECORD => remains.is_known = true,
+                    kind => *remains.counts.entry(kind.to_owned()).or_default() += 1,
+                }
+            }
+            match end {
+                Some(key) => start = Some(key),
+                None => return Ok(remains),
+            }
+        }
+    }
+
+    async fn note(&self, tenant: TenantId, audit: &AuditRecord) -> StoreResult<()> {
+        let container = key::audit_record(tenant, audit.id);
+        let mut write = self.write("remains.note", tenant, container, audit).await?;
+        loop {
+            if write.read([]).await?.earlier.is_some() || write.commit(Vec::new(), Revision::ZERO).await? {
+                return Ok(());
+            }
+        }
+    }
+}
