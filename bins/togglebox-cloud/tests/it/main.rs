@@ -6,10 +6,14 @@
 #[path = "../../../togglebox/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod domains;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
 mod isolation;
+// That of the tests of the resolver.
+#[path = "../../../../crates/server/src/cloud/dns/knot.rs"]
+mod knot;
 mod nodes;
 mod people;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
