@@ -15,11 +15,12 @@ mod isolation;
 #[path = "../../../../crates/server/src/cloud/dns/knot.rs"]
 mod knot;
 mod nodes;
+mod outage;
 mod people;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/server.rs"]
 mod server;
-#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the other program")]
+#[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/service/mod.rs"]
 mod service;
 mod workspaces;
