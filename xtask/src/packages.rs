@@ -47,10 +47,11 @@ pub(crate) fn install(missing: &str, packages: &[&str], scratch: &Path) -> Resul
 
 /// Where the program `name` is on the path.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    find_in(&env::var_os("PATH")?, name)
+    program_in(&env::var_os("PATH")?, name)
 }
 
-fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+/// Where the program `name` is in the folders of `path`, which are separated as in `PATH`.
+pub(crate) fn program_in(path: &OsStr, name: &str) -> Option<PathBuf> {
     env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| is_file(candidate))
 }
 
@@ -68,7 +69,7 @@ mod tests {
         fs::create_dir(first.path().join("tool")).unwrap();
         fs::write(second.path().join("tool"), "").unwrap();
         let path = env::join_paths([first.path(), second.path()]).unwrap();
-        assert_eq!(find_in(&path, "tool"), Some(second.path().join("tool")), "a folder is no program");
-        assert_eq!(find_in(&path, "other"), None);
+        assert_eq!(program_in(&path, "tool"), Some(second.path().join("tool")), "a folder is no program");
+        assert_eq!(program_in(&path, "other"), None);
     }
 }

@@ -15,12 +15,14 @@
 //! | `TOGGLEBOX_TEST_DYNAMODB` | `http://127.0.0.1:port` of a dynoxide |
 //! | `TOGGLEBOX_TEST_DYNOXIDE` | the program `dynoxide` |
 //! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol |
+//! | `TOGGLEBOX_TEST_KNOT` | the program `knotd`, a name server that only tests start |
 //!
 //! A server whose variables are all set already is not started: whoever set them brings it. Those that name a program may be set
 //! alone: then that program is started.
 
 mod dynamodb;
 mod dynoxide;
+mod knot;
 mod ministack;
 mod postgres;
 mod redis;
@@ -32,7 +34,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -75,10 +77,21 @@ const ALL: &[Kind] = &[
     Kind { name: "ministack", variables: &[ministack::ADDRESS], prepare: ministack::prepare },
 ];
 
+/// A program that is not started here: tests do it themselves, with files of their own.
+struct Program {
+    name: &'static str,
+    /// What tells the tests where it is.
+    variable: &'static str,
+    /// Finds or installs it.
+    find: fn(&Path) -> Result<PathBuf>,
+}
+
+const PROGRAMS: &[Program] = &[Program { name: "Knot DNS", variable: knot::PROGRAM, find: knot::program }];
+
 /// How often a server is started anew when another program took its port first.
 const ATTEMPTS: usize = 3;
 
-/// One running server.
+/// One running server, or a program that tests start.
 #[derive(Debug)]
 struct Server {
     processes: Vec<Process>,
@@ -102,17 +115,24 @@ impl Servers {
         // From this thread, since a child ends with the thread that started it; all are under way before the first is waited for.
         let mut started = Vec::new();
         for (kind, start) in prepared {
-            let starting = start().with_context(|| no_server(kind))?;
+            let starting = start().with_context(|| no_server(kind.name))?;
             started.push((kind, start, starting));
         }
         let mut servers = Vec::new();
         for (kind, start, starting) in started {
-            let server = until_ready(&start, starting).with_context(|| no_server(kind))?;
-            let told: Vec<_> = server.variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
-            eprintln!("{}: {}", kind.name, told.join(" "));
-            servers.push(server);
+            let server = until_ready(&start, starting).with_context(|| no_server(kind.name))?;
+            servers.push((kind.name, server));
         }
-        Ok(Self(servers))
+        for program in PROGRAMS {
+            let found = (program.find)(scratch).with_context(|| no_server(program.name))?;
+            let variables = vec![(program.variable, found.into_os_string())];
+            servers.push((program.name, Server { processes: Vec::new(), variables }));
+        }
+        for (name, server) in &servers {
+            let told: Vec<_> = server.variables.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
+            eprintln!("{name}: {}", told.join(" "));
+        }
+        Ok(Self(servers.into_iter().map(|(_, server)| server).collect()))
     }
 
     /// What the tests are told.
@@ -132,14 +152,14 @@ fn prepare<'a>(wanted: &[&'a Kind], project: &Project, scratch: &Path) -> Result
         let running: Vec<_> = wanted.iter().map(|&kind| (kind, scope.spawn(move || (kind.prepare)(project, scratch)))).collect();
         let finished = running.into_iter().map(|(kind, thread)| {
             let outcome = thread.join().unwrap_or_else(|_| Err(anyhow!("its preparation panicked")));
-            Ok((kind, outcome.with_context(|| no_server(kind))?))
+            Ok((kind, outcome.with_context(|| no_server(kind.name))?))
         });
         finished.collect()
     })
 }
 
-fn no_server(kind: &Kind) -> String {
-    format!("no {} for the tests", kind.name)
+fn no_server(name: &str) -> String {
+    format!("no {name} for the tests")
 }
 
 /// Waits for a server, and starts it anew when another program took its port first.

@@ -6,17 +6,22 @@
 #[path = "../../../togglebox/tests/it/client.rs"]
 mod client;
 mod command_line;
+mod domains;
 mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
 mod isolation;
+// That of the tests of the resolver.
+#[path = "../../../../crates/server/src/cloud/dns/knot.rs"]
+mod knot;
 mod nodes;
+mod outage;
 mod people;
 mod plans;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/server.rs"]
 mod server;
-#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the other program")]
+#[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/service/mod.rs"]
 mod service;
 mod workspaces;

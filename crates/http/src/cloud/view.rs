@@ -230,6 +230,13 @@ pub(super) fn limits(limits: &Limits) -> BTreeMap<&'static str, Option<u64>> {
     Limited::ALL.into_iter().map(|limited| (limited.as_str(), limits.get(limited).get())).collect()
 }
 
+/// A domain that leads to a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServedDomain)]
+pub(super) struct ServedDomainView<'a> {
+    pub(super) domain: &'a str,
+}
+
 /// Whether a subdomain can be had.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SubdomainAvailability)]

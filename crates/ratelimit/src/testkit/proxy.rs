@@ -208,9 +208,17 @@ async fn connection(mut client: TcpStream, shared: &Shared, mut blows: watch::Re
             )
         };
         tokio::select! {
-            Ok(_) = carried => return,
+            carried = carried => {
+                if carried.is_ok() {
+                    return;
+                }
+                // One side is gone with a reset: the other one gets that too, when anything arrives there.
+                let arrives = |network: &Network| !network.lost_to_server && !network.lost_to_client;
+                // The sender lives as long as this.
+                let _ = shared.network.subscribe().wait_for(arrives).await;
+                false
+            }
             Ok(()) = blows.changed() => matches!(*blows.borrow(), Blow::Half),
-            else => false,
         }
     };
     if half {
@@ -378,6 +386,21 @@ mod tests {
         let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
         assert!(told(&mut refused, b"hello").await.is_err());
         told(&mut client, b"not those that there are").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_is_gone_for_the_server() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let proxy = Proxy::before(listener.local_addr().unwrap(), 1).await.unwrap();
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        client.write_all(b"hello").await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        server.read_exact(&mut [0; 5]).await.unwrap();
+        // As the system does for a process that is killed with something left to read.
+        client.set_zero_linger().unwrap();
+        drop(client);
+        assert_eq!(server.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        proxy.until(|seen| seen.open == 0).await;
     }
 
     #[tokio::test]

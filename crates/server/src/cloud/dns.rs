@@ -1,5 +1,10 @@
 //! Looks TXT records up.
 
+#[cfg(test)]
+mod knot;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,6 +14,8 @@ use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use togglebox_multitenancy::{LookUpError, TxtResolver};
 
 /// How long a name server is waited for, and how often it is asked.
@@ -30,6 +37,11 @@ impl Dns {
     /// # Errors
     /// The system's configuration cannot be read.
     pub(super) fn new(server: Option<SocketAddr>) -> anyhow::Result<Self> {
+        Self::with_patience(server, PATIENCE)
+    }
+
+    /// Like [`new`](Self::new), and waits so long for each answer.
+    fn with_patience(server: Option<SocketAddr>, patience: Duration) -> anyhow::Result<Self> {
         let mut builder = match server {
             Some(address) => {
                 let on_port = |mut connection: ConnectionConfig| {
@@ -44,7 +56,7 @@ impl Dns {
             None => TokioResolver::builder_tokio().context("the system's name servers are not known: set DNS_SERVER")?,
         };
         let options = builder.options_mut();
-        (options.timeout, options.attempts, options.cache_size) = (PATIENCE, ATTEMPTS, 0);
+        (options.timeout, options.attempts, options.cache_size) = (patience, ATTEMPTS, 0);
         Ok(Self(builder.build().context("names cannot be looked up")?))
     }
 }
@@ -55,11 +67,18 @@ impl TxtResolver for Dns {
         // With the dot at its end it is looked up as it is, and not below the system's own domain.
         let found = match self.0.txt_lookup(format!("{}.", name.trim_end_matches('.'))).await {
             Ok(found) => found,
-            Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+            Err(error) if says_no(&error) => return Ok(Vec::new()),
             Err(error) => return Err(LookUpError::new(error)),
         };
         Ok(found.answers().iter().filter_map(|record| text(&record.data)).collect())
     }
+}
+
+/// Whether there are no such records. A server that only says whom to ask instead does not know.
+fn says_no(error: &NetError) -> bool {
+    let NetError::Dns(DnsError::NoRecordsFound(none)) = error else { return false };
+    let is_referral = none.response_code == ResponseCode::NoError && none.ns.is_some() && none.soa.is_none();
+    !is_referral
 }
 
 /// The text of a record: its parts are one (RFC 7208 §3.3 says so of one kind of them, and everybody does it).

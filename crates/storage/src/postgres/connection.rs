@@ -88,9 +88,14 @@ impl Postgres {
             .await
             .map_err(OpenError::Database)?;
         let limit = options.statement_timeout();
-        let settings =
-            format!("SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}", limit.as_millis().min(i32::MAX as u128));
         let (patience, home) = (limit.saturating_add(MARGIN), Home::here());
+        let ms = |time: std::time::Duration| time.as_millis().min(i32::MAX as u128);
+        // The second: a node whose machine or network is gone closes nothing, and would keep its tenant's lock until TCP notices.
+        let settings = format!(
+            "SET LOCAL ROLE {role}; SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
+            ms(limit),
+            ms(patience)
+        );
         Ok(Self { engine: Engine { pool, settings: settings.into(), patience, home } })
     }
 

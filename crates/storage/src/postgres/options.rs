@@ -69,7 +69,8 @@ impl PostgresOptions {
     }
 
     /// How long the server works on one statement, or lets it wait for others, before it gives up and the call answers `Unavailable`.
-    /// At least a millisecond. A server that has not answered a second later is taken for gone: its connection is given up.
+    /// At least a millisecond. A server that has not answered a second later is taken for gone: its connection is given up. The server
+    /// does the same with a node that says nothing for so long in the middle of a transaction.
     #[must_use]
     pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.max(Duration::from_millis(1));

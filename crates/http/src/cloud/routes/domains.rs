@@ -6,12 +6,12 @@ use togglebox_multitenancy::DomainName;
 use super::super::failure::tenancy;
 use super::super::input;
 use super::super::schema::DomainBody;
-use super::super::view::{DomainView, WorkspaceView};
+use super::super::view::{DomainView, ServedDomainView, WorkspaceView};
 use super::shown;
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::reply::Reply;
-use crate::route::{Access, Route, handler};
+use crate::route::{Access, Parameter, Route, handler};
 use crate::schema::Count;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -42,6 +42,17 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+pub(super) fn central() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/domains/served", "getServedDomain", Access::Open, handler!(served))
+            .about("Says whether a domain leads to a workspace: what a front end asks before it gets a certificate for it")
+            .query(&[Parameter { name: "domain", required: true, about: "The domain" }])
+            .uncached()
+            .one::<ServedDomainView<'_>>()
+            .errors(&[404]),
+    ]
+}
+
 async fn list(call: Call) -> Result<Reply> {
     let claims = call.cloud()?.tenancy.domains(call.tenant).await.map_err(tenancy)?;
     let views: Vec<DomainView<'_>> = claims.iter().map(Into::into).collect();
@@ -63,6 +74,15 @@ async fn verify(call: Call) -> Result<Reply> {
 async fn release(call: Call) -> Result<Reply> {
     call.cloud()?.tenancy.release_domain(call.tenant, &call.actor()?, &domain(&call)?).await.map_err(tenancy)?;
     Ok(Reply::no_content())
+}
+
+async fn served(call: Call) -> Result<Reply> {
+    let nobodys = || ApiError::not_found("The domain leads to no workspace");
+    let domain = DomainName::new(call.query.get("domain").unwrap_or_default()).map_err(|_| nobodys())?;
+    if !call.cloud()?.tenancy.serves(&domain).await.map_err(tenancy)? {
+        return Err(nobodys());
+    }
+    Ok(Reply::data(call.now, &ServedDomainView { domain: domain.as_str() }))
 }
 
 /// What is no domain is nobody's.

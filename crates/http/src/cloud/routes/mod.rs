@@ -61,6 +61,7 @@ pub(super) fn central() -> Vec<Route> {
         .chain(plans::routes())
         .chain(workspaces::routes())
         .chain(invitations::central())
+        .chain(domains::central())
         .chain(admin::routes())
         .collect()
 }

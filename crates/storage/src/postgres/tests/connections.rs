@@ -3,10 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
+use togglebox_core::testkit::PATIENCE;
 use togglebox_core::{
     Actor, AuditFilter, AuditLog, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind, TenantId, Timestamp,
 };
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use super::super::{Postgres, PostgresOptions};
 use super::server::Opened;
+use crate::sql::{Access, Engine as _};
 
 const TENANT: TenantId = TenantId::DEFAULT;
 
@@ -198,6 +200,23 @@ async fn a_lock_that_stays_is_unavailable_until_it_is_free() {
     store.create_platform(other, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
     held.rollback().await.unwrap();
     store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+}
+
+/// A node that is cut off in the middle of a write, or whose machine is gone, closes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_is_left_in_the_middle_gives_its_lock_back() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let options = database.options().with_statement_timeout(Duration::from_millis(50)).with_max_connections(2);
+    let (gone, store) = (Postgres::open(&options).await.unwrap(), Postgres::open(&options).await.unwrap());
+    let left = gone.engine.begin(TENANT, Access::Write).await.unwrap();
+    let began = Instant::now();
+    while let Err(error) = store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await {
+        assert_eq!(*error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+        assert!(began.elapsed() < PATIENCE, "the lock is never free again");
+    }
+    // Should it come back, it goes on as after any lost connection.
+    drop(left);
+    gone.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
 }
 
 /// The program's own statements never wait for each other in a circle; those of an administrator may.

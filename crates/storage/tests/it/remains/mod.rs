@@ -133,7 +133,7 @@ async fn nothing_of_any_kind_is_left<K: Kit>(kit: &K) {
     // The operator's log is another tenant's.
     store.note(OPERATOR, &audit(1)).await.unwrap();
     store.note(OPERATOR, &audit(1)).await.unwrap();
-    assert_eq!(left(store, OPERATOR).await.is_known, false);
+    assert!(!left(store, OPERATOR).await.is_known);
     assert_eq!(RemainsStore::clear(store, OPERATOR, None, 10).await.unwrap_err().kind(), &StoreErrorKind::NotFound);
 }
 
