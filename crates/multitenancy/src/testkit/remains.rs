@@ -58,14 +58,15 @@ pub async fn a_purged_tenant_is_cleared_in_parts_by_whoever_goes_on(stores: &Ten
     }
     let (records, other) = (stores.records(B).await, stores.left(B).await);
     stores.purged(&created, 1).await;
-    let before = stores.records(A).await.len();
+    let before = stores.left(A).await.total();
     let Cleared { removed: first, next } = stores.remains.clear(A, None, 3).await.unwrap();
     let second = stores.remains.clear(A, next.as_ref(), 3).await.unwrap().removed;
-    assert_eq!(stores.records(A).await.len(), before - first - second);
+    // One audit record may be several of an engine's.
+    assert_eq!(stores.left(A).await.total(), before - (first + second) as u64);
     // Both have lost where they were.
     let (one, two) = tokio::join!(stores.cleared(A, 4), stores.cleared(A, 5));
     // What both of them found, both of them may have counted.
-    assert!(first + second + one + two >= before);
+    assert!((first + second + one + two) as u64 >= before - stores.left(A).await.total());
     assert_eq!(stores.records(A).await, []);
     assert_eq!(stores.cleared(A, 10).await, 0);
     assert_eq!(stores.member(A, member.user).await, Some(member), "the register's own stays");
@@ -80,7 +81,7 @@ pub async fn what_is_left_of_a_tenant_is_counted(stores: &TenancyStores) {
     let created = stores.with_tenant(1).await;
     stores.with_tenant(2).await;
     let bare = stores.left(A).await;
-    assert!(bare.is_known && bare.counts.len() == 2, "an audit record and the owner: {bare:?}");
+    assert!(bare.is_known && bare.counts.len() >= 2, "an audit record and the owner: {bare:?}");
     stores.with_invitation(A, 1, MemberRole::Viewer).await;
     stores.domains.claim(A, &claim("flags.example.com"), &audit(1)).await.unwrap();
     let (full, other) = (stores.left(A).await, stores.left(B).await);
