@@ -178,7 +178,6 @@ fn policies(rules: &LimitRules, lease: Option<Lease>) -> Result<Vec<Policy>, Pol
 
 /// How fast the requests of each tenant may come, as its plan has it.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "there is one tenant, and it has no plan"))]
 pub(crate) struct PlanPolicy {
     pub(crate) name: &'static str,
     pub(crate) mode: Mode,
