@@ -305,11 +305,12 @@ impl Node {
         }
     }
 
-    /// Does a part of the end of those workspaces whose grace period is over.
+    /// Does a part of the end of those workspaces whose grace period is over, and removes what every node has long heard of.
     #[cfg(feature = "cloud")]
     pub(crate) async fn end_workspaces(&self) {
         if let Front::Cloud(front) = &self.front {
             front.end_workspaces().await;
+            front.prune_changes().await;
         }
     }
 

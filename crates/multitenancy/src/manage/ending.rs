@@ -1,5 +1,7 @@
 //! The end of a tenant, one part after the other.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use togglebox_core::{Actor, AuditRecord, Cursor, Page, PageRequest, TenantId};
@@ -70,6 +72,15 @@ impl Tenancy {
         twice(|| remains.note(operator, &note)).await?;
         self.forget(tenant).await?;
         Ok(Ending::Over)
+    }
+
+    /// Removes what is older than `age` from the sequence of changes, at most `limit` entries (1 to 1000); says how many. A node that has
+    /// not asked for so long forgets what it remembers, and begins anew.
+    ///
+    /// # Errors
+    /// `Store`: repeating is safe.
+    pub async fn prune_changes(&self, age: Duration, limit: usize) -> Result<usize> {
+        Ok(self.ports.directory.prune_changes(self.now().minus(age), limit).await?)
     }
 
     /// The tenants whose end has come: deleted, and past their grace period; those whose end has begun among them. A page may hold

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use togglebox_core::testkit::{At, Delay, Fault, Gate};
-use togglebox_core::{AuditRecord, PageRequest, TenantId};
+use togglebox_core::{AuditRecord, PageRequest, Revision, TenantId};
 use togglebox_multitenancy::manage::{Ending, TenancyError, TenancySettings};
 use togglebox_multitenancy::{MemberRole, StepRefused, Tenant};
 use uuid::Uuid;
@@ -157,4 +157,20 @@ async fn those_whose_end_has_come_are_listed() {
     app.tenancy.purge(one.id, &actor()).await.unwrap();
     app.clock.advance(Duration::from_hours(23));
     assert_eq!(app.tenancy.ending(&page).await.unwrap().items, [one.id, two.id]);
+}
+
+#[tokio::test]
+async fn the_sequence_of_changes_forgets_what_is_old() {
+    let app = App::start().await;
+    let week = Duration::from_hours(7 * 24);
+    app.tenant("old").await;
+    app.clock.advance(week);
+    let young = app.tenant("young").await;
+    assert_eq!(app.tenancy.prune_changes(week, 10).await.unwrap(), 0, "a week old is not older than a week");
+    app.clock.advance(Duration::from_millis(1));
+    assert_eq!(app.tenancy.prune_changes(week, 10).await.unwrap(), 1);
+    assert_eq!(app.tenancy.prune_changes(week, 10).await.unwrap(), 0);
+    let left = app.stores.directory.changes_since(Revision::ZERO, 10).await.unwrap();
+    assert_eq!(left.changes.iter().map(|change| change.tenant).collect::<Vec<_>>(), [young.id]);
+    assert!(!left.follow(Revision::ZERO), "whoever has not heard of the old one finds out");
 }

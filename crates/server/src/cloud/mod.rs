@@ -6,6 +6,7 @@ mod invitations;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
@@ -97,6 +98,24 @@ impl Front {
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "The workspaces that are to be purged could not be listed");
+            }
+        }
+    }
+
+    /// Removes what every node has long heard of from the sequence of changes.
+    pub(crate) async fn prune_changes(&self) {
+        const AGE: Duration = Duration::from_hours(7 * 24);
+        const BATCH: usize = 500;
+        const BATCHES: usize = 20;
+        for _ in 0..BATCHES {
+            match self.tenancy.prune_changes(AGE, BATCH).await {
+                Ok(BATCH) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "Old changes of workspaces could not be removed; the next round goes on");
+                    return;
+                }
             }
         }
     }

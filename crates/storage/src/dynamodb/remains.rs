@@ -15,22 +15,14 @@ use super::DynamoDb;
 use super::item::Attributes;
 use super::key::{self, Key, PK, SK};
 use super::store::repeat;
+use super::tenancy::key as of_register;
 
-/// The kind of the register's record of a tenant.
-const RECORD: &str = "TENANT";
-/// What else is the register's.
-const OF_REGISTER: [&str; 7] = ["DOMAINS", "INVITATION", "INVITATIONS", "INVITATIONTOKEN", "INVITED", "MEMBER", "MEMBERS"];
 /// The most pages, of a megabyte each, that one call reads on its way to what it removes.
 const PAGES: usize = 8;
 
 /// What every key of a tenant begins with.
 fn prefix(tenant: TenantId) -> String {
     format!("T#{tenant}#")
-}
-
-/// The register's record of a tenant.
-fn record(tenant: TenantId) -> Key {
-    Key::new(format!("{}{RECORD}", prefix(tenant)), "META")
 }
 
 /// What kind of item has a key that begins with `prefix`.
@@ -70,7 +62,7 @@ impl RemainsStore for DynamoDb {
         const OPERATION: &str = "remains.clear";
         let failed = |kind| StoreError::new(kind, OPERATION);
         // What is purged stays purged, so nothing has to be compared again when items are removed.
-        let stands = self.get(OPERATION, &mut self.patience(), &record(tenant)).await?;
+        let stands = self.get(OPERATION, &mut self.patience(), &of_register::tenant(tenant)).await?;
         let stands = stands.ok_or_else(|| failed(StoreErrorKind::NotFound))?;
         if Attributes::new(&stands, OPERATION).maybe::<Timestamp>("purged_at")?.is_none() {
             return Err(failed(StoreErrorKind::Refused(NOT_PURGED)));
@@ -80,7 +72,7 @@ impl RemainsStore for DynamoDb {
         let (prefix, mut removed) = (prefix(tenant), 0);
         for _ in 0..PAGES {
             let (mut keys, end) = self.scan(OPERATION, &prefix, start.as_ref()).await?;
-            keys.retain(|key| !(kind(key, &prefix) == RECORD || OF_REGISTER.contains(&kind(key, &prefix))));
+            keys.retain(|key| !of_register::KINDS.contains(&kind(key, &prefix)));
             let cut = keys.len() > limit - removed;
             keys.truncate(limit - removed);
             removed += keys.len();
@@ -102,7 +94,7 @@ impl RemainsStore for DynamoDb {
             let (keys, end) = self.scan("remains.left", &prefix, start.as_ref()).await?;
             for key in &keys {
                 match kind(key, &prefix) {
-                    RECORD => remains.is_known = true,
+                    of_register::TENANT => remains.is_known = true,
                     kind => *remains.counts.entry(kind.to_owned()).or_default() += 1,
                 }
             }

@@ -42,6 +42,13 @@ pub(super) fn change(revision: Revision) -> Key {
     Key::new(changes(), version(revision.get()))
 }
 
+/// The kind of the record of a tenant itself.
+pub(in super::super) const TENANT: &str = "TENANT";
+
+/// The kinds of all that the register keeps of a tenant: what comes after the tenant in their partitions.
+pub(in super::super) const KINDS: [&str; 8] =
+    [TENANT, "DOMAINS", "INVITATION", "INVITATIONS", "INVITATIONTOKEN", "INVITED", "MEMBER", "MEMBERS"];
+
 /// The list of all tenants, by subdomain.
 pub(super) fn tenants() -> String {
     format!("{REGISTER}#TENANTS")
@@ -71,8 +78,8 @@ pub(super) fn workspace(user: Uuid, tenant: TenantId) -> Key {
     Key::new(workspaces(user), tenant.to_string())
 }
 
-pub(super) fn tenant(tenant: TenantId) -> Key {
-    Key::new(format!("T#{tenant}#TENANT"), HEAD)
+pub(in super::super) fn tenant(tenant: TenantId) -> Key {
+    Key::new(format!("T#{tenant}#{TENANT}"), HEAD)
 }
 
 pub(super) fn member(tenant: TenantId, user: Uuid) -> Key {
@@ -138,6 +145,18 @@ mod tests {
             let key = |label: &str, id| listed(label, TenantId::from_uuid(Uuid::from_u128(id))).sk;
             prop_assert_eq!((&a, x).cmp(&(&b, y)), key(&a, x).cmp(&key(&b, y)));
         }
+    }
+
+    #[test]
+    fn every_partition_of_a_tenant_is_of_a_known_kind() {
+        let (t, nil) = (TenantId::from_uuid(Uuid::nil()), Uuid::nil());
+        let items = [tenant(t), member(t, nil), invitation(t, nil), token(t, &TokenHash([1; 32])), invited(t, "a@b.test")];
+        let partitions = items.into_iter().map(|key| key.pk).chain([members(t), invitations(t), claims(t)]);
+        let mut kinds: Vec<String> = partitions.map(|pk| pk.split('#').nth(2).unwrap().to_owned()).collect();
+        kinds.sort_unstable();
+        let mut known = KINDS.to_vec();
+        known.sort_unstable();
+        assert_eq!(kinds, known);
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod directory;
 mod endings;
 mod invitation;
 mod invitations;
-mod key;
+pub(super) mod key;
 mod lists;
 mod member;
 mod members;
