@@ -131,7 +131,7 @@ async fn who_comes_second_to_the_last_place_is_told_the_limit() {
     let [third, fourth] = before_accepting(5, [4, 1]);
     let lost = cancelled(&["None", "None", "ConditionalCheckFailed"]);
     let (store, replay) = answering([first, second, lost, third, fourth]);
-    assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::LimitReached { limit: 4 });
+    assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::QuotaReached { usage: 4, limit: 4 });
     assert_eq!(transactions(&replay).len(), 1);
 }
 

@@ -86,7 +86,7 @@ async fn the_last_places_of_a_plan_are_had_once_each(server: Server) {
         node.accept(here, &token(n), &member(here, guest(n)), Limit::of(4).unwrap(), &audit(n)).await
     };
     let outcomes = crowd(&nodes, accept).await;
-    assert_eq!(refusals(outcomes), vec![StoreErrorKind::LimitReached { limit: 4 }; 13]);
+    assert_eq!(refusals(outcomes), vec![StoreErrorKind::QuotaReached { usage: 4, limit: 4 }; 13]);
     assert_eq!(nodes[1].count(here).await.unwrap(), 4);
     let page = PageRequest::first(100);
     assert_eq!(MemberStore::list(&nodes[2], here, &page).await.unwrap().items.len(), 4);
