@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use togglebox_core::testkit::PATIENCE;
@@ -179,6 +180,35 @@ async fn connections_outlive_the_runtime_of_the_caller_who_needed_them_first() {
         connections += 1;
     }
     assert!(connections > 1, "{connections}");
+}
+
+/// Waits until so many connections are there, all of which nobody uses.
+async fn are_idle(store: &Postgres, connections: usize) {
+    let (pool, began) = (&store.engine.pool, Instant::now());
+    while pool.num_idle() != connections || pool.size() as usize != connections {
+        assert!(began.elapsed() < PATIENCE, "{} of {}, not {connections}", pool.num_idle(), pool.size());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As a router does that has forgotten its connections: each of them takes what is sent, and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_connections_that_are_lost_in_silence_one_is_waited_for() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let (proxy, options) = database.behind(1).await;
+    let options = options.with_statement_timeout(Duration::from_millis(50)).with_max_connections(8);
+    let store = Postgres::open(&options).await.unwrap();
+    let sessions = try_join_all((0..8).map(|_| store.engine.begin(TENANT, Access::Read))).await.unwrap();
+    drop(sessions);
+    are_idle(&store, 8).await;
+    proxy.half_open();
+    let error = store.directory(TENANT).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+    // The others are asked behind the answer.
+    are_idle(&store, 0).await;
+    for n in 0..20 {
+        store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
