@@ -1,11 +1,11 @@
 //! The official SDKs' eight calls, as they make them.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::{Client, INTERNAL, PUBLIC, experiment, flag, make_environment, make_key, start_with_admin};
+use crate::client::{Client, INTERNAL, PUBLIC, config, experiment, flag, make_environment, make_key, start_with_admin};
 use crate::evaluation::{User, served_side, variation};
 use crate::javascript::{Sdk, furnish};
 use crate::server::{Launch, Server};

@@ -8,6 +8,8 @@
 //!   -d '{"email":"ann@example.com","password":"Correct-Horse-1"}'
 //! ```
 
+#![expect(clippy::print_stderr, reason = "an example has no log")]
+
 mod accounts;
 
 use std::sync::Arc;
