@@ -11,7 +11,7 @@ use crate::test;
 const LIMIT: Duration = Duration::from_hours(1);
 
 /// The bench targets that measure servers: those that the tests have, too.
-const BESIDE_SERVERS: &[&str] = &["engines", "leases", "nodes", "outage", "redis", "soak"];
+const BESIDE_SERVERS: &[&str] = &["engines", "leases", "nodes", "outage", "redis", "soak", "suspension"];
 
 /// Runs the bench targets named in `wanted`, or all of them.
 pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
