@@ -5,17 +5,16 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
+#[path = "support/contents.rs"]
+mod contents;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{ACCEPT, HOST};
 use actix_web::{App, test};
-use serde_json::json;
-use togglebox_core::{Actor, TenantId};
+use togglebox_core::TenantId;
 use togglebox_server::{Node, Settings, install_crypto};
-use togglebox_toggles::input::{NewEnvironment, NewFlag, NewPlatform};
-
-const PATH: &str = "/api/v1/platforms/web/environments/prod/flags/flag/evaluate?userId=user-42&country=CH&language=fr";
 
 fn main() {
     install_crypto();
@@ -33,12 +32,13 @@ fn main() {
     togglebox_server::runtime().block_on(async {
         let settings = [("DATABASE_URL", "sqlite::memory:")].iter().chain(limits).copied().collect();
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
-        fill(&node).await;
+        contents::fill(&node.services(), TenantId::DEFAULT, 1).await;
         let app = test::init_service(App::new().configure(Arc::clone(node.api()).routes())).await;
+        let path = contents::evaluation(0);
         let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
         for _ in 0..requests {
             let request = test::TestRequest::get()
-                .uri(PATH)
+                .uri(&path)
                 .peer_addr(peer)
                 .insert_header((HOST, "localhost"))
                 .insert_header((ACCEPT, "*/*"));
@@ -47,18 +47,4 @@ fn main() {
         }
         println!("{requests} requests");
     });
-}
-
-async fn fill(node: &Node) {
-    let (tenant, actor) = (TenantId::DEFAULT, Actor::system());
-    let services = node.services();
-    let platform = NewPlatform::read(Some(&json!({ "name": "web" }))).unwrap();
-    let platform = services.directories.create_platform(tenant, platform, &actor).await.unwrap().value;
-    let environment = NewEnvironment::read(Some(&json!({ "environment": "prod" }))).unwrap();
-    let environment = services.directories.create_environment(tenant, &platform.name, environment, &actor).await.unwrap().value;
-    let flag = json!({
-        "flagKey": "flag", "name": "Flag", "enabled": true, "rolloutEnabled": true,
-        "targeting": { "countries": [{ "country": "CH", "serveValue": "A", "languages": [{ "language": "fr", "serveValue": "B" }] }] },
-    });
-    services.flags.create(tenant, &environment.scope(), NewFlag::read(Some(&flag)).unwrap(), &actor).await.unwrap();
 }

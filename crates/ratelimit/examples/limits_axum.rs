@@ -1,4 +1,4 @@
-//! Limits before an axum service: `cargo run -p togglebox-ratelimit --features tower --example axum`, and then
+//! Limits before an axum service: `cargo run -p togglebox-ratelimit --features tower --example limits_axum`, and then
 //!
 //! ```sh
 //! for i in 1 2 3 4 5 6; do curl -si localhost:3001/ | grep -iE '^(HTTP|ratelimit|retry-after)'; done

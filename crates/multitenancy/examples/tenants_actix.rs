@@ -1,4 +1,4 @@
-//! Tenants of an actix service: `cargo run -p togglebox-multitenancy --example actix`, and then
+//! Tenants of an actix service: `cargo run -p togglebox-multitenancy --example tenants_actix`, and then
 //!
 //! ```sh
 //! for host in acme.localtest globex.localtest flags.acme.test nobody.localtest; do curl -s -H "Host: $host" localhost:3003; done

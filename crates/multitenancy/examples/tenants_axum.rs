@@ -1,4 +1,4 @@
-//! Tenants of an axum service: `cargo run -p togglebox-multitenancy --example axum`, and then
+//! Tenants of an axum service: `cargo run -p togglebox-multitenancy --example tenants_axum`, and then
 //!
 //! ```sh
 //! for host in acme.localtest globex.localtest flags.acme.test nobody.localtest; do curl -s -H "Host: $host" localhost:3002; done

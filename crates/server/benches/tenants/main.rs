@@ -1,0 +1,169 @@
+//! What it costs that one service has many workspaces.
+//!
+//! The open-source server and the cloud's, each a process of its own with its defaults and its chores, over a SQLite file of its own;
+//! loaded in turn by the same 64 connections, round after round, with one and the same request but for the host and the key. The
+//! open-source server wants a key too (`ENABLE_AUTHENTICATION`), since that is how workspaces are read. What is printed are medians,
+//! the ratios round by round: of the rates, and of the processor time that the server itself took for a request, in which the clients
+//! have no part.
+//!
+//! `cargo bench -p togglebox-server --features cloud --bench tenants`; `-- Zipf` runs what has that in its name alone, beside the
+//! open-source server.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
+
+#[path = "../../../multitenancy/benches/support/choice.rs"]
+mod choice;
+#[path = "../support/contents.rs"]
+mod contents;
+#[path = "../support/load.rs"]
+mod load;
+mod service;
+mod workspaces;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use togglebox_core::TenantId;
+
+use self::choice::Choice;
+use self::load::{Requests, answer, connect, get, load, median, text};
+use self::service::{Kind, Service};
+use self::workspaces::{BASE, Workspace};
+
+const ROUNDS: usize = 9;
+const MANY: usize = 10_000;
+
+/// As many choices as no connection makes in a round.
+const ORDER: usize = 1 << 20;
+
+/// Connections that ask for each workspace for the first time: fewer than look-ups for unknown names that may be under way at once.
+const FIRST: usize = 16;
+
+/// So high that nobody is refused, and that what is left always has as many figures: all answers have to be of one length.
+const PLANS: &str = "[[plan]]\nname = \"free\"\ntitle = \"Free\"\n[plan.limits]\nrequests_per_second = 4_000_000\nburst = 999_999\n";
+
+struct Case<'s> {
+    name: &'static str,
+    service: &'s Service,
+    requests: Requests,
+}
+
+/// What a round shows of a case.
+struct Round {
+    per_second: f64,
+    p99_ms: f64,
+    /// Processor time of the server for a request.
+    busy_us: f64,
+}
+
+fn main() {
+    togglebox_server::install_crypto();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if let [command, kind] = arguments.as_slice()
+        && command == service::COMMAND
+    {
+        return service::serve(kind);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    measure(folder.path(), arguments.first().map(String::as_str));
+}
+
+fn measure(folder: &Path, wanted: Option<&str>) {
+    let file = |name: &str| folder.join(name);
+    let plans = file("plans.toml");
+    std::fs::write(&plans, PLANS).unwrap();
+    // The only tenant of the open-source server is asked for as the first workspace is.
+    let (first, all) = (Workspace::first(1), Workspace::first(MANY));
+    let only = [Workspace { tenant: TenantId::DEFAULT, ..first[0].clone() }];
+    workspaces::fill(&file("open.db"), &only, false);
+    workspaces::fill(&file("one.db"), &first, true);
+    workspaces::fill(&file("many.db"), &all, true);
+    for name in ["one", "many"] {
+        std::fs::copy(file(&format!("{name}.db")), file(&format!("{name}-limited.db"))).unwrap();
+    }
+    let start = |kind, name: &str, settings: &[(&str, &str)]| Service::start(kind, &file(name), settings);
+    let plans = plans.to_str().unwrap();
+    let cloud = |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
+    let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
+    let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
+    let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));
+    let at_start = many.resident_bytes();
+    for (service, workspaces) in
+        [(&open, &only[..]), (&one, &first), (&many, &all), (&one_limited, &first), (&many_limited, &all)]
+    {
+        ask_each(service.address(), workspaces);
+    }
+    remembered(&one, &many, at_start);
+    let case = |name, service, workspaces: &[Workspace], choice: Choice| {
+        let texts = workspaces.iter().map(request).collect();
+        Case { name, service, requests: Requests::new(texts, choice.draw(workspaces.len(), ORDER)) }
+    };
+    let uniform = Choice::Uniform;
+    let cases = [
+        case("open source", &open, &only, uniform),
+        case("1 workspace", &one, &first, uniform),
+        case("10,000, uniform", &many, &all, uniform),
+        case("10,000, Zipf", &many, &all, Choice::Zipf),
+        case("1, limited", &one_limited, &first, uniform),
+        case("10,000, uniform, limited", &many_limited, &all, uniform),
+        case("10,000, Zipf, limited", &many_limited, &all, Choice::Zipf),
+    ];
+    let chosen = |(place, case): &(usize, Case<'_>)| *place == 0 || wanted.is_none_or(|wanted| case.name.contains(wanted));
+    let cases: Vec<_> = cases.into_iter().enumerate().filter(chosen).map(|(_, case)| case).collect();
+    let rounds: Vec<Vec<Round>> = (0..ROUNDS).map(|_| cases.iter().map(round).collect()).collect();
+    println!(
+        "\n{:<26} {:>10} {:>7} {:>8} {:>7} {:>14} {:>7}",
+        "evaluation of a flag", "req/s", "ratio", "p99, ms", "ratio", "busy, µs/req", "ratio"
+    );
+    for (place, case) in cases.iter().enumerate() {
+        let of = |figure: fn(&Round) -> f64| {
+            let [own, ratio]: [&dyn Fn(&Vec<Round>) -> f64; 2] =
+                [&|round| figure(&round[place]), &|round| figure(&round[place]) / figure(&round[0])];
+            [own, ratio].map(|figure| median(rounds.iter().map(figure)))
+        };
+        let [rate, rate_ratio] = of(|round| round.per_second);
+        let [p99, p99_ratio] = of(|round| round.p99_ms);
+        let [busy, busy_ratio] = of(|round| round.busy_us);
+        let name = case.name;
+        println!("{name:<26} {rate:>10.0} {rate_ratio:>7.2} {p99:>8.2} {p99_ratio:>7.2} {busy:>14.1} {busy_ratio:>7.2}");
+    }
+    println!("aim: 0.9 of the open-source server's rate");
+}
+
+fn round(case: &Case<'_>) -> Round {
+    let before = case.service.busy();
+    let figures = load(case.service.address(), &case.requests, |_| Ipv4Addr::LOCALHOST);
+    let busy = case.service.busy() - before;
+    let busy_us = busy.as_secs_f64() * 1e6 / figures.answered;
+    Round { per_second: figures.per_second(), p99_ms: figures.p99_ms(), busy_us }
+}
+
+fn request(workspace: &Workspace) -> String {
+    get(&workspace.host(), &contents::evaluation(0), &format!("X-API-Key: {}\r\n", workspace.key))
+}
+
+/// Asks for every workspace once.
+fn ask_each(address: SocketAddr, workspaces: &[Workspace]) {
+    std::thread::scope(|scope| {
+        for part in workspaces.chunks(workspaces.len().div_ceil(FIRST)) {
+            scope.spawn(move || {
+                let mut stream = connect(address);
+                for workspace in part {
+                    let answer = text(&answer(&mut stream, &request(workspace)));
+                    assert!(answer.starts_with("HTTP/1.1 200 "), "{}: {answer}", workspace.host());
+                }
+            });
+        }
+    });
+}
+
+/// Memory of a workspace, of which one environment with one flag has been asked for, and nothing else since the start.
+fn remembered(one: &Service, many: &Service, at_start: f64) {
+    let [one, many] = [one, many].map(Service::resident_bytes);
+    let others = f64::from(u32::try_from(MANY - 1).unwrap());
+    let [one_mb, many_mb, at_start] = [one, many, at_start].map(|bytes| bytes / 1e6);
+    println!(
+        "resident memory: {one_mb:.1} MB with 1 workspace, {many_mb:.1} MB with {MANY} ({at_start:.1} MB before the first request), {:.0} bytes for each",
+        (many - one) / others
+    );
+}

@@ -1,0 +1,114 @@
+//! A server in a process of its own, so that what it takes can be told from what its clients take.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use togglebox_server::{CloudSettings, Environment, Server, Settings, telemetry};
+
+/// What this program is told to be one of them.
+pub(crate) const COMMAND: &str = "serve";
+
+/// Processor time is told in these (`USER_HZ`, on every Linux).
+const TICKS_PER_SECOND: u32 = 100;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// The open-source server.
+    Open,
+    /// That of many workspaces.
+    Cloud,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Open, Self::Cloud];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Cloud => "cloud",
+        }
+    }
+}
+
+/// A server that runs until this is dropped.
+pub(crate) struct Service {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Over the store in a file, with these settings and the defaults for all others.
+    pub(crate) fn start(kind: Kind, file: &Path, settings: &[(&str, &str)]) -> Self {
+        let log = file.with_extension("log");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([COMMAND, kind.as_str()]).env_clear().envs(settings.iter().copied());
+        command.env("DATABASE_URL", format!("sqlite:{}", file.display())).env("PORT", "0");
+        command.env("JWT_SECRET", "Yq3sVd8Kf1Lz6Xw0Rb5Tn9Hc2Mj7Gp4U");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().parse().unwrap_or_else(|_| panic!("it does not serve: {}", std::fs::read_to_string(&log).unwrap()));
+        Self { process, address }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it has of the machine's memory.
+    pub(crate) fn resident_bytes(&self) -> f64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u32 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        f64::from(kib) * 1024.0
+    }
+
+    /// The processor time that it has taken.
+    pub(crate) fn busy(&self) -> Duration {
+        let stat = std::fs::read_to_string(self.proc("stat")).unwrap();
+        // The second field is the program's name, and may hold anything; user and system time are the 14th and the 15th.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks: u32 = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap()).sum();
+        Duration::from_secs(1) * ticks / TICKS_PER_SECOND
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        ["/proc", &self.process.id().to_string(), file].iter().collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Serves until standard input ends, as it does when whoever started this ends.
+#[expect(clippy::disallowed_methods, reason = "this is a program, and reads its settings as one")]
+pub(crate) fn serve(kind: &str) {
+    let environment: Environment = std::env::vars_os().collect();
+    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).unwrap();
+    togglebox_server::runtime().block_on(async {
+        let server = match kind {
+            Kind::Open => {
+                let settings = Settings::read(&environment).unwrap();
+                telemetry::start(&settings).unwrap();
+                Server::build(&settings).await.unwrap()
+            }
+            Kind::Cloud => {
+                let (settings, cloud) = CloudSettings::read(&environment).unwrap();
+                telemetry::start(&settings).unwrap();
+                Server::build_cloud(&settings, &cloud).await.unwrap()
+            }
+        };
+        println!("{}", server.address());
+        let ends = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()).unwrap());
+        server.run(async move { drop(ends.await) }).await.unwrap();
+    });
+}
