@@ -153,6 +153,17 @@ impl Tenancy {
         self.ports.tenants.find(tenant).await?.ok_or(TenancyError::TenantNotFound)
     }
 
+    /// A tenant, and a place in the sequence of changes up to which each one of this tenant's is in it: what a token may tell of it
+    /// ([`Claims`](crate::Claims)).
+    ///
+    /// # Errors
+    /// `TenantNotFound`, `Store`.
+    pub async fn tenant_as_of(&self, tenant: TenantId) -> Result<(Tenant, Revision)> {
+        // Before the tenant: what is written between the two is of a later place, and the tenant may have it or not.
+        let as_of = self.ports.directory.revision().await?;
+        Ok((self.tenant(tenant).await?, as_of))
+    }
+
     /// Changes a tenant as `change` says and announces it. Without an expected version the change is worked out again when somebody
     /// else wrote meanwhile. A change that changes nothing is not written.
     async fn amend(

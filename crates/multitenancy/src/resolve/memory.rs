@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::claims::Claims;
 use super::ledger::{Absence, Begun, Ledger, Ticket, Verdict};
 use super::notice::Notice;
 use super::options::{ResolveOptions, us};
@@ -44,6 +45,8 @@ pub(super) enum Look<E> {
     Known,
     /// There is nobody.
     Absent,
+    /// Ask the store: there was nobody, and a token says that there is somebody.
+    Doubted,
     /// Ask the store, if that many strangers may.
     Unknown,
 }
@@ -102,9 +105,21 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
         }
     }
 
-    pub(super) fn look(&self, key: HostRef<'_>, now_us: u64) -> Look<E> {
+    /// What is remembered under a name, for a request that may have a token.
+    pub(super) fn look(&self, key: HostRef<'_>, now_us: u64, claims: Option<Claims<'_>>) -> Look<E> {
+        self.look_with(key, now_us, claims, |claims| self.ledger().stands(claims))
+    }
+
+    /// The same, where `stands` says whether nothing newer was heard of a tenant than what a token says.
+    fn look_with(
+        &self,
+        key: HostRef<'_>,
+        now_us: u64,
+        claims: Option<Claims<'_>>,
+        stands: impl FnOnce(&Claims<'_>) -> bool,
+    ) -> Look<E> {
         let found = self.entries.with(&key, |cached| {
-            if !self.counts(cached) {
+            if !self.counts(cached) || is_outdated(key, cached, claims) {
                 return Look::Known;
             }
             let (age_us, entry) = (now_us.saturating_sub(cached.fetched_us), || Arc::clone(&cached.value));
@@ -121,9 +136,15 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             }
             Look::Known
         });
-        found.unwrap_or_else(|| match self.absent.with(&key, |until_us| now_us < *until_us) {
-            Some(true) => Look::Absent,
-            _ => Look::Unknown,
+        found.unwrap_or_else(|| {
+            let is_absent = self.absent.with(&key, |until_us| now_us < *until_us) == Some(true);
+            // Whoever has such a token is no stranger. A name that the tenant has lost since is as unknown as any.
+            match (is_absent, claims.is_some_and(|claims| claims.names(key) && stands(&claims))) {
+                (true, true) => Look::Doubted,
+                (true, false) => Look::Absent,
+                (false, true) => Look::Known,
+                (false, false) => Look::Unknown,
+            }
         })
     }
 
@@ -146,13 +167,19 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
     }
 
     /// Somebody wants `key` loaded.
-    pub(super) fn begin(&self, key: HostRef<'_>, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
+    pub(super) fn begin(
+        &self,
+        key: HostRef<'_>,
+        now_us: u64,
+        claims: Option<Claims<'_>>,
+        waiters: impl FnOnce() -> W,
+    ) -> Begin<W> {
         let mut ledger = self.ledger();
-        let known = match self.look(key, now_us) {
+        let known = match self.look_with(key, now_us, claims, |claims| ledger.stands(claims)) {
             // A load has ended between the first look and this one.
             Look::Fresh(_) | Look::Absent => return Begin::Look,
             Look::Unknown => false,
-            Look::Stale { .. } | Look::Old { .. } | Look::Known => true,
+            Look::Stale { .. } | Look::Old { .. } | Look::Known | Look::Doubted => true,
         };
         match ledger.begin(key, known, self.era.load(Ordering::Acquire), now_us, waiters) {
             Begun::Lead(ticket) => {
@@ -226,9 +253,25 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
 
     /// Changes may have been missed: nothing that was loaded before this is used any more.
     pub(super) fn doubt(&self) {
-        let _ledger = self.ledger();
+        let mut ledger = self.ledger();
+        ledger.doubt();
         self.era.fetch_add(1, Ordering::AcqRel);
         self.absent.clear();
+    }
+
+    /// The list of changes is about to be heard from the place `begins` on.
+    pub(super) fn listen(&self, begins: u64) {
+        self.ledger().listen(begins);
+    }
+
+    /// It was heard up to here.
+    pub(super) fn reach(&self, place: u64) {
+        self.ledger().reach(place);
+    }
+
+    /// Whether what a token says of its tenant was still so when the list of changes was last heard.
+    pub(super) fn confirms(&self, claims: &Claims<'_>) -> bool {
+        self.ledger().confirms(claims)
     }
 
     pub(super) fn sizes(&self) -> Held {
@@ -269,4 +312,9 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
     fn ledger(&self) -> MutexGuard<'_, Ledger<W>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a token tells of something later.
+fn is_outdated<E: Versioned>(key: HostRef<'_>, cached: &Cached<E>, claims: Option<Claims<'_>>) -> bool {
+    claims.is_some_and(|claims| claims.outdate(key, cached.value.tenant(), cached.version))
 }

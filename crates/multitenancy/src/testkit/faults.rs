@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use togglebox_core::testkit::{At, Fault, Faults, Operation};
 use togglebox_core::{AuditRecord, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
@@ -92,10 +91,9 @@ impl View {
 }
 
 impl Scene {
-    async fn set(stores: &TenancyStores) -> Self {
-        static LAST: AtomicUsize = AtomicUsize::new(0);
-        // Five tenants a scene. After 50 scenes the numbers begin anew: no store sees so many.
-        let first = u8::try_from(LAST.fetch_add(1, Ordering::Relaxed) % 50 * 5).unwrap();
+    /// The scene of this number among those of the store: five tenants each.
+    async fn set(stores: &TenancyStores, number: u8) -> Self {
+        let first = 5 * number;
         let here = stores.with_tenant(first).await;
         let member = stores.with_member(here.id, 1, MemberRole::Admin).await;
         let invitation = stores.with_invitation(here.id, 2, MemberRole::Viewer).await;
@@ -324,15 +322,17 @@ pub async fn no_call_reaches_another_tenant(stores: &TenancyStores) {
 }
 
 async fn bear_faults(stores: &TenancyStores, operations: &[Operation]) {
+    let mut scenes = 0..;
     for operation in operations {
-        bears_faults(stores, operation).await;
+        bears_faults(stores, operation, &mut scenes).await;
     }
 }
 
 /// Each step is compared with what the same call does when nothing goes wrong: what is left, and what is answered.
-async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
+async fn bears_faults(stores: &TenancyStores, operation: &Operation, scenes: &mut impl Iterator<Item = u8>) {
     let (name, promise) = (operation.name, promise(operation.name));
-    let scene = Scene::set(stores).await;
+    let mut number = || scenes.next().unwrap();
+    let scene = Scene::set(stores, number()).await;
     let before = scene.view().await;
     let answer = scene.call(stores, name).await;
     let once = scene.view().await;
@@ -352,7 +352,7 @@ async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
     for (fault, made) in [(Fault::Before, false), (Fault::Throttled, false), (Fault::After, true)] {
         let (faults, what) = (Arc::new(Faults::none()), format!("{name}, {fault:?}"));
         faults.inject(At::operation(name), fault);
-        let (scene, faulty) = (Scene::set(stores).await, stores.with_faults(&faults));
+        let (scene, faulty) = (Scene::set(stores, number()).await, stores.with_faults(&faults));
         let before = scene.view().await;
         assert_eq!(scene.call(&faulty, name).await, unavailable, "{what}");
         assert_eq!(faults.counts().injected(), 1, "{what}: tried");
@@ -370,7 +370,7 @@ async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
     }
     let faults = Arc::new(Faults::none());
     faults.inject(At::operation(name), Fault::Twice);
-    let (scene, faulty) = (Scene::set(stores).await, stores.with_faults(&faults));
+    let (scene, faulty) = (Scene::set(stores, number()).await, stores.with_faults(&faults));
     let before = scene.view().await;
     let told = scene.call(&faulty, name).await;
     let after = scene.view().await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
+use togglebox_core::{PageRequest, SystemStopwatch, TenantId, WakingStopwatch};
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
@@ -81,10 +81,15 @@ impl Front {
                 Arc::clone(&cloud.plans),
                 Arc::clone(rates),
             ),
-            stopwatch: Arc::new(SystemStopwatch::start()),
+            stopwatch: if cloud.serverless {
+                Arc::new(WakingStopwatch::start(Arc::clone(&ports.clock)))
+            } else {
+                Arc::new(SystemStopwatch::start())
+            },
             rules: cloud.rules.clone(),
             locating: cloud.locating,
             options: ResolveOptions::default(),
+            sleeps: cloud.serverless,
         };
         let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));

@@ -60,6 +60,12 @@ const CLOUD: &[Setting] = &[
         "`30`",
         "For how many days a deleted workspace can be restored, 0 to 3650; then it is purged for good. 0: within minutes, and nobody can restore it.",
     ),
+    plain(
+        "SERVERLESS",
+        "`true` on AWS Lambda, Netlify, Vercel and Cloudflare Pages, `false` elsewhere",
+        "Whether the platform may stop the process between requests, so that nothing runs then. `true`: a request that comes more than a \
+         second after the store was last asked what has changed asks first.",
+    ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -87,6 +93,8 @@ pub struct CloudSettings {
     pub access: AccessPolicy,
     /// How long a deleted workspace can be restored.
     pub grace: Duration,
+    /// Whether nothing runs between requests.
+    pub serverless: bool,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -153,6 +161,7 @@ impl CloudSettings {
             plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
+            serverless: texts.read("SERVERLESS", settings.edge.is_some(), boolean),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),
@@ -186,7 +195,18 @@ mod tests {
         assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
         assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
         assert_eq!(cloud.grace, Duration::from_hours(720));
+        assert!(!cloud.serverless);
         assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
+    }
+
+    #[test]
+    fn a_platform_that_stops_processes_is_recognised() {
+        let serverless = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = [&[("BASE_DOMAIN", "example.com")], pairs].concat();
+            read(&pairs).unwrap().1.serverless
+        };
+        assert!(serverless(&[("AWS_LAMBDA_FUNCTION_NAME", "boxes")]) && serverless(&[("SERVERLESS", "true")]));
+        assert!(!serverless(&[("AWS_LAMBDA_FUNCTION_NAME", "boxes"), ("SERVERLESS", "false")]));
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod plans;
 mod rig;
 mod standing;
 mod tables;
+mod tokens;
 mod workspaces;
