@@ -16,7 +16,8 @@ use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use crate::api::{ApiPorts, ApiServices};
-use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, WorkspaceSource};
+use super::export::Script;
+use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::tests::identity::identity;
@@ -46,6 +47,8 @@ pub(super) struct Rig {
     pub(super) cloud: Arc<Cloud>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) dns: Arc<Dns>,
+    pub(super) register: Arc<MemoryStore>,
+    pub(super) script: Arc<Script>,
     pub(super) services: CloudServices,
 }
 
@@ -88,7 +91,7 @@ impl Rig {
                 invitations: Arc::<MemoryStore>::clone(&register),
                 domains: Arc::<MemoryStore>::clone(&register),
                 remains: Arc::<MemoryStore>::clone(&register),
-                directory: register,
+                directory: Arc::<MemoryStore>::clone(&register),
                 bus: Arc::clone(&bus),
                 resolver: Arc::<Dns>::clone(&dns),
                 mailer: None,
@@ -97,9 +100,11 @@ impl Rig {
             },
             TenancySettings { plans: Arc::clone(&plans), ..TenancySettings::default() },
         ));
+        let script = Arc::new(Script::default());
         let services = CloudServices {
             tenancy,
             accounts: Arc::clone(&accounts),
+            exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -138,7 +143,7 @@ impl Rig {
             },
             &services,
         );
-        Self { cloud, clock, dns, services }
+        Self { cloud, clock, dns, register, script, services }
     }
 
     /// Sends a request to a host; with a token of somebody's, or without.
