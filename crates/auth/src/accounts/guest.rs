@@ -13,9 +13,6 @@ use crate::input::Login;
 use crate::store::Ending;
 use crate::{PasswordHash, Role, SignedIn, SignedInUser, TenantMark, User};
 
-/// What stands in the place of a guest's password: the hash of no password.
-const NO_PASSWORD: &str = "!";
-
 impl Accounts {
     /// Whose password this is; opens no session. Otherwise as [`login`](Self::login).
     ///
@@ -57,7 +54,7 @@ impl Accounts {
             let now = self.now();
             let Some(stands) = self.ports.users.find(tenant, account.id).await? else {
                 let guest = User {
-                    password: PasswordHash::new(NO_PASSWORD),
+                    password: PasswordHash::none(),
                     role,
                     created_at: now,
                     updated_at: now,

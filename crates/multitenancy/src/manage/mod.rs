@@ -6,6 +6,7 @@
 mod domain;
 mod ending;
 mod error;
+mod export;
 mod invite;
 mod life;
 mod team;

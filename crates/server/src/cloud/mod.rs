@@ -2,6 +2,7 @@
 
 mod dns;
 mod endings;
+mod export;
 mod invitations;
 
 use std::net::IpAddr;
@@ -9,14 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::{PageRequest, SystemStopwatch, TenantId, WakingStopwatch};
-use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
+use togglebox_core::{Actor, PageRequest, SystemStopwatch, TenantId, WakingStopwatch};
+use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, Exports, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
-use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
+use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy, Tenant};
 
 use self::dns::Dns;
 use self::endings::Endings;
+use self::export::Workspaces;
+pub(crate) use self::export::WorkspaceFile;
 use self::invitations::Invitations;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -28,6 +31,7 @@ pub(crate) struct Front {
     pub(crate) cloud: Arc<Cloud>,
     tenancy: Arc<Tenancy>,
     endings: Endings,
+    workspaces: Workspaces,
 }
 
 impl Front {
@@ -64,9 +68,12 @@ impl Front {
                 ..TenancySettings::default()
             },
         ));
+        let workspaces =
+            Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
         let services_of_cloud = CloudServices {
             tenancy: Arc::clone(&tenancy),
             accounts: Arc::clone(&services.accounts),
+            exports: Arc::new(Exports::new(Arc::new(workspaces.clone()))),
             settings: togglebox_http::cloud::CloudSettings {
                 plans: Arc::clone(&cloud.plans),
                 workspace_url: cloud.workspace_url.clone(),
@@ -93,7 +100,7 @@ impl Front {
         };
         let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
-        Ok(Self { cloud, tenancy, endings })
+        Ok(Self { cloud, tenancy, endings, workspaces })
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.
@@ -128,6 +135,12 @@ impl Front {
     /// Counts what there is of a workspace.
     pub(crate) async fn left(&self, tenant: TenantId) -> Result<Remains, TenancyError> {
         self.tenancy.left(tenant).await
+    }
+
+    /// Begins to write all that a workspace has to a file, with a record of it; gives the workspace, too.
+    pub(crate) async fn export(&self, tenant: TenantId) -> anyhow::Result<(Tenant, WorkspaceFile)> {
+        let noted = self.tenancy.note_export(tenant, &Actor::system()).await?;
+        Ok((noted, self.workspaces.file(tenant).await?))
     }
 
     /// All workspaces, as far as they can be listed now.

@@ -22,6 +22,8 @@ pub use transfer::{Import, export, import};
 #[cfg(feature = "dynamodb")]
 pub use transfer::{OriginalExport, OriginalTableName, export_original};
 #[cfg(feature = "cloud")]
+pub use transfer::workspace_export;
+#[cfg(feature = "cloud")]
 pub use workspace::workspace_left;
 
 use crate::node::Node;

@@ -9,6 +9,7 @@ use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCat
 use togglebox_ratelimit::Mode;
 
 use super::environment::Environment;
+use super::limits::{LimitRule, rule, rule_of};
 use super::names::{Setting, plain};
 use super::read::{Problems, Texts, boolean, number, word};
 use super::values::{Settings, url};
@@ -50,6 +51,11 @@ const CLOUD: &[Setting] = &[
          them through and say so to the client or only in the log, `off` does not count.",
     ),
     plain(
+        "RATE_LIMIT_EXPORT",
+        "`10/1h`; none with `RATE_LIMITS=off`",
+        "How often somebody may begin to export a workspace, for each person; `off`, or as the other limits are written.",
+    ),
+    plain(
         "SUSPENDED_EVALUATION",
         "`true`",
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
@@ -89,6 +95,8 @@ pub struct CloudSettings {
     pub plans: Arc<PlanCatalogue>,
     /// What becomes of requests that come faster than the plan allows.
     pub plan_rates: Mode,
+    /// How often one person may begin to export a workspace.
+    pub exports: Option<LimitRule>,
     /// What each status allows.
     pub access: AccessPolicy,
     /// How long a deleted workspace can be restored.
@@ -148,6 +156,7 @@ impl CloudSettings {
         let workspace_url = texts.read("WORKSPACE_URL", format!("https://{{subdomain}}.{}", rules.base()), |text| {
             if text.contains("{subdomain}") { url(text) } else { Err("an http or https URL with {subdomain} in it".to_owned()) }
         });
+        let exports = (texts.get("RATE_LIMITS") != Some("off")).then(|| rule_of(10, Duration::from_hours(1))).flatten();
         let plans = texts.read("PLANS_FILE", Arc::default(), plans);
         let mut access = AccessPolicy::default();
         access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
@@ -159,6 +168,7 @@ impl CloudSettings {
             upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
             plans,
             plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
+            exports: texts.read("RATE_LIMIT_EXPORT", exports, rule),
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             serverless: texts.read("SERVERLESS", settings.edge.is_some(), boolean),
@@ -219,15 +229,36 @@ mod tests {
             ("DNS_SERVER", "dns"),
             ("WORKSPACE_GRACE_DAYS", "a month"),
             ("TENANT_PATH", "yes"),
+            ("RATE_LIMIT_EXPORT", "often"),
             ("PORT", "99999"),
         ]);
         let problems = problems.unwrap_err().to_string();
-        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "WORKSPACE_GRACE_DAYS", "TENANT_PATH", "PORT"]
-        {
+        for name in [
+            "CENTRAL_HOSTS",
+            "WORKSPACE_URL",
+            "PLANS_FILE",
+            "DNS_SERVER",
+            "WORKSPACE_GRACE_DAYS",
+            "TENANT_PATH",
+            "RATE_LIMIT_EXPORT",
+            "PORT",
+        ] {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
         assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));
         assert!(read(&[("BASE_DOMAIN", "10.0.0.1")]).unwrap_err().to_string().contains("BASE_DOMAIN must be a domain"));
+    }
+
+    #[test]
+    fn exports_are_limited_unless_nothing_is() {
+        let rule = |pairs: &[(&str, &str)]| {
+            let base = [("BASE_DOMAIN", "example.com")];
+            read(&[&base, pairs].concat()).unwrap().1.exports.map(|rule| rule.to_string())
+        };
+        assert_eq!(rule(&[]), Some("10/1h".to_owned()));
+        assert_eq!(rule(&[("RATE_LIMITS", "off")]), None);
+        assert_eq!(rule(&[("RATE_LIMIT_EXPORT", "off")]), None);
+        assert_eq!(rule(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_EXPORT", "2/1d")]), Some("2/1d".to_owned()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The cloud's routes over their hosts.
 
+mod export;
 mod people;
 mod plans;
 mod rig;

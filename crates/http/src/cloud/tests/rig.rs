@@ -18,7 +18,8 @@ use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use crate::api::{ApiPorts, ApiServices};
-use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, WorkspaceSource};
+use super::export::Script;
+use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::tests::identity::identity;
@@ -50,9 +51,10 @@ pub(super) struct Rig {
     /// Measures how old what the node remembers is.
     pub(super) stopwatch: Arc<ManualStopwatch>,
     pub(super) dns: Arc<Dns>,
+    pub(super) register: Arc<MemoryStore>,
+    pub(super) script: Arc<Script>,
     pub(super) services: CloudServices,
     store: Arc<Sqlite>,
-    register: Arc<MemoryStore>,
 }
 
 /// What differs between nodes.
@@ -121,9 +123,11 @@ impl Rig {
             },
             TenancySettings { plans: Arc::clone(&plans), ..TenancySettings::default() },
         ));
+        let script = Arc::new(Script::default());
         let services = CloudServices {
             tenancy,
             accounts: Arc::clone(&accounts),
+            exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -163,7 +167,7 @@ impl Rig {
             },
             &services,
         );
-        Self { cloud, clock, stopwatch, dns, services, store, register }
+        Self { cloud, clock, stopwatch, dns, register, script, services, store }
     }
 
     /// Sends a request to a host; with a token of somebody's, or without.
