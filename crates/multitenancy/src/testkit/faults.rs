@@ -299,7 +299,7 @@ fn untried(operation: &str) -> Answer {
 /// Whatever another tenant asks for by the id, the name and the version that somebody's thing has, it is answered as if nobody had it; and
 /// nothing becomes of that thing. Of every operation of every port that names a tenant: one that is not listed does not compile.
 pub async fn no_call_reaches_another_tenant(stores: &TenancyStores) {
-    let scene = Scene::set(stores).await;
+    let scene = Scene::set(stores, 0).await;
     let before = scene.view().await.of_the_tenants();
     let ports = [TENANTS, MEMBERS, INVITATIONS, DOMAINS, REMAINS];
     // One that is there, and one that nobody has made.

@@ -117,9 +117,9 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     );
     for (place, case) in cases.iter().enumerate() {
         let of = |figure: fn(&Round) -> f64| {
-            let [own, ratio]: [&dyn Fn(&Vec<Round>) -> f64; 2] =
-                [&|round| figure(&round[place]), &|round| figure(&round[place]) / figure(&round[0])];
-            [own, ratio].map(|figure| median(rounds.iter().map(figure)))
+            let own = rounds.iter().map(|round| figure(&round[place]));
+            let ratio = rounds.iter().map(|round| figure(&round[place]) / figure(&round[0]));
+            [median(own), median(ratio)]
         };
         let [rate, rate_ratio] = of(|round| round.per_second);
         let [p99, p99_ratio] = of(|round| round.p99_ms);
@@ -133,7 +133,7 @@ fn measure(folder: &Path, wanted: Option<&str>) {
 fn round(case: &Case<'_>) -> Round {
     let before = case.service.busy();
     let figures = load(case.service.address(), &case.requests, |_| Ipv4Addr::LOCALHOST);
-    let busy = case.service.busy() - before;
+    let busy = case.service.busy().saturating_sub(before);
     let busy_us = busy.as_secs_f64() * 1e6 / figures.answered;
     Round { per_second: figures.per_second(), p99_ms: figures.p99_ms(), busy_us }
 }
