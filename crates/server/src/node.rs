@@ -334,7 +334,10 @@ impl Node {
     /// # Errors
     /// There is no such workspace any more; the store cannot be read or written.
     #[cfg(feature = "cloud")]
-    pub(crate) async fn export(&self, tenant: TenantId) -> anyhow::Result<(togglebox_multitenancy::Tenant, cloud::WorkspaceFile)> {
+    pub(crate) async fn export(
+        &self,
+        tenant: TenantId,
+    ) -> anyhow::Result<(togglebox_multitenancy::Tenant, cloud::WorkspaceFile)> {
         match &self.front {
             Front::Open(_) => anyhow::bail!("this server has no workspaces"),
             Front::Cloud(front) => front.export(tenant).await,

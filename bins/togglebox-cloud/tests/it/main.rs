@@ -10,6 +10,7 @@ mod domains;
 mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
+mod export;
 mod isolation;
 #[path = "../../../togglebox/tests/it/javascript.rs"]
 mod javascript;

@@ -2,9 +2,9 @@
 
 use actix_web::http::{Method, StatusCode};
 use utoipa::PartialSchema as _;
+use utoipa::openapi::schema::Type;
 #[cfg(feature = "cloud")]
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
-use utoipa::openapi::schema::Type;
 use utoipa::openapi::{
     ArrayBuilder, Content, ContentBuilder, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Responses,
     ResponsesBuilder, Schema,
@@ -73,7 +73,8 @@ fn success(route: &Route, components: &mut Components) -> Response {
         }
         #[cfg(feature = "cloud")]
         Shape::Download(content_type) => {
-            let bytes = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+            let bytes =
+                ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
             built = built.header("Content-Disposition", header(String::schema(), "What the file is to be called"));
             return built.content(*content_type, json(bytes)).build();
         }

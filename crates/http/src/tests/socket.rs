@@ -105,7 +105,11 @@ impl Connection {
     /// All that comes until the server hangs up.
     pub(crate) async fn rest(mut self) -> Vec<u8> {
         // What is cut off may end in an error as well as in nothing.
-        while timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await.expect("the server hangs up").is_ok_and(|read| read > 0) {}
+        while timeout(PATIENCE, self.stream.read_buf(&mut self.read))
+            .await
+            .expect("the server hangs up")
+            .is_ok_and(|read| read > 0)
+        {}
         self.read
     }
 }

@@ -4,6 +4,8 @@ mod dns;
 mod endings;
 mod export;
 mod invitations;
+#[cfg(test)]
+mod testing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,8 +20,8 @@ use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, Subdo
 
 use self::dns::Dns;
 use self::endings::Endings;
-use self::export::Workspaces;
 pub(crate) use self::export::WorkspaceFile;
+use self::export::Workspaces;
 use self::invitations::Invitations;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -68,8 +70,7 @@ impl Front {
                 ..TenancySettings::default()
             },
         ));
-        let workspaces =
-            Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
+        let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
         let services_of_cloud = CloudServices {
             tenancy: Arc::clone(&tenancy),
             accounts: Arc::clone(&services.accounts),

@@ -18,11 +18,11 @@ pub use check::check_cloud;
 pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
+#[cfg(feature = "cloud")]
+pub use transfer::workspace_export;
 pub use transfer::{Import, export, import};
 #[cfg(feature = "dynamodb")]
 pub use transfer::{OriginalExport, OriginalTableName, export_original};
-#[cfg(feature = "cloud")]
-pub use transfer::workspace_export;
 #[cfg(feature = "cloud")]
 pub use workspace::workspace_left;
 

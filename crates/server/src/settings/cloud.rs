@@ -255,10 +255,13 @@ mod tests {
             let base = [("BASE_DOMAIN", "example.com")];
             read(&[&base, pairs].concat()).unwrap().1.exports.map(|rule| rule.to_string())
         };
-        assert_eq!(rule(&[]), Some("10/1h".to_owned()));
+        assert_eq!(rule(&[]), Some("10 at once, then 1 every 360s".to_owned()));
         assert_eq!(rule(&[("RATE_LIMITS", "off")]), None);
         assert_eq!(rule(&[("RATE_LIMIT_EXPORT", "off")]), None);
-        assert_eq!(rule(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_EXPORT", "2/1d")]), Some("2/1d".to_owned()));
+        assert_eq!(
+            rule(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_EXPORT", "2/1d")]),
+            Some("2 at once, then 1 every 43200s".to_owned())
+        );
     }
 
     #[test]

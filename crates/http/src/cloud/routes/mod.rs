@@ -72,7 +72,13 @@ pub(super) fn central() -> Vec<Route> {
 /// workspace itself.
 pub(super) fn workspace() -> Vec<Route> {
     let table = routes::table().into_iter().map(|route| replaced(route, guests::ANSWERS));
-    table.chain(workspace::routes()).chain(export::routes()).chain(members::routes()).chain(invitations::routes()).chain(domains::routes()).collect()
+    table
+        .chain(workspace::routes())
+        .chain(export::routes())
+        .chain(members::routes())
+        .chain(invitations::routes())
+        .chain(domains::routes())
+        .collect()
 }
 
 impl Call {

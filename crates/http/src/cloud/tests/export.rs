@@ -221,7 +221,8 @@ fn request(session: &Session) -> String {
 async fn an_export_that_cannot_begin_is_an_answer() {
     let rig = Rig::new().await;
     let ann = rig.sign_up("ann", "acme").await;
-    let missing: Value = rig.get(API, "/api/v1/workspaces/nobody/export", &rig.signed_in("ann", API).await.token).await.expect(404).json();
+    let missing: Value =
+        rig.get(API, "/api/v1/workspaces/nobody/export", &rig.signed_in("ann", API).await.token).await.expect(404).json();
     assert_eq!(missing["code"], "NOT_FOUND");
     let wrong = rig.send((Method::POST, &ann.host, OWN), Some(&ann.token), Some(json!({})), &[]).await;
     wrong.expect(404);

@@ -17,8 +17,8 @@ use togglebox_multitenancy::{AccessPolicy, HostRules, Locating, LookUpError, Pla
 use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
-use crate::api::{ApiPorts, ApiServices};
 use super::export::Script;
+use crate::api::{ApiPorts, ApiServices};
 use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;

@@ -249,6 +249,30 @@ async fn a_write_that_is_left_in_the_middle_gives_its_lock_back() {
     gone.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
 }
 
+/// A dump whose listener is slow says that it goes on; one that says nothing is taken for a node that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_outlasts_a_slow_listener() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let options = database.options().with_statement_timeout(Duration::from_millis(50)).with_max_connections(2);
+    let store = Postgres::open(&options).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    let (mut silent, mut staying) = (store.dump(TENANT).await.unwrap(), store.dump(TENANT).await.unwrap());
+    let mut watcher = database.connect().await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL \
+                AND pid <> pg_backend_pid()";
+    let began = Instant::now();
+    loop {
+        staying.stay().await.unwrap();
+        let open: i64 = sqlx::query_scalar(AssertSqlSafe(open)).fetch_one(&mut watcher).await.unwrap();
+        if open == 1 {
+            break;
+        }
+        assert!(open == 2 && began.elapsed() < PATIENCE, "{open}");
+    }
+    assert_eq!(*silent.next(10).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert!(!staying.next(10).await.unwrap().is_empty());
+}
+
 /// The program's own statements never wait for each other in a circle; those of an administrator may.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_undone_in_a_deadlock_is_made_again() {
