@@ -40,7 +40,8 @@ const ORDER: usize = 1 << 20;
 const FIRST: usize = 16;
 
 /// So high that nobody is refused, and that what is left always has as many figures: all answers have to be of one length.
-const PLANS: &str = "[[plan]]\nname = \"free\"\ntitle = \"Free\"\n[plan.limits]\nrequests_per_second = 4_000_000\nburst = 999_999\n";
+const PLANS: &str =
+    "[[plan]]\nname = \"free\"\ntitle = \"Free\"\n[plan.limits]\nrequests_per_second = 4_000_000\nburst = 999_999\n";
 
 struct Case<'s> {
     name: &'static str,
@@ -83,7 +84,8 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     }
     let start = |kind, name: &str, settings: &[(&str, &str)]| Service::start(kind, &file(name), settings);
     let plans = plans.to_str().unwrap();
-    let cloud = |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
+    let cloud =
+        |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
     let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
     let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
     let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));

@@ -52,7 +52,8 @@ impl Service {
         let mut process = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().parse().unwrap_or_else(|_| panic!("it does not serve: {}", std::fs::read_to_string(&log).unwrap()));
+        let address =
+            line.trim().parse().unwrap_or_else(|_| panic!("it does not serve: {}", std::fs::read_to_string(&log).unwrap()));
         Self { process, address }
     }
 

@@ -15,7 +15,7 @@ const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(1));
 /// Writes pages of this many bytes, and then ends, or fails.
 #[derive(Clone, Debug, Default)]
 struct Pages {
-    pages: usize,
+    left: usize,
     bytes: usize,
     fails: bool,
     /// How long a page takes.
@@ -26,7 +26,7 @@ struct Pages {
 
 impl Pages {
     fn of(pages: usize, bytes: usize) -> Self {
-        Self { pages, bytes, ..Self::default() }
+        Self { left: pages, bytes, ..Self::default() }
     }
 
     /// Whether an export still holds what it holds of the store.
@@ -46,8 +46,8 @@ impl ExportSource for Pages {
 impl Export for Pages {
     async fn next(&mut self) -> StoreResult<Option<Bytes>> {
         sleep(self.takes).await;
-        if self.pages > 0 {
-            self.pages -= 1;
+        if self.left > 0 {
+            self.left -= 1;
             return Ok(Some(vec![b'x'; self.bytes].into()));
         }
         if self.fails { Err(StoreError::new(StoreErrorKind::Unavailable, "test")) } else { Ok(None) }

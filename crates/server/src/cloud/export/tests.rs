@@ -125,7 +125,7 @@ async fn a_workspace_leaves_with_its_members_and_without_secrets_or_strangers() 
         [tenant(2), platform(), environment(0), user(OWNER, "ann"), user(visitor, "operator"), key(OWNER), audit(100, 10)];
     place.store.restore(acme.id, &records).await.unwrap();
     place.store.restore(globex.id, &[tenant(9), user(OWNER, "ann"), audit(101, 10)]).await.unwrap();
-    let workspaces = workspaces(&place, place.store.clone());
+    let workspaces = workspaces(&place, Arc::<togglebox_storage::Sqlite>::clone(&place.store));
     let mut file = workspaces.file(acme.id).await.unwrap();
     let bytes = pages(&mut file).await.unwrap().concat();
     let contents = file.contents().unwrap().clone();
@@ -152,7 +152,9 @@ async fn a_workspace_leaves_with_its_members_and_without_secrets_or_strangers() 
         if records.is_empty() {
             break;
         }
-        records.iter().for_each(|record| again.add(record).unwrap());
+        for record in &records {
+            again.add(record).unwrap();
+        }
     }
     assert_eq!(again, contents);
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::super::{Postgres, PostgresOptions};
 use super::server::Opened;
 use crate::sql::{Access, Engine as _};
+use crate::transfer::Transfer as _;
 
 const TENANT: TenantId = TenantId::DEFAULT;
 
