@@ -68,6 +68,8 @@ pub struct TenancySettings {
     pub subdomains: SubdomainPolicy,
     /// The domains that the service itself is reached under: nobody may claim one, or one below.
     pub own_domains: Vec<DomainName>,
+    /// Whether tenants may have domains of their own. If not, none leads anywhere, also none that was verified before.
+    pub custom_domains: bool,
     /// What each status allows.
     pub access: AccessPolicy,
     /// How long an invitation is good.
@@ -88,6 +90,7 @@ impl Default for TenancySettings {
             plans: Arc::new(PlanCatalogue::default()),
             subdomains: SubdomainPolicy::default(),
             own_domains: Vec::new(),
+            custom_domains: true,
             access: AccessPolicy::default(),
             invitation_life: days(7),
             invitations: 100,

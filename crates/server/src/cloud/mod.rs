@@ -62,6 +62,7 @@ impl Front {
             TenancySettings {
                 plans: Arc::clone(&cloud.plans),
                 own_domains: own_domains(cloud)?,
+                custom_domains: cloud.rules.allows_custom_domains(),
                 access: cloud.access,
                 grace: cloud.grace,
                 subdomains: SubdomainPolicy::default()
