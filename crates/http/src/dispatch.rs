@@ -315,7 +315,9 @@ async fn encoded(outcome: Outcome, wanted: Coding) -> Outcome {
     let rendered = match reply.content {
         Content::Json(bytes) => Rendered::new(bytes),
         Content::Rendered(rendered) => rendered,
-        content => return (Ok(Reply { content, ..reply }), caching),
+        content @ Content::Empty => return (Ok(Reply { content, ..reply }), caching),
+        #[cfg(feature = "cloud")]
+        content @ Content::Download(_) => return (Ok(Reply { content, ..reply }), caching),
     };
     rendered.make(wanted).await;
     reply.content = Content::Rendered(rendered);
