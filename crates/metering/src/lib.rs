@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod cell;
+mod event;
 mod labels;
 mod meter;
+mod sealing;
+pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod time;
 
 pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
+pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
 pub use labels::{InvalidLabels, Labels};
 pub use meter::{InvalidMeter, Meter, MeterId, Meters};
+pub use sealing::{Finality, Gap, Sealing, Watermark};
 pub use time::{BeforeEpoch, Day, Grain, Hour, InvalidSpan, Minute, Month, Span};

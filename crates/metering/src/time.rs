@@ -16,7 +16,7 @@ const MINUTE_MS: i64 = 60_000;
 pub struct BeforeEpoch(pub Timestamp);
 
 /// A minute of UTC, counted from the first of 1970.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(u32);
 
 /// An hour of UTC, counted from the first of 1970.
