@@ -180,9 +180,9 @@ impl CellSet {
 impl<'a> FromIterator<&'a Cell> for CellSet {
     fn from_iter<I: IntoIterator<Item = &'a Cell>>(cells: I) -> Self {
         let mut set = Self::default();
-        cells.into_iter().for_each(|cell| {
+        for cell in cells {
             set.merge(cell);
-        });
+        }
         set
     }
 }

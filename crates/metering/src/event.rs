@@ -22,7 +22,7 @@ pub enum InvalidEvent {
     Time(#[from] BeforeEpoch),
 }
 
-/// One report of usage. Source and id together say which: as in CloudEvents 1.0, whoever sends the same pair again means the same event.
+/// One report of usage. Source and id together say which: as in `CloudEvents` 1.0, whoever sends the same pair again means the same event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageEvent {
     source: Box<str>,

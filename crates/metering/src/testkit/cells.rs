@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::StoreErrorKind;
 
 use super::UsageStores;
-use super::fixtures::*;
+use super::fixtures::{A, B, CROWD, cell, hour, labelled, labels, merged, meter, minute, other_meter, query, race, span};
 use crate::store::{MOST_CELLS, RESERVED_WRITER, TOTAL_TOO_LARGE, UsageQuery};
 use crate::{Cell, Grain, Labels, MeterId, Series, WriterId};
 

@@ -3,7 +3,7 @@
 use togglebox_core::StoreErrorKind;
 
 use super::UsageStores;
-use super::fixtures::*;
+use super::fixtures::{A, B, CROWD, at, cell, event, labels, meter, query, race};
 use crate::store::MOST_EVENTS;
 use crate::{Grain, Ingested, Rejection, Series, UsageEvent};
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::UsageStores;
 use super::faulty::{USAGE, USAGE_LEDGER};
-use super::fixtures::*;
+use super::fixtures::{B, at, hour, merged, meter, minute, span};
 use crate::store::{Prune, RollUp, UsageQuery};
 use crate::{Cell, Grain, Series, UsageEvent, Watermark, WriterId};
 

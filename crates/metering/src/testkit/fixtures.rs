@@ -53,8 +53,9 @@ pub(super) fn cell(at: u32, by: u8, total: u64) -> Cell {
     Cell { tenant: A, series: Series::plain(meter()), minute: minute(at), writer: writer(by), total }
 }
 
-pub(super) fn labelled<const N: usize>(pairs: [(&str, &str); N], cell: Cell) -> Cell {
-    Cell { series: Series { labels: labels(pairs), ..cell.series }, ..cell }
+pub(super) fn labelled<const N: usize>(pairs: [(&str, &str); N], mut cell: Cell) -> Cell {
+    cell.series.labels = labels(pairs);
+    cell
 }
 
 /// Event `n` of the tests' source.

@@ -17,11 +17,13 @@ use crate::{Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, 
 pub struct MemoryStore(Mutex<State>);
 
 type Totals = BTreeMap<Labels, u64>;
+/// Totals by labels and writer.
+type Writers = BTreeMap<(Labels, WriterId), u64>;
 
 #[derive(Debug, Default)]
 struct State {
-    /// By tenant, meter and minute, then by labels and writer.
-    cells: BTreeMap<(TenantId, MeterId, Minute), BTreeMap<(Labels, WriterId), u64>>,
+    /// By tenant, meter and minute.
+    cells: BTreeMap<(TenantId, MeterId, Minute), Writers>,
     /// Roll-ups, and notes that there has to be one.
     hours: BTreeMap<(TenantId, MeterId, Hour), HourRow>,
     days: BTreeMap<(TenantId, MeterId, Day), Totals>,
@@ -49,6 +51,7 @@ impl MemoryStore {
     }
 
     /// The ports of an empty store: what the suite asks for.
+    #[expect(clippy::unused_async, reason = "other stores need to be waited for")]
     pub async fn fresh() -> UsageStores {
         UsageStores::over(&Arc::new(Self::new()))
     }

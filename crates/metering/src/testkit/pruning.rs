@@ -1,7 +1,7 @@
 //! What is removed, and what stays of it.
 
 use super::UsageStores;
-use super::fixtures::*;
+use super::fixtures::{A, B, CROWD, cell, event, hour, labelled, labels, meter, minute, query, race};
 use crate::store::{MergeReport, Prune, RollUp};
 use crate::{Grain, Ingested, Rejection};
 

@@ -3,12 +3,12 @@
 use togglebox_core::{EntropyExt as _, SeededEntropy};
 
 use super::UsageStores;
-use super::fixtures::*;
+use super::fixtures::{A, B, CROWD, cell, event, hour, labelled, meter, minute, query, race};
 use crate::store::{RollUp, StaleHour};
 use crate::{Cell, CellSet, Grain};
 
-const fn rolled(total: u64, revision: u32) -> Option<RollUp> {
-    Some(RollUp { total, revision, stale: false })
+const fn rolled(total: u64, revision: u32) -> RollUp {
+    RollUp { total, revision, stale: false }
 }
 
 /// An hour is the sum of its minutes, over all labels and writers; a day that of its hours.
@@ -17,8 +17,8 @@ pub async fn a_rolled_up_hour_is_the_sum_of_its_minutes(stores: &UsageStores) {
         .merge(&[cell(59, 1, 100), cell(60, 1, 1), cell(60, 2, 2), labelled([("a", "b")], cell(119, 1, 4)), cell(120, 1, 200)])
         .await;
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(1)).await.unwrap(), None);
-    assert_eq!(stores.usage.rollup(A, meter(), hour(1)).await.unwrap(), rolled(7, 1));
-    assert_eq!(stores.usage.rolled_up(A, meter(), hour(1)).await.unwrap(), rolled(7, 1));
+    assert_eq!(stores.usage.rollup(A, meter(), hour(1)).await.unwrap(), Some(rolled(7, 1)));
+    assert_eq!(stores.usage.rolled_up(A, meter(), hour(1)).await.unwrap(), Some(rolled(7, 1)));
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), None);
     assert_eq!(stores.sums(&query(0, 1440, Grain::Day)).await, [(0, 307)]);
 }
@@ -27,7 +27,7 @@ pub async fn a_rolled_up_hour_is_the_sum_of_its_minutes(stores: &UsageStores) {
 pub async fn rolling_up_again_changes_nothing(stores: &UsageStores) {
     stores.merge(&[cell(0, 1, 5), cell(1, 1, 6)]).await;
     for _ in 0..5 {
-        assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), rolled(11, 1));
+        assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), Some(rolled(11, 1)));
     }
     assert_eq!(stores.total(Grain::Day).await, 11);
 }
@@ -44,13 +44,13 @@ pub async fn a_late_cell_makes_the_hour_stale_and_its_next_revision(stores: &Usa
     stores.merge(&[cell(0, 1, 5)]).await;
     stores.roll_up(hour(1)).await;
     stores.merge(&[cell(0, 1, 4), cell(0, 1, 5)]).await;
-    assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), rolled(5, 1));
+    assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), Some(rolled(5, 1)));
     stores.merge(&[cell(0, 2, 1)]).await;
     let stale = Some(RollUp { total: 5, revision: 1, stale: true });
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), stale);
-    assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), rolled(6, 2));
+    assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), Some(rolled(6, 2)));
     assert_eq!(stores.ingest(&[event(1, 59, 4)], 60).await, [crate::Ingested::New]);
-    assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), rolled(10, 3));
+    assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), Some(rolled(10, 3)));
 }
 
 /// The oldest first, whosoever they are, until they are rolled up.
@@ -102,9 +102,9 @@ pub async fn roll_ups_equal_a_recount(stores: &UsageStores) {
             })
             .collect();
         stores.merge(&cells).await;
-        cells.iter().for_each(|cell| {
+        for cell in &cells {
             all.merge(cell);
-        });
+        }
         if below(3) == 0 {
             stores.roll_up(hour(below(72))).await;
         }

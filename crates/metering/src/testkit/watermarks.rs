@@ -1,7 +1,7 @@
 //! How far writers are.
 
 use super::UsageStores;
-use super::fixtures::*;
+use super::fixtures::{CROWD, at, minute, race, span, writer};
 use crate::store::{Prune, UsageLedgerExt as _};
 use crate::{Finality, Sealing, Watermark};
 
