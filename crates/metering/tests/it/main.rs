@@ -7,6 +7,7 @@ mod support;
 
 mod flusher;
 mod recorder;
+mod schedules;
 mod threads;
 
 mod conformance {

@@ -42,7 +42,9 @@ async fn threads_that_count_while_files_are_sent_and_changed_are_counted_exactly
     while !counting.iter().all(std::thread::JoinHandle::is_finished) {
         files_sent += flusher.flush().await.unwrap().files;
     }
-    counting.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in counting {
+        thread.join().unwrap();
+    }
     flusher.finish().await.unwrap();
     assert_eq!(store.total(), THREADS * EACH);
     assert!(files_sent > 0, "files were changed meanwhile");
