@@ -116,6 +116,17 @@ impl Hour {
 }
 
 impl Day {
+    /// 1970-01-01.
+    pub const FIRST: Self = Self(0);
+
+    /// So many days later; the last whose minutes are numbers, at most.
+    #[must_use]
+    pub const fn plus(self, days: u32) -> Self {
+        let last = u32::MAX / 1440 - 1;
+        let day = self.0.saturating_add(days);
+        Self(if day < last { day } else { last })
+    }
+
     /// From days since 1970-01-01; `None` when its minutes would not be numbers.
     pub const fn from_number(days: u32) -> Option<Self> {
         if days < u32::MAX / 1440 { Some(Self(days)) } else { None }
@@ -167,6 +178,14 @@ impl Month {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// The one before it; `None` before the first of 1970.
+    pub const fn previous(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(month) => Some(Self(month)),
+            None => None,
+        }
     }
 
     /// Its minutes, of 28 to 31 days.
@@ -241,6 +260,11 @@ impl Span {
     /// [`InvalidSpan`].
     pub fn new(from: Minute, until: Minute) -> Result<Self, InvalidSpan> {
         if from < until { Ok(Self { from, until }) } else { Err(InvalidSpan) }
+    }
+
+    /// Whole days, from one on until before a later one.
+    pub(crate) const fn of_days(from: Day, until: Day) -> Self {
+        Self { from: from.start(), until: until.start() }
     }
 
     /// Its first minute.

@@ -19,7 +19,7 @@ use togglebox_metering::store::{MergeReport, Prune, StaleHour, UsageLedger, Usag
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Grain, Hour, Labels, Minute, RecordError, Series, Span, Watermark, WriterId};
 
-use crate::support::{clock_at, directory, files, flusher, open, request, requests, store};
+use crate::support::{clock_at, directory, files, files_of_kind, flusher, open, request, requests, store};
 
 const KILLS: u32 = 200;
 const THREADS: usize = 2;
@@ -207,7 +207,7 @@ async fn kill_and_compare() {
         let flusher = flusher(&recorder, Arc::<MemoryStore>::clone(&store));
         assert_eq!(flusher.recover().await.unwrap().damaged, 0, "kill {kill}");
         flusher.finish().await.unwrap();
-        assert!(files(directory.path()).is_empty(), "{:?}", files(directory.path()));
+        assert!(files(directory.path()).is_empty() && files_of_kind(directory.path(), "damaged").is_empty());
         let now = stored(&store).await;
         for thread in 0..THREADS {
             let counted = now[thread] - before[thread];

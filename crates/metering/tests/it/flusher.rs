@@ -9,7 +9,7 @@ use togglebox_metering::store::{Prune, UsageLedger as _};
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{FlusherOptions, Minute, RecordError};
 
-use crate::support::{clock_at, directory, files, flusher, open, request, store};
+use crate::support::{clock_at, directory, files, files_of_kind, flusher, open, request, store};
 
 fn faulty(store: &Arc<MemoryStore>) -> (Arc<Faults>, Arc<Faulty<MemoryStore>>) {
     let faults = Arc::new(Faults::none());
@@ -193,7 +193,7 @@ async fn what_comes_after_its_minute_was_pruned_is_told_and_kept_aside() {
     let report = flusher(&recorder, Arc::<MemoryStore>::clone(&store)).recover().await.unwrap();
     assert_eq!((report.files, report.late), (1, 1));
     assert_eq!(store.total(), 0);
-    assert_eq!(files(directory.path()).iter().filter(|name| name.strip_suffix(".late").is_some()).count(), 2);
+    assert_eq!(files_of_kind(directory.path(), "late").len(), 2);
 }
 
 #[tokio::test]
@@ -203,14 +203,13 @@ async fn a_damaged_file_is_told_and_kept_aside() {
     request(&dead, &["live", "read"], 5).unwrap();
     request(&dead, &["live", "write"], 7).unwrap();
     drop(dead);
-    let slab =
-        directory.path().join(files(directory.path()).into_iter().find(|name| name.strip_suffix(".slab").is_some()).unwrap());
-    let mut bytes = std::fs::read(&slab).unwrap();
+    let slab = &files_of_kind(directory.path(), "slab")[0];
+    let mut bytes = std::fs::read(slab).unwrap();
     bytes[4096 + 5] ^= 1;
-    std::fs::write(&slab, bytes).unwrap();
+    std::fs::write(slab, bytes).unwrap();
     let recorder = open(directory.path(), 64, &clock);
     let report = flusher(&recorder, Arc::<MemoryStore>::clone(&store)).recover().await.unwrap();
     assert_eq!((report.damaged, report.cells), (1, 1));
     assert_eq!(store.total(), 7);
-    assert_eq!(files(directory.path()).iter().filter(|name| name.ends_with(".damaged")).count(), 2);
+    assert_eq!(files_of_kind(directory.path(), "damaged").len(), 2);
 }

@@ -1,6 +1,6 @@
 //! Recorders in directories of their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -54,4 +54,10 @@ pub(crate) fn files(directory: &Path) -> Vec<String> {
         std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
     files
+}
+
+/// Its files whose names end so.
+pub(crate) fn files_of_kind(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let paths = files(directory).into_iter().map(|name| directory.join(name));
+    paths.filter(|path| path.extension().is_some_and(|kind| kind == extension)).collect()
 }
