@@ -66,7 +66,7 @@ enum Workspace {
     Export {
         /// Its id
         id: String,
-        /// The new file; - is standard output. A name that ends in .gz packs it. Without: <subdomain>-<day>.jsonl
+        /// The new file; - is standard output. A name that ends in .gz packs it. Without: SUBDOMAIN-DAY.jsonl
         #[arg(long, value_name = "FILE", visible_alias = "out")]
         to: Option<String>,
     },
