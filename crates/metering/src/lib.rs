@@ -13,6 +13,7 @@ pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod time;
+mod totals;
 
 pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
 pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
@@ -23,3 +24,4 @@ pub use quota::{Anchor, Check, Period, Quota, Told};
 pub use recorder::{RecordError, Recorder, RecorderOptions, Usage};
 pub use sealing::{Finality, Gap, Sealing, Watermark};
 pub use time::{BeforeEpoch, Day, Grain, Hour, InvalidSpan, Minute, Month, Span};
+pub use totals::Totals;

@@ -7,13 +7,14 @@
 //! What was given to [`merge_cells`](UsageLedger::merge_cells) or [`ingest`](UsageStore::ingest) is in every
 //! [`series`](UsageStore::series) that starts after they returned, at every grain: roll-ups make reading cheaper, never staler.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
-use crate::{Cell, Grain, Hour, Ingested, Labels, MeterId, Minute, Sealing, Span, UsageEvent, Watermark};
+use crate::{Cell, Grain, Hour, Ingested, Labels, MeterId, Minute, Sealing, Span, Totals, UsageEvent, Watermark};
 
 /// The most cells of one call.
 pub const MOST_CELLS: usize = 1000;
@@ -246,6 +247,15 @@ impl UsageQuery {
     /// The value of [`Bucket::value`] for a series.
     pub fn value<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
         self.by.as_deref().and_then(|dimension| labels.get(dimension))
+    }
+
+    /// What this query shows of the bucket that begins with `start`, of all that was counted in it.
+    pub fn buckets(&self, start: Minute, totals: &Totals) -> Vec<Bucket> {
+        let mut split: BTreeMap<Option<&str>, Totals> = BTreeMap::new();
+        for (labels, total) in totals.iter().filter(|(labels, total)| self.wants(labels) && **total > 0) {
+            split.entry(self.value(labels)).or_default().add(Labels::none(), *total);
+        }
+        split.into_iter().map(|(value, total)| Bucket { start, value: value.map(Box::from), total: total.sum() }).collect()
     }
 }
 

@@ -10,13 +10,14 @@ use super::UsageStores;
 use crate::store::{
     AHEAD, Bucket, MOST_EVENTS, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore, check_cells,
 };
-use crate::{Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Rejection, UsageEvent, Watermark, WriterId};
+use crate::{
+    Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Rejection, Totals, UsageEvent, Watermark, WriterId,
+};
 
 /// Usage in memory. For tests, and for programs that need not remember.
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<State>);
 
-type Totals = BTreeMap<Labels, u64>;
 /// Totals by labels and writer.
 type Writers = BTreeMap<(Labels, WriterId), u64>;
 
@@ -58,21 +59,14 @@ impl MemoryStore {
 
     /// The sum of all cells of all tenants that are not pruned.
     pub fn total(&self) -> u64 {
-        sum(self.lock().cells.values().flat_map(BTreeMap::values))
+        let state = self.lock();
+        let totals: Totals = state.cells.values().flatten().map(|((labels, _), total)| (labels.clone(), *total)).collect();
+        totals.sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn sum<'a>(totals: impl Iterator<Item = &'a u64>) -> u64 {
-    totals.fold(0, |sum, total| u64::min(sum.saturating_add(*total), Cell::MOST))
-}
-
-fn add(totals: &mut Totals, labels: &Labels, amount: u64) {
-    let total = totals.entry(labels.clone()).or_default();
-    *total = sum([*total, amount].iter());
 }
 
 impl State {
@@ -115,7 +109,7 @@ impl State {
         // What is half removed is not shown.
         if minute >= self.minutes_from {
             for ((labels, _), total) in self.cells.get(&(tenant, meter, minute)).into_iter().flatten() {
-                add(&mut totals, labels, *total);
+                totals.add(labels.clone(), *total);
             }
         }
         totals
@@ -130,9 +124,7 @@ impl State {
         let span = hour.span();
         let mut totals = Totals::new();
         for ((_, _, minute), _) in self.cells.range((tenant, meter, span.from())..(tenant, meter, span.until())) {
-            for (labels, total) in self.minute(tenant, meter, *minute) {
-                add(&mut totals, &labels, total);
-            }
+            totals.join(&self.minute(tenant, meter, *minute));
         }
         totals
     }
@@ -143,9 +135,7 @@ impl State {
         }
         let mut totals = Totals::new();
         for hour in day.hours() {
-            for (labels, total) in self.hour(tenant, meter, hour) {
-                add(&mut totals, &labels, total);
-            }
+            totals.join(&self.hour(tenant, meter, hour));
         }
         totals
     }
@@ -167,7 +157,7 @@ impl State {
 
     fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> Option<RollUp> {
         let row = self.hours.get(&(tenant, meter, hour)).filter(|row| row.revision > 0)?;
-        Some(RollUp { total: sum(row.totals.values()), revision: row.revision, stale: row.stale })
+        Some(RollUp { total: row.totals.sum(), revision: row.revision, stale: row.stale })
     }
 
     fn prune_minutes(&mut self, before: Minute, limit: usize) -> usize {
@@ -231,12 +221,7 @@ impl UsageStore for MemoryStore {
                 Grain::Hour => state.hour(tenant, meter, start.hour()),
                 Grain::Day => state.day(tenant, meter, start.day()),
             };
-            let mut split: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-            for (labels, total) in totals.iter().filter(|(labels, total)| query.wants(labels) && **total > 0) {
-                let bucket = split.entry(query.value(labels)).or_default();
-                *bucket = sum([*bucket, *total].iter());
-            }
-            buckets.extend(split.into_iter().map(|(value, total)| Bucket { start, value: value.map(Box::from), total }));
+            buckets.extend(query.buckets(start, &totals));
             start = start.plus(grain.minutes());
         }
         Ok(buckets)

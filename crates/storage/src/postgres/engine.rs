@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 use super::{error, text};
 use crate::home::{Ended, Home};
+#[cfg(feature = "metering")]
+use crate::sql::Kind;
 use crate::sql::{self, Access, Argument, Statement};
 
 /// Lets a transaction see what the register holds of every tenant: the policies name this setting.
@@ -27,6 +29,10 @@ use crate::sql::{self, Access, Argument, Statement};
 pub(super) const LOOK_BEYOND: &str = "SELECT set_config('togglebox.register', 'on', true)";
 #[cfg(feature = "tenancy")]
 const LOOK_NO_FURTHER: &str = "SELECT set_config('togglebox.register', '', true)";
+
+/// Lets a transaction keep the usage of every tenant: the policies name this setting.
+#[cfg(feature = "metering")]
+pub(super) const KEEP_LEDGER: &str = "SELECT set_config('togglebox.ledger', 'on', true)";
 
 /// How long a connection that nobody uses may take to say that it is still there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
@@ -71,6 +77,12 @@ impl Engine {
                 let locks = format!(", pg_advisory_xact_lock_shared({writes}), pg_advisory_xact_lock({counts})");
                 ("BEGIN ISOLATION LEVEL READ COMMITTED", locks)
             }
+            #[cfg(feature = "metering")]
+            Access::Usage => {
+                let (counts, usage) = (lock_of(tenant, "usage"), usage_lock());
+                let locks = format!(", pg_advisory_xact_lock({counts}), pg_advisory_xact_lock_shared({usage})");
+                ("BEGIN ISOLATION LEVEL READ COMMITTED", locks)
+            }
         };
         // A uuid has no character that could end the text.
         format!("{begin}; {}; SELECT set_config('togglebox.tenant', '{tenant}', true){locks}", self.settings)
@@ -82,9 +94,23 @@ impl Engine {
         let begin = match access {
             Access::Read => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
             Access::Moment => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Access::Write | Access::Count => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            _ => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
         format!("{begin}; {}; {LOOK_BEYOND}", self.settings)
+    }
+
+    /// The same for a session that keeps the usage of all tenants.
+    #[cfg(feature = "metering")]
+    fn ledger_preamble(&self, access: Access) -> String {
+        let (begin, lock) = match access {
+            Access::Read => ("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", String::new()),
+            Access::Moment => ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", String::new()),
+            Access::Write => ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock({})", usage_lock())),
+            Access::Count | Access::Usage => {
+                ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock_shared({})", usage_lock()))
+            }
+        };
+        format!("{begin}; {}; {KEEP_LEDGER}{lock}", self.settings)
     }
 
     /// A session that has begun with `preamble`.
@@ -141,6 +167,12 @@ pub(super) fn lock_of(tenant: TenantId, what: &str) -> i64 {
     i64::from_be_bytes(number)
 }
 
+/// The number of the lock that counting shares, and that closing minutes has for itself: the tenant is nobody's.
+#[cfg(feature = "metering")]
+fn usage_lock() -> i64 {
+    lock_of(TenantId::from_uuid(Uuid::max()), "ledger")
+}
+
 impl sql::Engine for Engine {
     type Session = Session;
 
@@ -167,6 +199,25 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
     #[cfg(feature = "tenancy")]
     async fn begin_register(&self, access: Access) -> sqlx::Result<Session> {
         self.begun(&self.register_preamble(access)).await
+    }
+
+    #[cfg(feature = "metering")]
+    async fn begin_ledger(&self, access: Access) -> sqlx::Result<Session> {
+        self.begun(&self.ledger_preamble(access)).await
+    }
+
+    #[cfg(feature = "metering")]
+    fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
+        let columns = columns.iter().map(|(name, kind)| {
+            let kind = match kind {
+                Kind::Uuid => "uuid",
+                Kind::Int => "bigint",
+                Kind::Text => "text",
+            };
+            format!("{name} {kind}")
+        });
+        let columns: Vec<_> = columns.collect();
+        format!("json_to_recordset(${parameter}::json) AS given ({})", columns.join(", "))
     }
 
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind {

@@ -14,7 +14,7 @@ SELECT pg_has_role(session_user, $1::name, 'MEMBER')";
 /// The tables that have a policy, but that the role may not use in all four ways.
 const UNGRANTED: &str = "-- role.ungranted
 SELECT DISTINCT quote_ident(p.schemaname) AS schema, quote_ident(p.schemaname) || '.' || quote_ident(p.tablename) AS name FROM pg_policies AS p
-WHERE p.schemaname = current_schema() AND p.policyname IN ('tenant_only', 'register_looks') AND EXISTS (
+WHERE p.schemaname = current_schema() AND p.policyname IN ('tenant_only', 'register_looks', 'ledger_keeps', 'all_look') AND EXISTS (
     SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted (privilege)
     WHERE NOT has_table_privilege($1::name, quote_ident(p.schemaname) || '.' || quote_ident(p.tablename), wanted.privilege)
 )";

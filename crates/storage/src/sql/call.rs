@@ -78,7 +78,7 @@ impl<E: Engine> Call<E> {
     /// JSON text. Nothing that is stored has a map with other keys than texts, so this fails only on a programming error, which is
     /// reported rather than hidden.
     pub(super) fn json(&self, value: &impl Serialize) -> StoreResult<String> {
-        serde_json::to_string(value).map_err(|error| self.error(StoreErrorKind::Refused("document")).caused_by(error))
+        json_text(self.operation, value)
     }
 
     /// JSON text of a value that may be absent.
@@ -90,4 +90,9 @@ impl<E: Engine> Call<E> {
     pub(super) async fn commit(self) -> StoreResult<()> {
         self.session.commit().await.map_err(failed::<E>(self.operation))
     }
+}
+
+/// JSON text for a port call.
+pub(super) fn json_text(operation: &'static str, value: &(impl Serialize + ?Sized)) -> StoreResult<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::new(StoreErrorKind::Refused("document"), operation).caused_by(error))
 }

@@ -20,6 +20,21 @@ pub enum Access {
     Write,
     /// Statements that add to counters. They need not wait for each other to be thought through, but never lose anything of each other.
     Count,
+    /// The same of usage, while nobody closes minutes.
+    #[cfg(feature = "metering")]
+    Usage,
+}
+
+/// What a column of a list that is bound as JSON holds.
+#[cfg(feature = "metering")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 32 hexadecimal digits.
+    Uuid,
+    /// A whole number.
+    Int,
+    /// A text without control characters.
+    Text,
 }
 
 /// A database of one make. A clone is another handle on the same connections.
@@ -44,6 +59,15 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// `Write` makes it lasting; nobody is kept waiting by its beginning.
     #[cfg(feature = "tenancy")]
     fn begin_register(&self, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
+    /// Begins a session that is of no tenant: it sees and changes the cells and hours of usage of every one. `Read`; `Count`, as many at
+    /// once as like; `Write`, while nobody else counts usage anywhere.
+    #[cfg(feature = "metering")]
+    fn begin_ledger(&self, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
+    /// As in `FROM …`: the rows, called `given`, of a list of objects that is bound as JSON text at `parameter`; in their order.
+    #[cfg(feature = "metering")]
+    fn given(parameter: u8, columns: &[(&str, Kind)]) -> String;
 
     /// What an error that the database itself told means for the caller.
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind;

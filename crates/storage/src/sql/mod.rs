@@ -21,6 +21,8 @@ mod environments;
 mod error;
 mod experiments;
 mod flags;
+#[cfg(any(feature = "metering", feature = "tenancy"))]
+mod look;
 mod page;
 #[cfg(test)]
 pub(crate) mod pages;
@@ -34,6 +36,8 @@ mod statistics;
 #[cfg(feature = "tenancy")]
 mod tenancy;
 mod transfer;
+#[cfg(feature = "metering")]
+mod usage;
 mod users;
 mod write;
 
@@ -42,6 +46,8 @@ use std::future::Future;
 use togglebox_core::{AuditRecord, StoreResult, TenantId};
 
 use self::call::Call;
+#[cfg(feature = "metering")]
+pub(crate) use self::engine::Kind;
 pub(crate) use self::engine::{Access, Engine, Row, Session};
 pub(crate) use self::statement::{Argument, Statement};
 use self::write::Write;

@@ -5,6 +5,8 @@ use togglebox_core::AuditFilter;
 
 #[cfg(feature = "tenancy")]
 use super::tenancy;
+#[cfg(feature = "metering")]
+use super::usage;
 use super::{
     api_keys, attempts, audit, directory, environments, experiments, flags, parameters, resets, sessions, statistics, transfer,
     users,
@@ -52,7 +54,11 @@ pub(crate) fn indexed() -> Vec<String> {
     let of_tenants = tenancy::statements::indexed().into_iter().map(str::to_owned).chain(tenancy::statements::clearing());
     #[cfg(not(feature = "tenancy"))]
     let of_tenants = Vec::<String>::new();
-    fixed.into_iter().map(str::to_owned).chain(of_tenants).chain(totals).collect()
+    #[cfg(feature = "metering")]
+    let of_usage = usage::statements::indexed();
+    #[cfg(not(feature = "metering"))]
+    let of_usage = Vec::<&str>::new();
+    fixed.into_iter().chain(of_usage).map(str::to_owned).chain(of_tenants).chain(totals).collect()
 }
 
 /// Lists that come out of an index in their order, so that a page costs what is on it.
@@ -86,6 +92,12 @@ pub(crate) fn ordered() -> Vec<String> {
 #[cfg(feature = "tenancy")]
 pub(crate) fn across() -> Vec<String> {
     tenancy::statements::across()
+}
+
+/// Statements that keep the usage of all tenants: by an index, in its order.
+#[cfg(feature = "metering")]
+pub(crate) fn of_ledger() -> Vec<&'static str> {
+    usage::statements::across()
 }
 
 /// Every table with rows of tenants that a tenant's end knows of, in order.

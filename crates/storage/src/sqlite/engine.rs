@@ -12,6 +12,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error;
+#[cfg(feature = "metering")]
+use crate::sql::Kind;
 use crate::sql::{self, Access, Argument, Statement};
 
 /// The connections to one database: one that writes, a few that read.
@@ -44,7 +46,7 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         match access {
             Access::Read => self.readers.acquire().await.map(Session::Statement),
             Access::Moment => self.readers.begin().await.map(Session::Transaction),
-            Access::Write | Access::Count => {
+            _ => {
                 let begun = timeout(self.patience, self.writer.begin_with("BEGIN IMMEDIATE")).await;
                 begun.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(Session::Transaction)
             }
@@ -55,6 +57,21 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
     async fn begin_register(&self, access: Access) -> sqlx::Result<Session> {
         // Every session reaches the whole file: what keeps tenants apart here is the statements.
         self.begin(TenantId::DEFAULT, access).await
+    }
+
+    #[cfg(feature = "metering")]
+    async fn begin_ledger(&self, access: Access) -> sqlx::Result<Session> {
+        self.begin(TenantId::DEFAULT, access).await
+    }
+
+    #[cfg(feature = "metering")]
+    fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
+        let columns = columns.iter().map(|(name, kind)| match kind {
+            Kind::Uuid => format!("unhex(value ->> '{name}') AS {name}"),
+            Kind::Int | Kind::Text => format!("value ->> '{name}' AS {name}"),
+        });
+        let columns: Vec<_> = columns.collect();
+        format!("(SELECT {} FROM json_each(${parameter})) AS given", columns.join(", "))
     }
 
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind {

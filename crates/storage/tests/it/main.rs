@@ -19,3 +19,5 @@ mod toggles;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "redis"))]
 mod told;
 mod transfer;
+#[cfg(feature = "metering")]
+mod usage;

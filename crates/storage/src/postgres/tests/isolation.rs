@@ -14,10 +14,14 @@ const NOT_ALLOWED: &str = "42501";
 
 /// Of no tenant: where the register of all has counted to.
 const OF_NOBODY: &str = "register";
+/// Of no tenant: how far the writers of usage are, and what of it is closed.
+const OF_LEDGER: [&str; 2] = ["usage_borders", "usage_watermarks"];
+/// What nodes count of all tenants.
+const COUNTED: [&str; 2] = ["usage_cells", "usage_hours"];
 /// What the register holds of every tenant: statements that look for one may read it.
 const LOOKED_AT: [&str; 5] = ["domain_claims", "given_up_subdomains", "members", "register_changes", "tenants"];
 /// What finds a tenant, or tells of all of them.
-const ACROSS: [&str; 7] = [
+const ACROSS: [&str; 14] = [
     "domain_claims_verified",
     "given_up_subdomains_by_subdomain",
     "members_by_user",
@@ -25,6 +29,13 @@ const ACROSS: [&str; 7] = [
     "register_key",
     "tenants_by_subdomain",
     "tenants_subdomain",
+    "usage_borders_key",
+    "usage_cells_by_minute",
+    "usage_events_by_minute",
+    "usage_hours_by_hour",
+    "usage_hours_stale",
+    "usage_watermarks_by_age",
+    "usage_watermarks_key",
 ];
 
 async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
@@ -32,13 +43,14 @@ async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Every table that there is, so that none can be forgotten; but for those that are nobody's: the list of the schema's steps, and the
-/// counter of the register.
+/// Every table that there is, so that none can be forgotten; but for those that are nobody's: the list of the schema's steps, the counter
+/// of the register, and what the ledger of usage has of no tenant.
 async fn tables(connection: &mut PgConnection) -> Vec<String> {
     let all =
         "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1";
     let tables = texts(connection, all).await;
-    tables.into_iter().filter(|table| table != "_sqlx_migrations" && table != OF_NOBODY).collect()
+    let of_nobody = |table: &str| table == "_sqlx_migrations" || table == OF_NOBODY || OF_LEDGER.contains(&table);
+    tables.into_iter().filter(|table| !of_nobody(table)).collect()
 }
 
 /// A row of a table, with something in each column.
@@ -121,13 +133,16 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
         WHERE schemaname = 'public' AND policyname <> 'tenant_only' ORDER BY 1";
     let looks = LOOKED_AT.iter().chain([&OF_NOBODY]).map(|table| format!("{table} register_looks SELECT"));
     let changes = ["register register_counts UPDATE", "register_changes register_prunes DELETE"].map(str::to_owned);
-    let mut expected: Vec<String> = looks.chain(changes).collect();
+    let kept = COUNTED.iter().chain([&"usage_watermarks"]).map(|table| format!("{table} ledger_keeps ALL"));
+    let ledger = ["usage_events ledger_looks SELECT", "usage_events ledger_prunes DELETE", "usage_borders all_look SELECT", "usage_borders ledger_closes UPDATE"];
+    let mut expected: Vec<String> = looks.chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
     expected.sort_unstable();
     let mut others = texts(&mut connection, others).await;
     others.sort_unstable();
     assert_eq!(others, expected);
-    let counter = "SELECT relname::text FROM pg_class WHERE relrowsecurity AND relforcerowsecurity AND relname = 'register'";
-    assert_eq!(texts(&mut connection, counter).await, [OF_NOBODY]);
+    let nobodys = "SELECT relname::text FROM pg_class WHERE relrowsecurity AND relforcerowsecurity
+        AND relname IN ('register', 'usage_borders', 'usage_watermarks') ORDER BY 1";
+    assert_eq!(texts(&mut connection, nobodys).await, [OF_NOBODY, OF_LEDGER[0], OF_LEDGER[1]]);
     let bound = "SELECT rolname::text FROM pg_roles WHERE rolname = 'togglebox_app'
         AND NOT (rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication)";
     assert_eq!(texts(&mut connection, bound).await, ["togglebox_app"]);
@@ -241,5 +256,38 @@ async fn who_looks_for_a_tenant_sees_the_register_and_writes_nothing_of_anybody(
 async fn assert_no_counter_left(connection: &mut PgConnection) {
     connection.execute("BEGIN").await.unwrap();
     assert_no_counter(connection).await;
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// What nodes count is of all tenants: under the setting for that they reach cells and hours, forget events, and nothing else.
+#[tokio::test]
+async fn who_keeps_the_ledger_reaches_what_is_counted_and_nothing_else_of_anybody() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute("SELECT set_config('togglebox.ledger', 'on', true)").await.unwrap();
+    assert_no_counter(&mut connection).await;
+    for table in &tables {
+        let (counted, events) = (COUNTED.contains(&table.as_str()), table == "usage_events");
+        let (seen, changed) = (if counted || events { 2 } else { 0 }, if counted { 2 } else { 0 });
+        assert_eq!(count(&mut connection, table).await, seen, "{table}");
+        assert_eq!(tried(&mut connection, format!("UPDATE {table} SET tenant = tenant")).await, Ok(changed), "{table}");
+        assert_eq!(tried(&mut connection, format!("DELETE FROM {table}")).await, Ok(seen.cast_unsigned()), "{table}");
+        let row = row_of(&mut connection, table, TenantId::from_uuid(Uuid::from_u128(0xc))).await;
+        let added = if counted { Ok(1) } else { Err(NOT_ALLOWED.to_owned()) };
+        assert_eq!(tried(&mut connection, row).await, added, "{table}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+
+    // Without it, nobody closes anything or says how far a writer is.
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(AssertSqlSafe(format!("SELECT set_config('togglebox.tenant', '{A}', true)"))).await.unwrap();
+    assert_eq!(count(&mut connection, "usage_borders").await, 1);
+    for sql in ["UPDATE usage_borders SET minutes_from = 1", "DELETE FROM usage_borders", "DELETE FROM usage_watermarks"] {
+        assert_eq!(tried(&mut connection, sql.to_owned()).await, Ok(0), "{sql}");
+    }
+    let mark = format!("INSERT INTO usage_watermarks VALUES ('{}', 1, 1, 0)", Uuid::from_u128(1));
+    assert_eq!(tried(&mut connection, mark).await, Err(NOT_ALLOWED.to_owned()));
     connection.execute("ROLLBACK").await.unwrap();
 }

@@ -106,3 +106,20 @@ async fn what_looks_beyond_one_tenant_can_use_an_index() {
     }
     connection.execute("ROLLBACK").await.unwrap();
 }
+
+/// So are those that keep the usage of all tenants.
+#[cfg(feature = "metering")]
+#[tokio::test]
+async fn what_keeps_the_ledger_can_use_an_index() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(super::super::engine::KEEP_LEDGER).await.unwrap();
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
+    connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off").await.unwrap();
+    for sql in statements::of_ledger() {
+        let plan = plan(&mut connection, sql).await;
+        assert!(plan.contains("Index") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}

@@ -83,3 +83,31 @@ mod tenancy {
 
     togglebox_multitenancy::tenancy_store_suite!(maybe fresh);
 }
+
+#[cfg(feature = "metering")]
+mod usage {
+    use std::sync::Arc;
+
+    use togglebox_metering::testkit::UsageStores;
+
+    use super::super::server::Opened;
+
+    struct Lent {
+        stores: UsageStores,
+        _opened: Opened,
+    }
+
+    impl AsRef<UsageStores> for Lent {
+        fn as_ref(&self) -> &UsageStores {
+            &self.stores
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let opened = Opened::fresh().await?;
+        let stores = UsageStores::over(&Arc::new(opened.store.clone()));
+        Some(Lent { stores, _opened: opened })
+    }
+
+    togglebox_metering::usage_store_suite!(maybe fresh);
+}

@@ -6,8 +6,8 @@ use togglebox_multitenancy::{DomainName, Subdomain};
 
 use super::super::Database;
 use super::super::cells::Cells;
-use super::super::engine::{Access, Engine, Row, RowOf, Session};
-use super::super::error::failed;
+use super::super::engine::{Access, Engine, Row};
+use super::super::look::Look;
 use super::super::statement::Statement;
 use super::super::write::Write;
 
@@ -96,39 +96,9 @@ pub(super) fn revision_of(row: Option<&impl Row>, operation: &'static str) -> St
     Cells::new(row, operation, "register", "revision").get("revision")
 }
 
-/// A call of the directory under way: it belongs to no tenant, and reads what is in the register of all. Dropped without
-/// [`commit`](Self::commit), it leaves nothing behind.
-pub(super) struct Look<E: Engine> {
-    session: E::Session,
-    operation: &'static str,
-}
-
 impl<E: Engine> Database<E> {
-    /// Begins a call of the directory.
+    /// Begins a call of the directory: it reads what is in the register of all.
     pub(super) async fn look(&self, operation: &'static str, access: Access) -> StoreResult<Look<E>> {
-        let session = self.engine.begin_register(access).await.map_err(failed::<E>(operation))?;
-        Ok(Look { session, operation })
-    }
-}
-
-impl<E: Engine> Look<E> {
-    /// The first row of an answer, if there is one.
-    pub(super) async fn optional(&mut self, statement: Statement) -> StoreResult<Option<RowOf<E>>> {
-        self.session.optional(statement).await.map_err(failed::<E>(self.operation))
-    }
-
-    /// Every row of an answer.
-    pub(super) async fn rows(&mut self, statement: Statement) -> StoreResult<Vec<RowOf<E>>> {
-        self.session.rows(statement).await.map_err(failed::<E>(self.operation))
-    }
-
-    /// Runs a statement; says how many rows it changed.
-    pub(super) async fn execute(&mut self, statement: Statement) -> StoreResult<u64> {
-        self.session.execute(statement).await.map_err(failed::<E>(self.operation))
-    }
-
-    /// Makes everything lasting.
-    pub(super) async fn commit(self) -> StoreResult<()> {
-        self.session.commit().await.map_err(failed::<E>(self.operation))
+        Look::of(self.engine.begin_register(access).await, operation)
     }
 }

@@ -1,0 +1,64 @@
+//! How far writers are, and which hours are to be rolled up.
+
+use togglebox_core::{StoreResult, TenantId};
+use togglebox_metering::store::StaleHour;
+use togglebox_metering::{Hour, Minute, Watermark};
+
+use super::super::Database;
+use super::super::cells::{Cells, CellResult};
+use super::super::engine::{Access, Engine, Row};
+use super::super::statement::Statement;
+use super::Cell;
+
+const RAISE: &str = "-- usage_watermarks.raise
+INSERT INTO usage_watermarks AS kept (writer, upto, seen_at, ended) VALUES ($1, $2, $3, $4)
+ON CONFLICT (writer) DO UPDATE SET
+    upto = CASE WHEN kept.upto < excluded.upto THEN excluded.upto ELSE kept.upto END,
+    seen_at = CASE WHEN kept.seen_at < excluded.seen_at THEN excluded.seen_at ELSE kept.seen_at END,
+    ended = CASE WHEN kept.ended < excluded.ended THEN excluded.ended ELSE kept.ended END";
+
+const LIVING: &str = "-- usage_watermarks.living
+SELECT writer, upto, seen_at FROM usage_watermarks WHERE ended = 0 ORDER BY writer";
+
+pub(super) const STALE_HOURS: &str = "-- usage_hours.stale
+SELECT tenant, meter, hour FROM usage_hours WHERE stale = 1 AND hour < $1 ORDER BY hour, tenant, meter LIMIT $2";
+
+impl Cell for Hour {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        let number = u32::read(row, column)?;
+        Self::from_number(number).ok_or_else(|| format!("{number} is no hour").into())
+    }
+}
+
+impl<E: Engine> Database<E> {
+    pub(super) async fn raise_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
+        self.attempt(|| async {
+            let mut ledger = self.ledger("usage_ledger.advance_watermark", Access::Count).await?;
+            let raise = Statement::new(RAISE).bind(watermark.writer.as_uuid()).bind(watermark.upto.number());
+            ledger.execute(raise.bind(watermark.seen_at).bind(i64::from(watermark.ended))).await?;
+            ledger.commit().await
+        })
+        .await
+    }
+
+    pub(super) async fn living_watermarks(&self) -> StoreResult<Vec<Watermark>> {
+        let mut ledger = self.ledger("usage_ledger.watermarks", Access::Read).await?;
+        let rows = ledger.rows(Statement::new(LIVING)).await?;
+        let watermark = |row: &_| {
+            let cells = Cells::new(row, ledger.operation(), "usage_watermarks", "writer");
+            let (writer, upto) = (cells.get("writer")?, cells.get::<Minute>("upto")?);
+            Ok(Watermark { writer, upto, seen_at: cells.get("seen_at")?, ended: false })
+        };
+        rows.iter().map(watermark).collect()
+    }
+
+    pub(super) async fn hours_to_roll_up(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
+        let mut ledger = self.ledger("usage_ledger.stale_hours", Access::Read).await?;
+        let rows = ledger.rows(Statement::new(STALE_HOURS).bind(until.number()).bind(limit.clamp(1, 1000) as u64)).await?;
+        let stale = |row: &_| {
+            let cells = Cells::new(row, ledger.operation(), "usage_hours", "tenant");
+            Ok(StaleHour { hour: cells.get("hour")?, tenant: cells.get::<TenantId>("tenant")?, meter: cells.get("meter")? })
+        };
+        rows.iter().map(stale).collect()
+    }
+}
