@@ -326,9 +326,12 @@ impl Node {
         }
     }
 
-    /// Writes out what was counted, and when keys were last used.
+    /// Writes out what was counted, or the next part of it.
     pub(crate) async fn flush(&self) {
-        if let Err(error) = self.flusher.flush().await {
+        /// Figures of as many workspaces, as a rule. What there is of more has its turn the next time: each takes a transaction, and
+        /// the store has other things to do.
+        const BATCHES: usize = 100;
+        if let Err(error) = self.flusher.flush_some(BATCHES).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "Figures could not be written; they are kept for the next time"
