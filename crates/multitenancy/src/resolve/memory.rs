@@ -88,6 +88,8 @@ pub(super) struct Memory<E, W> {
     absent: Map<HostKey, u64>,
     /// What was loaded in an earlier one is not used: changes may have been missed.
     era: AtomicU64,
+    /// Until when all changes up to then count as heard.
+    heard_us: AtomicU64,
     ledger: Mutex<Ledger<W>>,
 }
 
@@ -98,6 +100,7 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             entries: Map::new(),
             absent: Map::new(),
             era: AtomicU64::new(0),
+            heard_us: AtomicU64::new(0),
             ledger: Mutex::new(Ledger::new(options.strangers_per_second, options.strangers_at_once)),
         }
     }
@@ -108,7 +111,7 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
                 return Look::Known;
             }
             let (age_us, entry) = (now_us.saturating_sub(cached.fetched_us), || Arc::clone(&cached.value));
-            if age_us < us(self.options.fresh) {
+            if age_us < us(self.options.fresh) || (age_us < us(self.options.heard) && self.hears(now_us)) {
                 return Look::Fresh(entry());
             }
             let rests = now_us < cached.rests_us.load(Ordering::Relaxed);
@@ -222,6 +225,16 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             self.absent.remove(key);
         }
         ledger.forget_floors(self.most_floors());
+    }
+
+    /// All changes were heard that there were at `asked_us`.
+    pub(super) fn heard(&self, asked_us: u64) {
+        self.heard_us.fetch_max(asked_us.saturating_add(us(self.options.floors_known)), Ordering::AcqRel);
+    }
+
+    /// Whether all changes have been heard of late.
+    fn hears(&self, now_us: u64) -> bool {
+        now_us < self.heard_us.load(Ordering::Acquire)
     }
 
     /// Changes may have been missed: nothing that was loaded before this is used any more.

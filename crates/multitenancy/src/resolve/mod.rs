@@ -9,7 +9,7 @@
 //!
 //! | age of an entry | what a request gets |
 //! | --- | --- |
-//! | up to `fresh` (30 s) | the entry |
+//! | up to `fresh` (30 s; 4 min while all changes are heard) | the entry |
 //! | up to `stale` (5 min) | the entry, while the store is asked behind its back |
 //! | up to `outage` (1 h) | what the store says; the entry where that takes too long or fails, and the entry allows it |
 //! | more, or something newer was heard of | what the store says |
@@ -318,6 +318,7 @@ impl<E: Versioned> Resolver<E> {
             *place = Some(part.last);
             if !part.more {
                 inner.polled_us.store(asked_us.saturating_add(1), Ordering::Release);
+                inner.memory.heard(asked_us);
                 return Ok(heard);
             }
         }
