@@ -159,7 +159,7 @@ impl Cloud {
     ) -> dispatch::Serving {
         match found {
             Ok(Resolved { entry, .. }) if !entry.is_gone => {
-                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone() };
+                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(entry) };
                 dispatch::serve(&self.workspaces, visit, request)
             }
             Ok(_) => self.refuse(request, nobody()),

@@ -12,7 +12,7 @@ use togglebox_multitenancy::{
 };
 
 use super::PlanRates;
-use crate::visit::Closed;
+use crate::visit::{Closed, Known};
 
 /// The most changes that are asked for at once.
 const PART: usize = 500;
@@ -52,6 +52,12 @@ impl Versioned for ServedWorkspace {
     /// One that is in good standing was in good standing a while ago; one that is not, may be worse off by now.
     fn outlasts_outage(&self) -> bool {
         matches!(self.tenant.status(), TenantStatus::Active | TenantStatus::PastDue)
+    }
+}
+
+impl Known for ServedWorkspace {
+    fn label(&self) -> &str {
+        self.tenant.subdomain.as_str()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cloud's routes over their hosts.
 
+mod log;
 mod people;
 mod plans;
 mod rig;
