@@ -305,6 +305,16 @@ impl Node {
         }
     }
 
+    /// Brings into memory what requests would otherwise be the first to ask for: the names of workspaces. To be done once, at the start.
+    #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_async, reason = "there are no workspaces"))]
+    pub(crate) async fn preload(&self) {
+        match &self.front {
+            Front::Open(_) => {}
+            #[cfg(feature = "cloud")]
+            Front::Cloud(front) => front.preload().await,
+        }
+    }
+
     /// Does a part of the end of those workspaces whose grace period is over, and removes what every node has long heard of.
     #[cfg(feature = "cloud")]
     pub(crate) async fn end_workspaces(&self) {
@@ -397,6 +407,8 @@ impl Node {
     /// How often [`Self::poll_workspaces`] is to be called: what it hears of counts within two seconds.
     #[cfg(feature = "cloud")]
     pub(crate) const POLL_WORKSPACES: Duration = Duration::from_secs(1);
+    /// How long requests wait for [`Self::preload`]; what is left of it goes on behind them.
+    pub(crate) const PRELOAD: Duration = Duration::from_secs(3);
     /// How often [`Self::end_workspaces`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const END_WORKSPACES: Duration = Duration::from_mins(10);

@@ -10,6 +10,7 @@ mod domains;
 mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
+mod flood;
 mod isolation;
 // That of the tests of the resolver.
 #[path = "../../../../crates/server/src/cloud/dns/knot.rs"]

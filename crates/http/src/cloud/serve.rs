@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use togglebox_core::{Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
-    HostKey, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver, Versioned as _,
+    HostKey, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError, ResolveOptions, Resolved,
+    Resolver, Versioned as _,
 };
 
 use super::services::CloudServices;
@@ -120,6 +121,16 @@ impl Cloud {
             }
         }
         heard
+    }
+
+    /// Brings the names of workspaces into memory, so that none of them has to be looked up while strangers are; see
+    /// [`Resolver::preload`]. To be called once, at the start.
+    ///
+    /// # Errors
+    /// The store could not be asked which workspaces have changed: nothing was brought in.
+    pub async fn preload(&self, how: Preloading) -> StoreResult<Preloaded> {
+        self.poll().await?;
+        Ok(self.resolver.preload(&*self.source, how).await)
     }
 
     /// Lets guests follow their members, and callers be looked up anew who may have lost something by it, on whatever node that was done.

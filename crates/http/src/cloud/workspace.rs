@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use togglebox_core::{Revision, StoreResult, TenantId};
-use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory};
+use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
+use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges, TenantSource,
-    TenantStatus, Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges, TenantNames,
+    TenantSource, TenantStatus, Versioned,
 };
 
 use super::PlanRates;
@@ -161,5 +161,20 @@ impl TenantChanges for WorkspaceSource {
             more: last.is_some_and(|last| last < part.revision),
             gap,
         })
+    }
+}
+
+#[async_trait]
+impl TenantNames for WorkspaceSource {
+    async fn names(&self, page: &PageRequest) -> StoreResult<Page<HostKey>> {
+        let tenants = self.directory.list(&TenantFilter::default(), page).await?;
+        // What led to one that is deleted answers nobody, and can wait until somebody asks.
+        let living = tenants.items.iter().filter(|tenant| tenant.standing.deletion.is_none());
+        let names = living.flat_map(|tenant| {
+            let subdomain = HostKey::Subdomain(tenant.subdomain.as_str().into());
+            let domains = tenant.domains.iter().map(|domain| HostKey::Domain(domain.as_str().into()));
+            std::iter::once(subdomain).chain(domains)
+        });
+        Ok(Page { items: names.collect(), next: tenants.next })
     }
 }

@@ -157,6 +157,20 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             Look::Unknown => false,
             Look::Stale { .. } | Look::Old { .. } | Look::Known => true,
         };
+        self.lead(&mut ledger, key, known, now_us, waiters)
+    }
+
+    /// The store has `key` on a list of the names that lead to tenants: who has it is no stranger, also where a request found nobody a
+    /// moment ago.
+    pub(super) fn begin_listed(&self, key: HostRef<'_>, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
+        let mut ledger = self.ledger();
+        if matches!(self.look(key, now_us), Look::Fresh(_)) {
+            return Begin::Look;
+        }
+        self.lead(&mut ledger, key, true, now_us, waiters)
+    }
+
+    fn lead(&self, ledger: &mut Ledger<W>, key: HostRef<'_>, known: bool, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
         match ledger.begin(key, known, self.era.load(Ordering::Acquire), now_us, waiters) {
             Begun::Lead(ticket) => {
                 let until_us = now_us.saturating_add(us(self.options.deadline));

@@ -20,6 +20,7 @@ mod memory;
 mod metrics;
 mod notice;
 mod options;
+mod preload;
 #[cfg(test)]
 mod races;
 mod sync;
@@ -43,6 +44,7 @@ use crate::{HostKey, HostRef};
 
 pub use self::notice::{Changes, Notice, TenantChanges};
 pub use self::options::ResolveOptions;
+pub use self::preload::{Preloaded, Preloading, TenantNames};
 
 /// How often a request tries again when whoever loaded for it has gone away.
 const TAKE_OVERS: usize = 8;
@@ -368,8 +370,20 @@ impl<E: Versioned> Resolver<E> {
     }
 
     fn begin(&self, key: HostRef<'_>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
+        self.take_off(|memory, now_us, waiters| memory.begin(key, now_us, waiters))
+    }
+
+    /// The same for a name that the store has on a list.
+    fn begin_listed(&self, key: HostRef<'_>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
+        self.take_off(|memory, now_us, waiters| memory.begin_listed(key, now_us, waiters))
+    }
+
+    fn take_off(
+        &self,
+        begin: impl FnOnce(&Memory<E, Waiters<E>>, u64, &mut dyn FnMut() -> Waiters<E>) -> Begin<Waiters<E>>,
+    ) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
         let (mut landing, now_us) = (None, self.inner.stopwatch.now_us());
-        let begun = self.inner.memory.begin(key, now_us, || {
+        let begun = begin(&self.inner.memory, now_us, &mut || {
             let (sender, waiters) = watch::channel(None);
             landing = Some((sender, waiters.clone()));
             waiters

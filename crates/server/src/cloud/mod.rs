@@ -13,7 +13,7 @@ use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
-use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy};
+use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy};
 
 use self::dns::Dns;
 use self::endings::Endings;
@@ -89,6 +89,19 @@ impl Front {
         let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
         Ok(Self { cloud, tenancy, endings })
+    }
+
+    /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says.
+    pub(crate) async fn preload(&self) {
+        match self.cloud.preload(Preloading::default()).await {
+            Ok(Preloaded { found, failed, whole }) => {
+                tracing::info!(names = found, failed, whole, "Brought {found} names of workspaces into memory");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "No names of workspaces were brought into memory: each is looked up when it is asked for");
+            }
+        }
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.

@@ -5,6 +5,7 @@ mod flights;
 mod limits;
 mod lives;
 mod news;
+mod preload;
 mod stress;
 
 use std::collections::HashMap;
