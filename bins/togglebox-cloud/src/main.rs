@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use togglebox_server::console::{complain, say};
+use togglebox_server::console::{complain, say, say_aside};
 use togglebox_server::{CloudSettings, Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
@@ -62,6 +62,14 @@ enum Workspace {
         /// Its id
         id: String,
     },
+    /// Write what one has to a file that `togglebox import` takes, as its admins are handed it out
+    Export {
+        /// Its id
+        id: String,
+        /// The new file; - is standard output. A name that ends in .gz packs it. Without: SUBDOMAIN-DAY.jsonl
+        #[arg(long, value_name = "FILE", visible_alias = "out")]
+        to: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +116,9 @@ fn run(command: Command, settings: &Settings, cloud: &CloudSettings) -> anyhow::
     if !matches!(command, Command::Check) {
         telemetry::start(settings)?;
     }
+    // Where the records go, nothing else may.
+    let to_output = |to: &Option<String>| to.as_deref() == Some("-");
+    let say = if matches!(&command, Command::Workspace(Workspace::Export { to, .. }) if to_output(to)) { say_aside } else { say };
     let system = togglebox_server::runtime();
     let said = system.block_on(async {
         match command {
@@ -120,6 +131,9 @@ fn run(command: Command, settings: &Settings, cloud: &CloudSettings) -> anyhow::
                 commands::set_central_password(settings, cloud, &account.email, io::stdin().lock()).await
             }
             Command::Workspace(Workspace::Left { id }) => commands::workspace_left(settings, cloud, &id).await,
+            Command::Workspace(Workspace::Export { id, to }) => {
+                commands::workspace_export(settings, cloud, &id, to.as_deref()).await
+            }
             #[cfg(feature = "dynamodb")]
             Command::Table(Table::Create { no_recovery }) => {
                 let request = commands::TableRequest { provisioned: None, recovery: !no_recovery };

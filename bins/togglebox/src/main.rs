@@ -1,12 +1,12 @@
 //! The open-source server and its command line.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use togglebox_server::commands::Import;
-use togglebox_server::console::{complain, say};
+use togglebox_server::console::{complain, say, say_aside};
 use togglebox_server::{Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
 /// What a configuration with problems ends with: `EX_USAGE` of `sysexits.h`.
@@ -211,8 +211,4 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "settings are read from here, and passed on as values")]
 fn environment() -> Environment {
     std::env::vars_os().collect()
-}
-
-fn say_aside(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stderr(), "{}", text.trim_end()).context("standard error is closed")
 }

@@ -33,5 +33,5 @@ pub use principal::{KeyHolder, Principal, SignedInUser};
 pub use secret::{WeakSecret, weakness};
 pub use session::{Session, SessionPolicy};
 pub use togglebox_core::{Email, InvalidEmail};
-pub use token::{InvalidToken, SignedKey, SignedKeys, TokenKeys, TokenParties, TokenSession};
+pub use token::{InvalidToken, Marked, SignedKey, SignedKeys, TenantMark, TokenKeys, TokenParties, TokenSession};
 pub use user::{PasswordHash, PasswordReset, User};

@@ -44,6 +44,35 @@ pub(crate) struct Claims {
     jti: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tid: Option<TenantId>,
+    /// What its maker knew of the tenant: see [`TenantMark`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tver: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tsub: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trev: Option<u64>,
+}
+
+/// What the maker of a token knew of its tenant at that moment. Signed, so nobody else can have said it; and of the past, so no later
+/// change makes it untrue, the end of the token's session neither. What the tenant may do is no part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantMark {
+    /// `tver`: the tenant's version.
+    pub version: u64,
+    /// `tsub`: the name that led to the tenant.
+    pub name: String,
+    /// `trev`: the place in the sequence of all tenants' changes up to which each one of this tenant's is in `version`. Only of a tenant
+    /// that was in good standing.
+    pub as_of: Option<u64>,
+}
+
+/// What a token says of its tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// `tid`: the tenant.
+    pub tenant: TenantId,
+    /// The rest.
+    pub mark: TenantMark,
 }
 
 /// The session that a token belongs to.
@@ -66,6 +95,12 @@ impl Claims {
         }
     }
 
+    /// What it says of its tenant; `None` of a token without.
+    fn marked(self) -> Option<Marked> {
+        let mark = TenantMark { version: self.tver?, name: self.tsub?, as_of: self.trev };
+        Some(Marked { tenant: self.tid?, mark })
+    }
+
     /// When it was issued.
     pub(crate) fn issued_at(&self) -> Timestamp {
         Timestamp::from_ms(self.iat.saturating_mul(1000))
@@ -80,6 +115,7 @@ pub(crate) struct Grant<'a> {
     pub(crate) session: TokenSession,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    pub(crate) mark: Option<&'a TenantMark>,
 }
 
 /// Who makes tokens and for whom: the `iss` and `aud` claims.
@@ -139,6 +175,9 @@ impl TokenKeys {
             sid: Some(grant.session.id),
             jti: Some(grant.session.token),
             tid: Some(grant.tenant),
+            tver: grant.mark.map(|mark| mark.version),
+            tsub: grant.mark.map(|mark| mark.name.clone()),
+            trev: grant.mark.and_then(|mark| mark.as_of),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
     }
@@ -147,6 +186,11 @@ impl TokenKeys {
         let claims: Claims = self.verifying.iter().find_map(|key| signed(token, key)).ok_or(InvalidToken)?;
         let for_us = claims.iss == self.parties.issuer && claims.aud == self.parties.audience;
         if for_us && is_current(claims.nbf, claims.exp, now) { Ok(claims) } else { Err(InvalidToken) }
+    }
+
+    /// What a valid token says of its tenant. Whether its session goes on is another question, which only the store can answer.
+    pub(crate) fn marked(&self, token: &str, now: Timestamp) -> Option<Marked> {
+        self.verify(token, now).ok()?.marked()
     }
 }
 
@@ -269,8 +313,12 @@ mod tests {
 
     fn token(keys: &TokenKeys) -> String {
         let session = TokenSession { id: Uuid::from_u128(2), token: Uuid::from_u128(3) };
-        let grant = Grant { tenant: TenantId::DEFAULT, user: &user(), session, issued_at: now(), expires_at: now().plus(HOUR) };
-        keys.sign(grant).unwrap()
+        sign(keys, session, None)
+    }
+
+    fn sign(keys: &TokenKeys, session: TokenSession, mark: Option<&TenantMark>) -> String {
+        let (user, expires_at) = (user(), now().plus(HOUR));
+        keys.sign(Grant { tenant: TenantId::DEFAULT, user: &user, session, issued_at: now(), expires_at, mark }).unwrap()
     }
 
     /// A token with any header and claims, signed with HMAC-SHA256 whatever the header says.
@@ -303,6 +351,22 @@ mod tests {
         let claims = keys(SECRET, &[]).verify(&forged(Algorithm::HS256, &original()), now()).unwrap();
         assert_eq!(claims.binding(), Ok((TenantId::DEFAULT, None)));
         assert_eq!(claims.issued_at(), Timestamp::from_ms(1_759_999_000_000));
+    }
+
+    #[test]
+    fn what_a_token_says_of_its_tenant_reads_back_as_long_as_it_is_valid() {
+        let (keys, session) = (keys(SECRET, &[]), TokenSession { id: Uuid::from_u128(2), token: Uuid::from_u128(3) });
+        let of = |as_of| TenantMark { version: 7, name: "acme".to_owned(), as_of };
+        for mark in [of(Some(9)), of(None)] {
+            let token = sign(&keys, session, Some(&mark));
+            assert_eq!(keys.marked(&token, now()), Some(Marked { tenant: TenantId::DEFAULT, mark }));
+            assert_eq!(keys.marked(&token, now().plus(HOUR)), None, "expired");
+            assert_eq!(super::tests::keys(OTHER, &[]).marked(&token, now()), None, "not signed by us");
+        }
+        assert_eq!(keys.marked(&token(&keys), now()), None, "a token without");
+        let mut partly = original();
+        partly["tver"] = json!(7);
+        assert_eq!(keys.marked(&forged(Algorithm::HS256, &partly), now()), None, "a version of no tenant");
     }
 
     #[test]

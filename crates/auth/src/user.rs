@@ -17,6 +17,11 @@ impl PasswordHash {
         Self(text.into())
     }
 
+    /// The hash of no password: nobody signs in with any, until one is set.
+    pub fn none() -> Self {
+        Self("!".to_owned())
+    }
+
     /// The hash, for verification and storage.
     pub fn expose(&self) -> &str {
         &self.0

@@ -26,5 +26,5 @@ pub use id::TenantId;
 pub use limit::Limit;
 pub use page::{Cursor, Page, PageRequest};
 pub use revision::{Revision, Written};
-pub use stopwatch::{ManualStopwatch, Stopwatch, SystemStopwatch};
+pub use stopwatch::{ManualStopwatch, Stopwatch, SystemStopwatch, WakingStopwatch};
 pub use store::{StoreError, StoreErrorKind, StoreResult};

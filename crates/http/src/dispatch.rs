@@ -300,6 +300,9 @@ fn is_to_be_encoded((outcome, _): &Outcome, wanted: Coding) -> bool {
     match outcome.as_ref().map(|reply| &reply.content) {
         Ok(Content::Json(bytes)) => wanted != Coding::Identity && bytes.len() > INLINE_BYTES,
         Ok(Content::Rendered(rendered)) => !rendered.is_made(wanted),
+        // Nobody knows how much there will be.
+        #[cfg(feature = "cloud")]
+        Ok(Content::Download(_)) => false,
         Ok(Content::Empty) | Err(_) => false,
     }
 }
@@ -314,6 +317,8 @@ async fn encoded(outcome: Outcome, wanted: Coding) -> Outcome {
         Content::Json(bytes) => Rendered::new(bytes),
         Content::Rendered(rendered) => rendered,
         content @ Content::Empty => return (Ok(Reply { content, ..reply }), caching),
+        #[cfg(feature = "cloud")]
+        content @ Content::Download(_) => return (Ok(Reply { content, ..reply }), caching),
     };
     rendered.make(wanted).await;
     reply.content = Content::Rendered(rendered);
@@ -374,6 +379,12 @@ fn success(api: &Api, request: &HttpRequest, reply: Reply, caching: Caching, wan
         Content::Rendered(rendered) => {
             let (bytes, coding) = rendered.body(wanted);
             (rendered.content_type(), bytes, coding)
+        }
+        #[cfg(feature = "cloud")]
+        Content::Download(file) => {
+            let mut response = file.into_response(reply.status);
+            cache_control(api, response.headers_mut(), caching, false);
+            return response;
         }
     };
     let empty = content_type.is_empty();

@@ -80,6 +80,8 @@ codes! {
     ExperimentNotFound = "EXPERIMENT_NOT_FOUND", NOT_FOUND;
     /// It exists already.
     AlreadyExists = "ALREADY_EXISTS", CONFLICT;
+    /// The workspace is being exported already.
+    ExportRunning = "EXPORT_RUNNING", CONFLICT;
     /// It has changed since it was read; `meta.currentRevision` tells where it stands.
     Conflict = "CONFLICT", CONFLICT;
     /// The body did not arrive in time.
@@ -102,7 +104,7 @@ codes! {
     RateLimitExceeded = "RATE_LIMIT_EXCEEDED", TOO_MANY_REQUESTS;
     /// Something is wrong inside; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
-    /// Too much is on its way at once: large bodies, or reports. Nothing was done; `Retry-After` tells when to repeat the request.
+    /// Too much is on its way at once: large bodies, reports, or exports. Nothing was done; `Retry-After` tells when to repeat the request.
     Busy = "SERVER_BUSY", SERVICE_UNAVAILABLE;
     /// The store does not answer. Reads may be repeated; so may writes that name a revision.
     Unavailable = "SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE;

@@ -59,7 +59,8 @@ pub(crate) async fn unrouted(api: &Api, tenant: TenantId, request: &HttpRequest,
     }
 }
 
-fn presented(headers: &HeaderMap) -> Presented<'_> {
+/// What a request carries.
+pub(crate) fn presented(headers: &HeaderMap) -> Presented<'_> {
     let text = |name| headers.get(name).and_then(|value: &actix_web::http::header::HeaderValue| value.to_str().ok());
     // The scheme is matched as written, with one space: what the original takes.
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));

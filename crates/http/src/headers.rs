@@ -104,8 +104,8 @@ impl StandingHeaders {
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(
-                "X-Request-ID, ETag, Retry-After, X-ToggleBox-Stale, RateLimit-Policy, RateLimit, X-RateLimit-Limit, \
-                 X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Warning",
+                "X-Request-ID, ETag, Retry-After, Content-Disposition, X-ToggleBox-Stale, RateLimit-Policy, RateLimit, \
+                 X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Warning",
             ),
         );
     }

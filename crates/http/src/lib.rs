@@ -9,6 +9,8 @@ pub mod cloud;
 mod coding;
 mod config;
 mod dispatch;
+#[cfg(feature = "cloud")]
+mod download;
 mod error;
 mod etag;
 mod failure;

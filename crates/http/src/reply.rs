@@ -6,6 +6,8 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 use togglebox_core::Timestamp;
 
+#[cfg(feature = "cloud")]
+use crate::download::Download;
 use crate::etag::EntityTag;
 use crate::serving::Rendered;
 
@@ -21,17 +23,20 @@ pub(crate) enum Caching {
 }
 
 /// A body.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Content {
     Empty,
     /// JSON made for this answer.
     Json(Vec<u8>),
     /// What is kept in memory.
     Rendered(Arc<Rendered>),
+    /// What is told as it comes.
+    #[cfg(feature = "cloud")]
+    Download(Download),
 }
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) content: Content,
@@ -79,6 +84,12 @@ impl Reply {
     /// 200 with what is kept in memory.
     pub(crate) fn rendered(body: &Arc<Rendered>) -> Self {
         Self::new(StatusCode::OK, Content::Rendered(Arc::clone(body)))
+    }
+
+    /// 200 with a file.
+    #[cfg(feature = "cloud")]
+    pub(crate) const fn download(file: Download) -> Self {
+        Self::new(StatusCode::OK, Content::Download(file))
     }
 
     pub(crate) const fn json(status: StatusCode, body: Vec<u8>) -> Self {

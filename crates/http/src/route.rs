@@ -54,6 +54,9 @@ pub(crate) enum RouteClass {
     Register,
     /// Asks for a mail that resets a password.
     PasswordReset,
+    /// Takes out all that a workspace has.
+    #[cfg(feature = "cloud")]
+    Export,
 }
 
 impl RouteClass {
@@ -68,6 +71,8 @@ impl RouteClass {
             Self::Login => "login",
             Self::Register => "register",
             Self::PasswordReset => "password-reset",
+            #[cfg(feature = "cloud")]
+            Self::Export => "export",
         }
     }
 }
@@ -131,6 +136,9 @@ pub(crate) enum Shape {
     Empty,
     /// Not JSON.
     Text(&'static str),
+    /// A file that is told as it comes.
+    #[cfg(feature = "cloud")]
+    Download(&'static str),
 }
 
 /// A route.
@@ -271,6 +279,12 @@ impl Route {
 
     pub(crate) fn text(self, content_type: &'static str) -> Self {
         Self { shape: Shape::Text(content_type), ..self }
+    }
+
+    /// A file of this type.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn download(self, content_type: &'static str) -> Self {
+        Self { shape: Shape::Download(content_type), ..self }
     }
 
     pub(crate) fn errors(self, errors: &'static [u16]) -> Self {

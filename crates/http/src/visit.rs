@@ -22,8 +22,8 @@ pub(crate) struct Visit {
 
 /// What is known of a tenant.
 pub(crate) trait Known: Debug + Send + Sync {
-    /// What its people call it, as in its address: for the log.
-    fn label(&self) -> &str;
+    /// What its people call it, as in its address: for the log. `None` where that is not known.
+    fn label(&self) -> Option<&str>;
 }
 
 /// What a tenant's standing closes.
@@ -46,9 +46,9 @@ impl Visit {
         Self { tenant, skip: 0, closed: None, known: None }
     }
 
-    /// What the log calls the tenant; `None` where there is only one, or it is the deployment itself.
+    /// What the log calls the tenant; `None` where there is only one, it is the deployment itself, or its name is not known.
     pub(crate) fn label(&self) -> Option<&str> {
-        self.known.as_deref().map(Known::label)
+        self.known.as_deref().and_then(Known::label)
     }
 
     /// The path as routes know it.
@@ -60,11 +60,13 @@ impl Visit {
     }
 
     /// Lets whoever may call a route through, unless the tenant's standing closes it. Who somebody is may be asked and said at any time,
-    /// and whether the service lives.
+    /// and whether the service lives; and whoever has something here may take it out.
     pub(crate) fn expect_open(&self, access: Access, class: RouteClass) -> Result<()> {
         let Some(closed) = &self.closed else { return Ok(()) };
         let is_open = match access {
             _ if class == RouteClass::Service => true,
+            #[cfg(feature = "cloud")]
+            _ if class == RouteClass::Export => true,
             Access::Open => true,
             Access::Conditional => !closed.evaluation,
             Access::User | Access::Operator | Access::Permission(_) => false,

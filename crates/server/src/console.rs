@@ -16,6 +16,14 @@ pub fn say(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("standard output is closed")
 }
 
+/// Writes a text to standard error: where standard output is for something else.
+///
+/// # Errors
+/// Standard error is closed.
+pub fn say_aside(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stderr(), "{}", text.trim_end()).context("standard error is closed")
+}
+
 /// Writes what is wrong to standard error, after the program's name.
 pub fn complain(program: &str, text: &str) {
     // Nobody is left to tell when standard error is closed, too.

@@ -32,10 +32,10 @@ use crate::stores::dynamodb_options;
 pub(crate) async fn open(
     whole: &Settings,
     entropy: &Arc<dyn Entropy>,
-    plans: Option<PlanPolicy>,
+    workspaces: WorkspaceLimits,
 ) -> anyhow::Result<Option<ApiLimits>> {
-    let settings = &whole.limits;
-    if !settings.is_any() && plans.is_none() {
+    let (settings, WorkspaceLimits { plans, exports }) = (&whole.limits, workspaces);
+    if !settings.is_any() && plans.is_none() && exports.is_none() {
         return Ok(None);
     }
     // A decision costs a write there, and an item takes a thousand of them a second.
@@ -45,6 +45,10 @@ pub(crate) async fn open(
         .with_nodes(settings.nodes)
         .with_ipv6_prefix(settings.ipv6_prefix);
     let mut policies = policies(&settings.rules, lease).context("limits cannot be used")?;
+    if let Some(rule) = exports {
+        let blank = Blank::local("export", &[Fact::Tenant, Fact::User], &["export"]);
+        policies.push(blank.under(rule, None).context("the limit of exports cannot be used")?);
+    }
     if let Some(plans) = &plans {
         // Every request of a workspace is counted, so that asking a store elsewhere for each is left to leases.
         let lease = (!matches!(settings.store, LimitStoreSettings::Memory)).then(Lease::default);
@@ -169,11 +173,20 @@ fn policies(rules: &LimitRules, lease: Option<Lease>) -> Result<Vec<Policy>, Pol
         (register, Blank::closed("register", &[Fact::Address], &["register"])),
         (password_reset, Blank::closed("password-reset", &[Fact::Address], &["password-reset"])),
         (password_reset, Blank::closed("password-reset-mailbox", &[Fact::Account], &["password-reset"])),
-        (general, Blank::local("general", &[Fact::Address], &["read", "write", "statistics"])),
+        (general, Blank::local("general", &[Fact::Address], &["read", "write", "statistics", "export"])),
         (evaluation, Blank::local("evaluation", &[Fact::Address], &["evaluation"])),
-        (key, Blank::local("key", &[Fact::Tenant, Fact::Key], &["read", "write", "statistics", "evaluation"])),
+        (key, Blank::local("key", &[Fact::Tenant, Fact::Key], &["read", "write", "statistics", "evaluation", "export"])),
     ];
     each.into_iter().filter_map(|(rule, blank)| Some(blank.under(rule?, lease))).collect()
+}
+
+/// What is limited of workspaces besides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WorkspaceLimits {
+    /// All requests of each.
+    pub(crate) plans: Option<PlanPolicy>,
+    /// How often one person may begin to export one.
+    pub(crate) exports: Option<LimitRule>,
 }
 
 /// How fast the requests of each tenant may come, as its plan has it.
@@ -189,7 +202,7 @@ impl PlanPolicy {
     /// Its own quota is nobody's: each tenant has one, or none.
     fn policy(&self, lease: Option<Lease>) -> Result<Policy, PolicyError> {
         let quota = Quota::rate(1, Duration::from_secs(1)).full_burst()?;
-        let blank = Blank::local(self.name, &[Fact::Tenant], &["read", "write", "statistics", "evaluation"]);
+        let blank = Blank::local(self.name, &[Fact::Tenant], &["read", "write", "statistics", "evaluation", "export"]);
         blank.under(LimitRule { quota, mode: self.mode }, lease)
     }
 }

@@ -23,7 +23,9 @@ use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 #[cfg(feature = "cloud")]
 use crate::cloud;
+#[cfg(feature = "cloud")]
 use crate::limits::PlanPolicy;
+use crate::limits::WorkspaceLimits;
 use crate::mail::SmtpMailer;
 #[cfg(feature = "cloud")]
 use crate::settings::CloudSettings;
@@ -108,7 +110,7 @@ impl Node {
     /// # Errors
     /// The store cannot be opened, or a secret cannot be read or written.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Self::open_with(settings, None, |settings, parts| {
+        Self::open_with(settings, WorkspaceLimits::default(), |settings, parts| {
             Ok(Front::Open(Api::new(settings.api.clone(), parts.ports, parts.services)))
         })
         .await
@@ -123,13 +125,14 @@ impl Node {
         let rates = Arc::<PlanRates>::default();
         let plans = PlanPolicy { name: PlanRates::NAME, mode: cloud.plan_rates, rates: Arc::<PlanRates>::clone(&rates) };
         let plans = (cloud.plan_rates != Mode::Off).then_some(plans);
-        Self::open_with(settings, plans, |settings, parts| cloud::Front::new(settings, cloud, &rates, parts).map(Front::Cloud))
+        let limits = WorkspaceLimits { plans, exports: cloud.exports };
+        Self::open_with(settings, limits, |settings, parts| cloud::Front::new(settings, cloud, &rates, parts).map(Front::Cloud))
             .await
     }
 
     async fn open_with(
         settings: &Settings,
-        plans: Option<PlanPolicy>,
+        limits: WorkspaceLimits,
         front: impl FnOnce(&Settings, Parts) -> anyhow::Result<Front>,
     ) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -188,7 +191,7 @@ impl Node {
             Arc::new(hasher),
         ));
 
-        let limits = limits::open(settings, &entropy, plans).await?;
+        let limits = limits::open(settings, &entropy, limits).await?;
         let limiter = limits.as_ref().map(|limits| limits.limiter.clone());
         let recorder = Arc::new(Recorder::new(RecorderLimits::default()));
         let flusher =
@@ -333,6 +336,21 @@ impl Node {
         match &self.front {
             Front::Open(_) => anyhow::bail!("this server has no workspaces"),
             Front::Cloud(front) => Ok(front.left(tenant).await?),
+        }
+    }
+
+    /// Begins to write all that a workspace has to a file, with a record of it; gives the workspace, too.
+    ///
+    /// # Errors
+    /// There is no such workspace any more; the store cannot be read or written.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn export(
+        &self,
+        tenant: TenantId,
+    ) -> anyhow::Result<(togglebox_multitenancy::Tenant, cloud::WorkspaceFile)> {
+        match &self.front {
+            Front::Open(_) => anyhow::bail!("this server has no workspaces"),
+            Front::Cloud(front) => front.export(tenant).await,
         }
     }
 

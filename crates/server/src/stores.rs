@@ -103,6 +103,8 @@ pub(crate) struct Stores {
     pub(crate) bus: Arc<dyn ChangeBus>,
     #[cfg(feature = "cloud")]
     pub(crate) register: RegisterStores,
+    #[cfg(feature = "cloud")]
+    pub(crate) transfer: Arc<dyn Transfer>,
     engine: Arc<dyn Engine>,
 }
 
@@ -179,7 +181,7 @@ impl Stores {
     where
         S: DirectoryStore + EnvironmentStore + ParameterStore + FlagStore + ExperimentStore + StatisticsStore,
         S: UserStore + ApiKeyStore + SessionStore + PasswordResetStore + AttemptStore,
-        S: AuditLog + Engine + Register,
+        S: AuditLog + Engine + Register + Transfer,
     {
         Self {
             directories: Arc::<S>::clone(store),
@@ -197,6 +199,8 @@ impl Stores {
             bus,
             #[cfg(feature = "cloud")]
             register: RegisterStores::over(store),
+            #[cfg(feature = "cloud")]
+            transfer: Arc::<S>::clone(store),
             engine: Arc::<S>::clone(store),
         }
     }

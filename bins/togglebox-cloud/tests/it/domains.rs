@@ -1,15 +1,19 @@
 //! Domains of workspaces' own, with a real name server.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::client::{Client, INTERNAL, PUBLIC, flag, make_environment, make_key};
 use crate::knot::Knot;
 use crate::people::{API, sign_up};
-use crate::server::{Launch, PATIENCE};
+use crate::server::Launch;
 
 const DOMAIN: &str = "flags.acme.test";
 const VERIFY: &str = "/api/v1/workspace/domains/flags.acme.test/verify";
 const ZONE: &str = "acme.test";
+/// A look-up takes four seconds at the most; a machine that is busy, some more.
+const SOON: Duration = Duration::from_secs(8);
 
 /// The line of the zone that shows a claim.
 fn record(claim: &Value) -> String {
@@ -78,6 +82,16 @@ async fn a_domain_leads_to_whom_the_dns_says_it_belongs() {
     assert_eq!(served(&central, DOMAIN).await, 200);
     globex.host(DOMAIN).get("/api/v1/workspace").await.expect(200);
     key.host(DOMAIN).get(&flags).await.expect(401);
+
+    // Where workspaces have no domains any more, those that they had are no exception.
+    let launch = server.launch().clone().set("CUSTOM_DOMAINS", "false");
+    server.stop().await;
+    let server = launch.start().await;
+    let (central, globex) = (central.at(&server), globex.at(&server));
+    assert_eq!(served(&central, DOMAIN).await, 404);
+    globex.host(DOMAIN).get("/api/v1/workspace").await.expect(404);
+    globex.post("/api/v1/workspace/domains", json!({ "domain": "more.acme.test" })).await.expect(403);
+    assert_eq!(globex.get("/api/v1/workspace/domains").await.data(200)[0]["domain"], DOMAIN);
 }
 
 #[tokio::test]
@@ -90,8 +104,8 @@ async fn name_servers_that_do_not_say_are_told_from_records_that_are_not_there()
         let began = std::time::Instant::now();
         let reply = acme.post(VERIFY, json!({})).await;
         assert_eq!(reply.code(503), "SERVICE_UNAVAILABLE");
-        assert!(reply.header("retry-after").is_some() && began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
-        assert!(!reply.text().to_lowercase().contains("dns"), "{}", reply.text());
+        assert!(reply.header("retry-after").is_some() && began.elapsed() < SOON, "{:?}", began.elapsed());
+        assert!(reply.text().contains("try again in a minute"), "{}", reply.text());
     };
     // It fails, it refuses, it is not there.
     cannot_say().await;

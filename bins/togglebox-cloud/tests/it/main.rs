@@ -10,8 +10,11 @@ mod domains;
 mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
+mod export;
 mod flood;
 mod isolation;
+#[path = "../../../togglebox/tests/it/javascript.rs"]
+mod javascript;
 // That of the tests of the resolver.
 #[path = "../../../../crates/server/src/cloud/dns/knot.rs"]
 mod knot;
@@ -19,6 +22,7 @@ mod nodes;
 mod outage;
 mod people;
 mod plans;
+mod sdk;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/server.rs"]
 mod server;

@@ -99,6 +99,7 @@ macro_rules! on_all {
 on_all! {
     a_workspace_made_on_one_node_is_there_on_the_other_that_had_looked_for_it
     a_suspension_counts_on_both
+    whoever_has_seen_a_change_sees_it_on_the_other_at_once
     who_is_removed_on_one_is_out_on_the_other
 }
 
@@ -127,6 +128,31 @@ async fn a_suspension_counts_on_both(nodes: &Nodes) {
     nodes.operator.post(&path("resume"), json!({})).await.expect(200);
     eventually("the other node goes on", || async { there.get("/api/v1/workspace").await.status == 200 }).await;
     there.post(&format!("{INTERNAL}/flags"), flag("x")).await.expect(201);
+}
+
+/// Their token says what they have seen, so that nothing needs to have been heard.
+async fn whoever_has_seen_a_change_sees_it_on_the_other_at_once(nodes: &Nodes) {
+    let Owner { client, workspace } = sign_up(&nodes.here, "acme").await;
+    client.at(&nodes.there).get("/api/v1/workspace").await.expect(200);
+    let path = |what: &str| format!("/api/v1/admin/workspaces/{workspace}/{what}");
+    let since = async |host: &str| sign_in(&nodes.here, "acme@example.com", host).await.unwrap().at(&nodes.there);
+    for round in 0..3 {
+        let old = host(&name(round));
+        nodes.operator.post(&path("suspend"), json!({ "reason": "unpaid" })).await.expect(200);
+        assert_eq!(since(&old).await.get("/api/v1/workspace").await.code(403), "WORKSPACE_CLOSED");
+        nodes.operator.post(&path("resume"), json!({})).await.expect(200);
+        let resumed = since(&old).await;
+        resumed.get("/api/v1/workspace").await.expect(200);
+        // Whether a name leads anywhere is remembered too.
+        let new = host(&name(round + 1));
+        Client::new(&nodes.there).host(&new).get("/api/v1/workspace").await.expect(404);
+        resumed.at(&nodes.here).patch("/api/v1/workspace", json!({ "subdomain": name(round + 1) })).await.expect(200);
+        since(&new).await.get("/api/v1/workspace").await.expect(200);
+    }
+}
+
+fn name(round: usize) -> String {
+    if round == 0 { "acme".to_owned() } else { format!("acme-{round}") }
 }
 
 async fn who_is_removed_on_one_is_out_on_the_other(nodes: &Nodes) {

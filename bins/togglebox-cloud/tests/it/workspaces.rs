@@ -32,6 +32,24 @@ async fn from_a_sign_up_to_the_calls_of_an_sdk() {
     assert!(described["paths"]["/api/v1/workspace"].is_object());
 }
 
+/// As on a platform that stops the process between requests.
+#[tokio::test]
+async fn a_workspace_works_where_nothing_runs_between_requests() {
+    let server = Launch::new().set("SERVERLESS", "true").start().await;
+    let acme = sign_up(&server, "acme").await.client;
+    make_environment(&acme).await;
+    acme.post(&format!("{INTERNAL}/flags"), flag("dark")).await.expect(201);
+    // One that has just started.
+    let launch = server.launch().clone();
+    server.stop().await;
+    let server = launch.start().await;
+    let acme = acme.at(&server);
+    assert_eq!(acme.fresh(&format!("{PUBLIC}/flags")).await.data(200)[0]["flagKey"], "dark");
+    acme.patch("/api/v1/workspace", json!({ "subdomain": "acme-2" })).await.expect(200);
+    assert_eq!(acme.get("/api/v1/workspace").await.code(404), "WORKSPACE_NOT_FOUND");
+    acme.host(&host("acme-2")).get("/api/v1/workspace").await.expect(200);
+}
+
 #[tokio::test]
 async fn two_workspaces_do_not_know_each_other_and_outlive_a_crash() {
     let server = Launch::new().start().await;

@@ -63,6 +63,12 @@ impl Client {
         Self { base: server.url(""), ..self.clone() }
     }
 
+    /// With the same credential, at a server by a name that leads there: `http://name:port`.
+    pub(crate) fn by_name(&self, name: &str, server: &Server) -> Self {
+        let (http, base) = (builder().resolve(name, server.address()), format!("http://{name}:{}", server.address().port()));
+        Self { http: http.build().expect("a client"), base, host: None, ..self.clone() }
+    }
+
     /// With the same credential and fresh connections, at whatever listens there.
     pub(crate) fn through(&self, address: std::net::SocketAddr) -> Self {
         Self { http: http(), base: format!("http://{address}"), ..self.clone() }
@@ -168,8 +174,11 @@ impl Reply {
 }
 
 fn http() -> reqwest::Client {
-    let builder = reqwest::Client::builder().no_gzip().no_proxy().redirect(reqwest::redirect::Policy::none());
-    builder.build().expect("a client")
+    builder().build().expect("a client")
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_gzip().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A server as `launch` says, with an admin that the command line made before its first start; and a client of that admin.

@@ -16,6 +16,7 @@ mod cursors;
 mod engine;
 mod evaluation;
 mod hostile;
+mod javascript;
 mod limits;
 mod nodes;
 mod original;

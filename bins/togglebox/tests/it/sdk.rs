@@ -1,65 +1,21 @@
 //! The official SDKs' eight calls, as they make them.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::{Client, INTERNAL, PUBLIC, Reply, config, experiment, flag, make_environment, make_key, start_with_admin};
+use crate::client::{Client, INTERNAL, PUBLIC, config, experiment, flag, make_environment, make_key, start_with_admin};
 use crate::evaluation::{User, served_side, variation};
+use crate::javascript::{Sdk, furnish};
 use crate::server::{Launch, Server};
-
-/// How often the JavaScript SDK asks before it gives up.
-const ATTEMPTS: usize = 4;
-
-/// The JavaScript SDK, without its cache and its pauses.
-struct Sdk {
-    client: Client,
-}
-
-impl Sdk {
-    /// A call as the SDK makes it: a content type on every request, and again on network errors, 5xx and bodies that are not JSON.
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Reply> {
-        for attempt in 1..=ATTEMPTS {
-            // With a body the client names the type itself.
-            let headers = [("content-type", "application/json"), ("accept", "*/*")];
-            let headers = if body.is_some() { &headers[1..] } else { &headers[..] };
-            let reply = match self.client.try_send(method.clone(), path, body, headers).await {
-                Ok(reply) => reply,
-                Err(error) if attempt == ATTEMPTS => panic!("{method} {path}: {error:?}"),
-                Err(_) => continue,
-            };
-            if reply.status >= 400 && reply.status < 500 {
-                return Err(reply);
-            }
-            match serde_json::from_slice::<Value>(&reply.bytes) {
-                Ok(value) if reply.status < 300 => {
-                    assert!(value.is_object(), "the PHP SDK fails on anything but an object: {value}");
-                    return Ok(value);
-                }
-                _ if attempt == ATTEMPTS => return Err(reply),
-                _ => {}
-            }
-        }
-        unreachable!("the last attempt returns")
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        self.call(Method::GET, path, None).await.unwrap_or_else(|reply| panic!("{path}: {} {}", reply.status, reply.text()))
-    }
-
-    async fn flush(&self, events: Vec<Value>) -> Value {
-        let body = json!({ "events": events });
-        let sent = self.call(Method::POST, &format!("{PUBLIC}/stats/events"), Some(&body)).await;
-        sent.unwrap_or_else(|reply| panic!("{} {}", reply.status, reply.text()))
-    }
-}
 
 async fn furnished(settings: &[(&str, &str)]) -> (Server, Client, Sdk) {
     let (server, admin) = start_with_admin(Launch::new().set_all(settings)).await;
     make_environment(&admin).await;
     let (key, ..) = make_key(&admin, &["config:read"]).await;
-    (server, admin, Sdk { client: key })
+    let client = key.by_name("flags.localtest", &server);
+    (server, admin, Sdk { client })
 }
 
 #[tokio::test]
@@ -67,29 +23,8 @@ async fn the_eight_calls_are_answered_whether_authentication_is_on_or_off() {
     for (authentication, with_key) in [("false", false), ("false", true), ("true", true)] {
         let (_server, admin, sdk) = furnished(&[("ENABLE_AUTHENTICATION", authentication)]).await;
         let sdk = if with_key { sdk } else { Sdk { client: sdk.client.anonymous() } };
-        admin.post(&format!("{INTERNAL}/configs"), config("title", "Shop")).await.expect(201);
-        admin.post(&format!("{INTERNAL}/flags"), flag("dark")).await.expect(201);
-        admin.post(&format!("{INTERNAL}/experiments"), experiment("cta")).await.expect(201);
-
-        let health = sdk.get("/health").await;
-        assert_eq!(health["success"], true);
-        assert!(health["message"].is_string() && health["uptime"].is_number() && health.get("data").is_none(), "{health}");
-        let health = sdk.get("/api/v1/health").await;
-        assert!(health["status"] == "ok" && health["uptime"].is_number(), "{health}");
-
-        assert_eq!(sdk.get(&format!("{PUBLIC}/configs")).await["data"], json!({ "title": "Shop" }));
-        let flags = sdk.get(&format!("{PUBLIC}/flags")).await["data"].clone();
-        assert_eq!(flags.as_array().map(Vec::len), Some(1));
-        assert_eq!(sdk.get(&format!("{PUBLIC}/flags/dark")).await["data"], flags[0]);
-        let experiments = sdk.get(&format!("{PUBLIC}/experiments")).await["data"].clone();
-        assert_eq!(experiments.as_array().map(Vec::len), Some(1));
-        assert_eq!(sdk.get(&format!("{PUBLIC}/experiments/cta")).await["data"], experiments[0]);
-
-        let event = json!({ "type": "config_fetch", "key": "title", "timestamp": "2026-01-02T03:04:05.678Z" });
-        assert_eq!(sdk.flush(vec![event]).await["data"]["processed"], 1);
-
-        let missing = sdk.call(Method::GET, &format!("{PUBLIC}/flags/none"), None).await.unwrap_err();
-        assert_eq!(missing.code(404), "NOT_FOUND");
+        furnish(&admin).await;
+        sdk.makes_all_calls().await;
     }
 }
 

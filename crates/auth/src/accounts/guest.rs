@@ -11,10 +11,7 @@ use uuid::Uuid;
 use super::{AccountError, Accounts, MAX_CONFLICTS, Result, of_user, shown};
 use crate::input::Login;
 use crate::store::Ending;
-use crate::{PasswordHash, Role, SignedIn, SignedInUser, User};
-
-/// What stands in the place of a guest's password: the hash of no password.
-const NO_PASSWORD: &str = "!";
+use crate::{PasswordHash, Role, SignedIn, SignedInUser, TenantMark, User};
 
 impl Accounts {
     /// Whose password this is; opens no session. Otherwise as [`login`](Self::login).
@@ -57,7 +54,7 @@ impl Accounts {
             let now = self.now();
             let Some(stands) = self.ports.users.find(tenant, account.id).await? else {
                 let guest = User {
-                    password: PasswordHash::new(NO_PASSWORD),
+                    password: PasswordHash::none(),
                     role,
                     created_at: now,
                     updated_at: now,
@@ -121,12 +118,13 @@ impl Accounts {
         }
     }
 
-    /// Opens a session for a guest whose account's password, or token, was good a moment ago.
+    /// Opens a session for a guest whose account's password, or token, was good a moment ago. `mark` is what its token is to say of the
+    /// tenant.
     ///
     /// # Errors
     /// `InvalidCredentials` when the guest was turned out or the password changed meanwhile, `Store`.
-    pub async fn enter(&self, tenant: TenantId, guest: &User) -> Result<SignedIn> {
-        self.open_session(tenant, guest).await?.ok_or(AccountError::InvalidCredentials)
+    pub async fn enter(&self, tenant: TenantId, guest: &User, mark: Option<&TenantMark>) -> Result<SignedIn> {
+        self.open_session(tenant, guest, mark).await?.ok_or(AccountError::InvalidCredentials)
     }
 
     /// Whether a guest's session still is one that the account's present password, or a later token, has opened.

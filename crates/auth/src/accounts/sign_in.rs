@@ -9,7 +9,7 @@ use crate::input::{Login, Registration};
 use crate::password::Turn;
 use crate::session::Standing;
 use crate::store::{Ending, Rotation};
-use crate::token::Grant;
+use crate::token::{Grant, TenantMark};
 use crate::{PasswordHasher, Role, Session, SignedInUser, TokenSession, User};
 
 /// A user with a new token.
@@ -59,7 +59,7 @@ impl Accounts {
     /// `InvalidCredentials`, `Locked`, `Busy`, `Store`.
     pub async fn login(&self, tenant: TenantId, form: Login) -> Result<SignedIn> {
         let user = self.verified(tenant, form).await?;
-        self.open_session(tenant, &user).await?.ok_or(AccountError::InvalidCredentials)
+        self.open_session(tenant, &user, None).await?.ok_or(AccountError::InvalidCredentials)
     }
 
     /// Whose password this is.
@@ -92,12 +92,13 @@ impl Accounts {
 
     /// Replaces the caller's token with a new one. The old one stays good for the grace of the policy, so that several windows may do
     /// this one after the other: until it is over, all of them get the same new token. A token of the original system gets a session.
+    /// `mark` is what the new token is to say of its tenant.
     ///
     /// # Errors
     /// `SessionEnded`, `Store`.
-    pub async fn refresh(&self, tenant: TenantId, caller: &SignedInUser) -> Result<SignedIn> {
+    pub async fn refresh(&self, tenant: TenantId, caller: &SignedInUser, mark: Option<&TenantMark>) -> Result<SignedIn> {
         let Some(held) = caller.session else {
-            return self.open_session(tenant, &caller.user).await?.ok_or(AccountError::SessionEnded);
+            return self.open_session(tenant, &caller.user, mark).await?.ok_or(AccountError::SessionEnded);
         };
         let now = self.now();
         let is_good = |session: &Session| matches!(session.standing(held.token, now, &self.settings.sessions), Standing::Good(_));
@@ -113,7 +114,7 @@ impl Accounts {
             }
         };
         let user = self.ports.users.find(tenant, session.user).await?.ok_or(AccountError::SessionEnded)?;
-        self.sign(tenant, user, &session, now)
+        self.sign(tenant, user, &session, now, mark)
     }
 
     /// Ends the caller's session. A token of the original system has none: all such tokens of the user end.
@@ -140,7 +141,12 @@ impl Accounts {
     }
 
     /// A session for a user whose password, or token, was good a moment ago; `None` when it no longer is.
-    pub(super) async fn open_session(&self, tenant: TenantId, user: &User) -> Result<Option<SignedIn>> {
+    pub(super) async fn open_session(
+        &self,
+        tenant: TenantId,
+        user: &User,
+        mark: Option<&TenantMark>,
+    ) -> Result<Option<SignedIn>> {
         let now = self.now();
         let session = Session {
             id: self.ports.entropy.uuid(),
@@ -162,7 +168,7 @@ impl Accounts {
         // this one; it shows in the user instead.
         match self.ports.users.find(tenant, user.id).await? {
             Some(stands) if stands.tokens_valid_from == user.tokens_valid_from => {
-                self.sign(tenant, stands, &session, now).map(Some)
+                self.sign(tenant, stands, &session, now, mark).map(Some)
             }
             _ => {
                 self.ports.sessions.revoke(tenant, session.id, now).await?;
@@ -171,13 +177,21 @@ impl Accounts {
         }
     }
 
-    fn sign(&self, tenant: TenantId, user: User, session: &Session, now: Timestamp) -> Result<SignedIn> {
+    fn sign(
+        &self,
+        tenant: TenantId,
+        user: User,
+        session: &Session,
+        now: Timestamp,
+        mark: Option<&TenantMark>,
+    ) -> Result<SignedIn> {
         let grant = Grant {
             tenant,
             user: &user,
             session: TokenSession { id: session.id, token: session.current },
             issued_at: now,
             expires_at: session.expires_at,
+            mark,
         };
         let token = self.settings.tokens.sign(grant).map_err(|error| AccountError::Internal(Box::new(error)))?;
         Ok(SignedIn { token: SecretString::from(token), expires_at: session.expires_at, user })

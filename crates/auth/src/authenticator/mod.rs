@@ -18,7 +18,7 @@ use self::uses::KeyUses;
 use crate::pepper::is_one_of;
 use crate::session::Standing;
 use crate::store::{ApiKeyStore, SessionStore, UserStore};
-use crate::{KeyHash, KeyHolder, Pepper, Principal, SessionPolicy, SignedInUser, SignedKeys, TokenKeys, TokenSession};
+use crate::{KeyHash, KeyHolder, Marked, Pepper, Principal, SessionPolicy, SignedInUser, SignedKeys, TokenKeys, TokenSession};
 
 /// A key's last use is noted once in this time on each node.
 const USE_INTERVAL: Duration = Duration::from_mins(1);
@@ -127,6 +127,11 @@ impl Authenticator {
             (Err(Denied::Missing | Denied::InvalidToken), Some(key)) => self.by_key(tenant, key).await,
             (answer, _) => answer,
         }
+    }
+
+    /// What a valid token says of its tenant; `None` of one that is not valid or says nothing. Asks no store: the session may be over.
+    pub fn marked(&self, token: &str) -> Option<Marked> {
+        self.settings.tokens.marked(token, self.ports.clock.now())
     }
 
     /// The accounts of `tenant` are at `revision`: what was known before is forgotten.

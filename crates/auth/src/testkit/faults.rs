@@ -70,11 +70,16 @@ struct View {
     records: Vec<AuditRecord>,
 }
 
+/// One that has nothing yet.
+fn next_tenant() -> TenantId {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let n = LAST.fetch_add(1, Ordering::Relaxed);
+    TenantId::from_uuid(Uuid::from_u128((0xface << 64) | u128::from(n)))
+}
+
 impl Scene {
     async fn set(stores: &AuthStores) -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let n = LAST.fetch_add(1, Ordering::Relaxed);
-        let tenant = TenantId::from_uuid(Uuid::from_u128((0xface << 64) | u128::from(n)));
+        let tenant = next_tenant();
         stores.with_user(tenant, 1, Role::Admin).await;
         let viewer = stores.with_user(tenant, 2, Role::Viewer).await;
         let key = stores.with_key(tenant, 1, viewer.id).await;
@@ -82,6 +87,24 @@ impl Scene {
         let reset = stores.with_reset(tenant, 1, viewer.id).await;
         stores.attempts.fail(tenant, SUBJECT, &AttemptPolicy::default(), at(0)).await.unwrap();
         Self { stores: stores.clone(), tenant, viewer, key, session, reset }
+    }
+
+    /// The same calls with the same arguments, by a tenant that has nothing.
+    fn asked_by_another(&self) -> Self {
+        Self {
+            stores: self.stores.clone(),
+            tenant: next_tenant(),
+            viewer: self.viewer.clone(),
+            key: self.key.clone(),
+            session: self.session.clone(),
+            reset: self.reset.clone(),
+        }
+    }
+
+    /// The same calls, about what nobody has.
+    fn about_nothing(self) -> Self {
+        let viewer = user(50, Role::Viewer);
+        Self { key: key(50, viewer.id), session: session(50, viewer.id), reset: reset(50, viewer.id), viewer, ..self }
     }
 
     async fn view(&self) -> View {
@@ -191,6 +214,20 @@ fn told<T: Debug>(outcome: StoreResult<T>) -> Answer {
 /// A port has got a method that nobody tries yet: a promise that nobody checks.
 fn untried(operation: &str) -> Answer {
     panic!("{operation} is not tried: say in the testkit how it is called")
+}
+
+/// Whatever another tenant asks for by the id, the hash and the revision that somebody's thing has, it is answered as if nobody had it;
+/// and nothing becomes of that thing. Of every operation of every port: one that is not listed does not compile.
+pub async fn no_call_reaches_another_tenant(stores: &AuthStores) {
+    let scene = Scene::set(stores).await;
+    let before = scene.view().await;
+    let ports = [USERS, API_KEYS, SESSIONS, PASSWORD_RESETS, ATTEMPTS];
+    for Operation { name, .. } in ports.into_iter().flatten() {
+        let answer = scene.asked_by_another().call(stores, name).await;
+        let nothing = scene.asked_by_another().about_nothing().call(stores, name).await;
+        assert_eq!(answer, nothing, "{name}");
+        assert_eq!(scene.view().await, before, "{name}: what it did to another tenant's");
+    }
 }
 
 async fn bear_faults(stores: &AuthStores, operations: &[Operation]) {

@@ -153,6 +153,7 @@ macro_rules! auth_store_suite {
             another_tenants_resets_are_out_of_reach
             another_tenants_failures_do_not_count
             tenants_share_no_names_and_no_revision
+            no_call_reaches_another_tenant
             user_calls_bear_faults
             key_calls_bear_faults
             session_calls_bear_faults
@@ -362,6 +363,8 @@ mod tests {
         assert_eq!(lists.len(), ports.matches("faulty_port! {").count());
         for list in lists {
             assert!(promises.contains(&format!("bear_faults(stores, {list}).await;")), "no promise goes through {list}");
+            let matrix = promises.split("let ports = [").nth(1).unwrap().split(']').next().unwrap();
+            assert!(matrix.split(", ").any(|port| port == list), "no other tenant calls {list}");
         }
     }
 }

@@ -34,7 +34,7 @@ async fn a_guest_is_who_the_account_is_and_may_what_the_place_says() {
     assert_eq!(checked, account);
     let guest = app.accounts.admit(HERE, &account, Role::Developer, &Actor::system()).await.unwrap();
     assert_eq!((guest.id, guest.role, &guest.email), (account.id, Role::Developer, &account.email));
-    let entered = app.accounts.enter(HERE, &guest).await.unwrap();
+    let entered = app.accounts.enter(HERE, &guest, None).await.unwrap();
     assert_eq!(who(&app, HERE, &entered).await.unwrap().user.role, Role::Developer);
     assert!(who(&app, T, &entered).await.is_err(), "nowhere else");
     assert_eq!(app.accounts.user(T, account.id).await.unwrap().role, Role::Viewer);
@@ -62,7 +62,7 @@ async fn who_is_turned_out_is_out_with_sessions_and_keys() {
     let app = App::start();
     let (account, owner) = (app.user("ann", Role::Viewer).await, app.user("bob", Role::Viewer).await);
     let guest = app.accounts.admit(HERE, &account, Role::Admin, &Actor::system()).await.unwrap();
-    let entered = app.accounts.enter(HERE, &guest).await.unwrap();
+    let entered = app.accounts.enter(HERE, &guest, None).await.unwrap();
     assert!(who(&app, HERE, &entered).await.is_ok());
     let last = app.accounts.turn_out(HERE, account.id, &Actor::system()).await;
     assert!(matches!(last, Err(AccountError::LastAdmin)));
@@ -70,7 +70,7 @@ async fn who_is_turned_out_is_out_with_sessions_and_keys() {
     app.accounts.turn_out(HERE, account.id, &Actor::system()).await.unwrap();
     app.accounts.turn_out(HERE, account.id, &Actor::system()).await.unwrap();
     assert!(who(&app, HERE, &entered).await.is_err());
-    assert!(matches!(app.accounts.enter(HERE, &guest).await, Err(AccountError::InvalidCredentials)));
+    assert!(matches!(app.accounts.enter(HERE, &guest, None).await, Err(AccountError::InvalidCredentials)));
     assert!(app.accounts.user(T, account.id).await.is_ok(), "the account stays");
 }
 
@@ -79,7 +79,7 @@ async fn a_new_password_of_the_account_ends_what_the_old_one_opened() {
     let app = App::start();
     let account = app.user("ann", Role::Viewer).await;
     let guest = app.accounts.admit(HERE, &account, Role::Viewer, &Actor::system()).await.unwrap();
-    let entered = app.accounts.enter(HERE, &guest).await.unwrap();
+    let entered = app.accounts.enter(HERE, &guest, None).await.unwrap();
     let caller = who(&app, HERE, &entered).await.unwrap();
     assert!(app.accounts.stands_for(T, &caller).await.unwrap());
     app.clock.advance(Duration::from_secs(1));
@@ -92,8 +92,8 @@ async fn a_new_password_of_the_account_ends_what_the_old_one_opened() {
     let told = app.accounts.admit(HERE, &changed, Role::Viewer, &Actor::system()).await.unwrap();
     assert!(who(&app, HERE, &entered).await.is_err());
     // Whoever was let in before cannot go on from there.
-    assert!(matches!(app.accounts.enter(HERE, &guest).await, Err(AccountError::InvalidCredentials)));
-    assert!(app.accounts.enter(HERE, &told).await.is_ok());
+    assert!(matches!(app.accounts.enter(HERE, &guest, None).await, Err(AccountError::InvalidCredentials)));
+    assert!(app.accounts.enter(HERE, &told, None).await.is_ok());
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn whoever_comes_for_a_reason_leaves_it_each_time() {
     for reason in ["ticket 1", "ticket 2"] {
         app.clock.advance(Duration::from_secs(1));
         let guest = app.accounts.admit_because(HERE, &account, Role::Developer, &actor, reason).await.unwrap();
-        app.accounts.enter(HERE, &guest).await.unwrap();
+        app.accounts.enter(HERE, &guest, None).await.unwrap();
     }
     let told: Vec<_> = app.store.audit(HERE).into_iter().filter_map(|record| record.after?.get("reason").cloned()).collect();
     assert_eq!(told, ["ticket 1", "ticket 2"]);

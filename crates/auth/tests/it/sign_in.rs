@@ -124,7 +124,7 @@ async fn refreshing_replaces_the_token_and_copies_of_the_old_one_end_the_session
     let first = app.sign_in("ann").await;
     let caller = app.by_token(&first.token).await.unwrap().signed_in().unwrap().clone();
     app.clock.advance(Duration::from_secs(1));
-    let second = app.accounts.refresh(T, &caller).await.unwrap();
+    let second = app.accounts.refresh(T, &caller, None).await.unwrap();
     assert_ne!(first.token.expose_secret(), second.token.expose_secret());
 
     app.clock.advance(Duration::from_secs(59));
@@ -133,7 +133,7 @@ async fn refreshing_replaces_the_token_and_copies_of_the_old_one_end_the_session
     app.clock.advance(Duration::from_secs(1));
     assert!(matches!(app.by_token(&first.token).await, Err(Denied::InvalidToken)));
     assert!(matches!(app.by_token(&second.token).await, Err(Denied::InvalidToken)), "one of the two is in the wrong hands");
-    let held = app.accounts.refresh(T, &caller).await;
+    let held = app.accounts.refresh(T, &caller, None).await;
     assert!(matches!(held, Err(AccountError::SessionEnded)));
 }
 
@@ -145,7 +145,7 @@ async fn windows_that_refresh_at_once_end_up_with_one_token() {
     let mut windows = JoinSet::new();
     for _ in 0..8 {
         let (accounts, caller) = (Arc::clone(&app.accounts), caller.clone());
-        windows.spawn(async move { accounts.refresh(T, &caller).await.unwrap().token });
+        windows.spawn(async move { accounts.refresh(T, &caller, None).await.unwrap().token });
     }
     let tokens = windows.join_all().await;
     let mut sessions = Vec::new();
@@ -165,17 +165,17 @@ async fn a_token_keeps_its_grace_when_its_successor_is_refreshed_meanwhile() {
     let first = app.sign_in("ann").await.token;
     let caller = app.by_token(&first).await.unwrap().signed_in().unwrap().clone();
     app.clock.advance(Duration::from_secs(10));
-    let second = app.accounts.refresh(T, &caller).await.unwrap().token;
+    let second = app.accounts.refresh(T, &caller, None).await.unwrap().token;
     app.clock.advance(Duration::from_secs(10));
     let caller = app.by_token(&second).await.unwrap().signed_in().unwrap().clone();
-    let third = app.accounts.refresh(T, &caller).await.unwrap().token;
+    let third = app.accounts.refresh(T, &caller, None).await.unwrap().token;
 
     // Past the time for which a caller is remembered: the session itself is asked.
     app.clock.advance(Duration::from_secs(40));
     assert!(app.by_token(&first).await.is_ok(), "a window that has yet to refresh");
     app.clock.advance(Duration::from_secs(20));
     let caller = app.by_token(&third).await.unwrap().signed_in().unwrap().clone();
-    let fourth = app.accounts.refresh(T, &caller).await.unwrap().token;
+    let fourth = app.accounts.refresh(T, &caller, None).await.unwrap().token;
     assert_ne!(
         app.by_token(&fourth).await.unwrap().signed_in().unwrap().session,
         caller.session,
@@ -191,7 +191,7 @@ async fn refreshing_does_not_go_on_for_ever() {
     for _ in 0..35 {
         app.clock.advance(Duration::from_hours(23));
         let Ok(principal) = app.by_token(&token).await else { break };
-        token = app.accounts.refresh(T, principal.signed_in().unwrap()).await.unwrap().token;
+        token = app.accounts.refresh(T, principal.signed_in().unwrap(), None).await.unwrap().token;
     }
     assert!(matches!(app.by_token(&token).await, Err(Denied::InvalidToken)));
     let began = 1_760_000_000_250;
@@ -207,7 +207,7 @@ async fn a_token_of_the_original_system_gets_a_session() {
     let old = app.original_token(&user, Duration::from_mins(5));
     let caller = app.by_token(&old).await.unwrap().signed_in().unwrap().clone();
     assert_eq!(caller.session, None);
-    let fresh = app.accounts.refresh(T, &caller).await.unwrap();
+    let fresh = app.accounts.refresh(T, &caller, None).await.unwrap();
     assert!(app.by_token(&fresh.token).await.unwrap().signed_in().unwrap().session.is_some());
 
     app.accounts.logout(T, &caller).await.unwrap();

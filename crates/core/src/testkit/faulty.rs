@@ -96,7 +96,7 @@ impl<S: ?Sized + fmt::Debug> fmt::Debug for Faulty<S> {
 ///
 /// The port, its name in errors and the list's name; then each method as in the trait, without `&self`, the tenant and the
 /// `StoreResult` around the answer, after `read` or `write`. A method that the port has and the list has not does not compile. The
-/// calling crate needs `async_trait`, and the port's types in scope.
+/// calling crate needs `async_trait`, and the port's types in scope. With the word `tenantless` before the port, its calls name no tenant.
 #[macro_export]
 macro_rules! faulty_port {
     ($port:ident as $prefix:literal, $operations:ident {
@@ -119,6 +119,26 @@ macro_rules! faulty_port {
                 ) -> $crate::StoreResult<$answer> {
                     let operation = concat!($prefix, ".", stringify!($method));
                     self.call(operation, |store| $port::$method(store, tenant, $($argument),*)).await
+                }
+            )*
+        }
+    };
+    (tenantless $port:ident as $prefix:literal, $operations:ident {
+        $($kind:ident $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+    }) => {
+        #[doc = concat!("The operations of [`", stringify!($port), "`].")]
+        pub const $operations: &[$crate::testkit::Operation] = &[$($crate::testkit::Operation {
+            name: concat!($prefix, ".", stringify!($method)),
+            writes: $crate::faulty_port!(@writes $kind),
+        }),*];
+
+        #[deny(clippy::missing_trait_methods)]
+        #[::async_trait::async_trait]
+        impl<S: $port + ?Sized> $port for $crate::testkit::Faulty<S> {
+            $(
+                async fn $method(&self, $($argument: $type),*) -> $crate::StoreResult<$answer> {
+                    let operation = concat!($prefix, ".", stringify!($method));
+                    self.call(operation, |store| $port::$method(store, $($argument),*)).await
                 }
             )*
         }

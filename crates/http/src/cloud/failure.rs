@@ -7,6 +7,9 @@ use togglebox_multitenancy::manage::TenancyError;
 use crate::error::{ApiError, Code};
 use crate::failure;
 
+/// When to look a domain up again whose name servers do not answer.
+const LOOK_UP_AGAIN_S: u64 = 60;
+
 /// An error of workspaces, their people, names and standing.
 pub(super) fn tenancy(error: TenancyError) -> ApiError {
     let text = error.to_string();
@@ -45,6 +48,7 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
             "The invitation is for another e-mail address: sign in with the account that has that address",
         ),
         TenancyError::Domain(error) => ApiError::validation(&[issue("domain", &error)]),
+        TenancyError::NoCustomDomains => ApiError::new(Code::Forbidden, "Workspaces have no domains of their own here"),
         TenancyError::AlreadyClaimed => ApiError::new(Code::AlreadyExists, "The workspace claims the domain already"),
         TenancyError::DomainTaken => ApiError::new(Code::AlreadyExists, "Another workspace has the domain"),
         TenancyError::NotShown { name, value } => {
@@ -54,7 +58,8 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
         }
         TenancyError::LookUp(error) => {
             tracing::warn!(error = &error as &(dyn StdError + 'static), "A domain could not be looked up");
-            ApiError::unavailable()
+            let text = "The name servers of the domain do not say whether the record is there: try again in a minute";
+            ApiError::new(Code::Unavailable, text).retry_after(LOOK_UP_AGAIN_S)
         }
         TenancyError::NotYet(_) => said(Code::InvalidStatus),
         TenancyError::Store(error) => failure::store(error),

@@ -8,6 +8,7 @@
 //! hang on guests, so that none is good in another workspace. Who belongs where is written in the register of members, and guests
 //! follow it.
 
+mod export;
 mod failure;
 mod input;
 mod people;
@@ -25,6 +26,7 @@ mod workspace;
 use togglebox_core::TenantId;
 use uuid::Uuid;
 
+pub use self::export::{Export, ExportSource, Exports};
 pub use self::rates::PlanRates;
 pub use self::serve::{Cloud, CloudPorts};
 pub use self::services::{CloudServices, CloudSettings};

@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use togglebox_auth::input::Login;
-use togglebox_auth::{AccountError, Role, SignedIn, SignedInUser, User, UserQuery};
+use togglebox_auth::{AccountError, Role, SignedIn, SignedInUser, TenantMark, User, UserQuery};
 use togglebox_core::{Actor, PageRequest, TenantId};
 use togglebox_multitenancy::manage::TenancyError;
-use togglebox_multitenancy::{Member, MemberRole};
+use togglebox_multitenancy::{Member, MemberRole, TenantStatus};
 use uuid::Uuid;
 
 use super::CENTRAL;
@@ -50,7 +50,25 @@ impl CloudServices {
         })?;
         let guest = self.accounts.admit(tenant, account, role(member.role), &Actor::system()).await;
         let guest = guest.map_err(failure::accounts)?;
-        self.accounts.enter(tenant, &guest).await.map_err(failure::accounts)
+        self.opened(tenant, &guest).await
+    }
+
+    /// Opens a session for a guest.
+    async fn opened(&self, tenant: TenantId, guest: &User) -> Result<SignedIn> {
+        let mark = self.mark(tenant).await?;
+        self.accounts.enter(tenant, guest, Some(&mark)).await.map_err(failure::accounts)
+    }
+
+    /// What a token that is made now says of its workspace. It tells as of when that is so only of one in good standing: on that, nodes
+    /// serve what is open then ([`ServedWorkspace`](super::ServedWorkspace)).
+    async fn mark(&self, tenant: TenantId) -> Result<TenantMark> {
+        let (workspace, as_of) = self.tenancy.tenant_as_of(tenant).await.map_err(tenancy)?;
+        let is_active = workspace.status() == TenantStatus::Active;
+        Ok(TenantMark {
+            version: workspace.version.get(),
+            name: workspace.subdomain.to_string(),
+            as_of: is_active.then_some(as_of.get()),
+        })
     }
 
     /// Signs in at a workspace's own host.
@@ -66,7 +84,7 @@ impl CloudServices {
             return self.enter(tenant, operator).await;
         }
         let guest = self.accounts.admit_because(tenant, operator, role, &actor, reason).await.map_err(failure::accounts)?;
-        self.accounts.enter(tenant, &guest).await.map_err(failure::accounts)
+        self.opened(tenant, &guest).await
     }
 
     async fn is_member(&self, tenant: TenantId, user: Uuid) -> Result<bool> {
@@ -93,7 +111,8 @@ impl CloudServices {
         if !self.accounts.stands_for(CENTRAL, guest).await.map_err(failure::accounts)? {
             return Err(failure::accounts(AccountError::SessionEnded));
         }
-        self.accounts.refresh(tenant, guest).await.map_err(failure::accounts)
+        let mark = self.mark(tenant).await?;
+        self.accounts.refresh(tenant, guest, Some(&mark)).await.map_err(failure::accounts)
     }
 
     /// Lets a new member in, or one whose role has changed.

@@ -2,18 +2,22 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::{ServiceRequest, fn_service};
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::ServiceConfig;
-use futures_util::future::Either;
+use futures_util::future::{Either, LocalBoxFuture};
 use smallvec::SmallVec;
+use togglebox_auth::Marked;
 use togglebox_core::{Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
-    HostKey, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError, ResolveOptions, Resolved,
-    Resolver, Versioned as _,
+    Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError,
+    ResolveOptions, Resolved, Resolver, Versioned as _,
 };
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::services::CloudServices;
 use super::workspace::{ServedWorkspace, WorkspaceSource};
@@ -23,6 +27,7 @@ use crate::config::ApiConfig;
 use crate::dispatch::{self, Served};
 use crate::error::{ApiError, Code, Result};
 use crate::failure;
+use crate::gate;
 use crate::visit::Visit;
 
 /// What is answered whatever the host is.
@@ -43,6 +48,9 @@ pub struct CloudPorts {
     pub locating: Locating,
     /// How long workspaces are remembered.
     pub options: ResolveOptions,
+    /// Whether nothing runs between requests, as where a platform stops a process until the next one comes. Then what has changed is asked
+    /// for with requests, and `stopwatch` has to go on meanwhile.
+    pub sleeps: bool,
 }
 
 /// The central API and those of the workspaces, ready to be mounted in any actix app: see [`Cloud::routes`].
@@ -55,15 +63,26 @@ pub struct Cloud {
     central: Arc<Api>,
     workspaces: Arc<Api>,
     services: CloudServices,
+    /// Held while a request asks what has changed; `None` where that is done between requests.
+    waking: Option<Mutex<()>>,
 }
+
+/// What came of looking for a workspace.
+type Found = Result<Resolved<ServedWorkspace>, ResolveError>;
 
 /// Whom a request is for, if that is known at once.
 enum Whom {
     Central(usize),
-    Known(usize, Result<Resolved<ServedWorkspace>, ResolveError>),
-    Asked(usize, HostKey),
+    Known(usize, Found),
+    Asked(usize, HostKey, Option<Marked>),
     Nobody,
 }
+
+/// How long after it has asked what has changed a node that sleeps does not ask again.
+const AWAKE: Duration = Duration::from_secs(1);
+
+/// How long a request waits for that. Then it goes on with what is remembered, as when the store is away.
+const WAKING: Duration = Duration::from_millis(500);
 
 impl Cloud {
     /// Puts it together. Everybody has to say who they are, whatever `config` says; what is remembered of workspaces listens to
@@ -91,6 +110,7 @@ impl Cloud {
             central: api(routes::central()),
             workspaces: api(routes::workspace()),
             services: cloud_services.clone(),
+            waking: cloud.sleeps.then(Mutex::default),
         })
     }
 
@@ -147,27 +167,74 @@ impl Cloud {
         self.workspaces.end_connections();
     }
 
+    /// Hears of what has changed while nothing ran here: of workspaces, and in what is remembered of them.
+    async fn wake(&self, waking: &Mutex<()>) -> StoreResult<()> {
+        // Who comes meanwhile must not go on before both are heard.
+        let _turn = waking.lock().await;
+        match self.resolver.catch_up(&*self.source, AWAKE).await? {
+            Some(_) => self.workspaces.memory().poll().await,
+            None => Ok(()),
+        }
+    }
+
     fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
+        if self.waking.is_none() {
+            return Either::Left(self.answer(request));
+        }
+        let cloud = Arc::clone(self);
+        let awake = async move {
+            if let Some(waking) = &cloud.waking {
+                match timeout(WAKING, cloud.wake(waking)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "What has changed could not be asked for");
+                    }
+                    Err(_) => tracing::warn!("The store does not say in time what has changed"),
+                }
+            }
+            cloud.answer(request).await
+        };
+        Either::Right(Box::pin(awake) as LocalBoxFuture<'static, Served>)
+    }
+
+    fn answer(self: &Arc<Self>, request: ServiceRequest) -> Either<dispatch::Serving, LocalBoxFuture<'static, Served>> {
         match self.whom(&request) {
             Whom::Central(skip) => Either::Left(dispatch::serve(&self.central, Visit { skip, ..Visit::of(CENTRAL) }, request)),
             Whom::Known(skip, found) => Either::Left(self.arrive(skip, found, request)),
             Whom::Nobody => Either::Left(self.refuse(request, nobody())),
-            Whom::Asked(skip, key) => {
+            Whom::Asked(skip, key, token) => {
                 let cloud = Arc::clone(self);
                 Either::Right(Box::pin(async move {
-                    let found = cloud.resolver.resolve(key.as_ref()).await;
+                    let found = cloud.find(key.as_ref(), token.as_ref()).await;
                     cloud.arrive(skip, found, request).await
                 }))
             }
         }
     }
 
-    fn arrive(
-        &self,
-        skip: usize,
-        found: Result<Resolved<ServedWorkspace>, ResolveError>,
-        request: ServiceRequest,
-    ) -> dispatch::Serving {
+    /// The workspace that a name leads to. A token counts in its own; in another one it lets nobody in, which is the gate's to say.
+    async fn find(&self, key: HostRef<'_>, token: Option<&Marked>) -> Found {
+        if let Some(token) = token {
+            match self.resolver.resolve_claimed(key, claims(token)).await {
+                Err(ResolveError::OtherTenant) => {}
+                found => return found,
+            }
+        }
+        self.resolver.resolve(key).await
+    }
+
+    /// The same, if it can be said without asking the store.
+    fn find_now(&self, key: HostRef<'_>, token: Option<&Marked>) -> Option<Found> {
+        if let Some(token) = token {
+            match self.resolver.resolve_claimed_now(key, claims(token)) {
+                Some(Err(ResolveError::OtherTenant)) => {}
+                found => return found,
+            }
+        }
+        self.resolver.resolve_now(key)
+    }
+
+    fn arrive(&self, skip: usize, found: Found, request: ServiceRequest) -> dispatch::Serving {
         match found {
             Ok(Resolved { entry, .. }) if !entry.is_gone => {
                 let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(entry) };
@@ -203,11 +270,17 @@ impl Cloud {
             uri.path().len() - located.path.len()
         };
         let Some(key) = located.key() else { return Whom::Central(skip) };
-        match self.resolver.resolve_now(key) {
+        let token = gate::presented(headers).bearer.and_then(|token| self.workspaces.authenticator.marked(token));
+        match self.find_now(key, token.as_ref()) {
             Some(found) => Whom::Known(skip, found),
-            None => Whom::Asked(skip, key.to_key()),
+            None => Whom::Asked(skip, key.to_key(), token),
         }
     }
+}
+
+/// What a token says of its workspace.
+fn claims(Marked { tenant, mark }: &Marked) -> Claims<'_> {
+    Claims { tenant: *tenant, version: mark.version, name: Some(HostRef::Subdomain(&mark.name)), as_of: mark.as_of }
 }
 
 /// All values of a header, in order.

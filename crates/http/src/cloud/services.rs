@@ -7,6 +7,7 @@ use togglebox_multitenancy::PlanCatalogue;
 use togglebox_multitenancy::manage::Tenancy;
 use togglebox_toggles::manage::QuotaSource;
 
+use super::export::Exports;
 use super::quotas::PlanQuotas;
 
 /// How such a service presents itself.
@@ -29,6 +30,8 @@ pub struct CloudServices {
     pub tenancy: Arc<Tenancy>,
     /// Accounts and guests.
     pub accounts: Arc<Accounts>,
+    /// Workspaces on their way out.
+    pub exports: Arc<Exports>,
     /// How it presents itself.
     pub settings: CloudSettings,
 }

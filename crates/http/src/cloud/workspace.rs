@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
 use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges, TenantNames,
-    TenantSource, TenantStatus, Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges,
+    TenantNames, TenantSource, TenantStatus, Versioned,
 };
 
 use super::PlanRates;
@@ -20,7 +20,11 @@ const PART: usize = 500;
 /// A workspace as requests need to know it.
 #[derive(Debug)]
 pub struct ServedWorkspace {
-    pub(crate) tenant: Tenant,
+    id: TenantId,
+    subdomain: Option<Box<str>>,
+    version: u64,
+    /// Whether it is neither suspended nor deleted.
+    stands: bool,
     /// What its standing closes. `None` also for one that is gone altogether: see `is_gone`.
     pub(crate) closed: Option<Arc<Closed>>,
     /// Deleted: to everybody, there is nothing here.
@@ -29,35 +33,52 @@ pub struct ServedWorkspace {
 
 impl ServedWorkspace {
     /// As `policy` has it.
-    pub fn new(tenant: Tenant, policy: &AccessPolicy) -> Self {
+    pub fn new(tenant: &Tenant, policy: &AccessPolicy) -> Self {
         let (status, allowed) = (tenant.status(), policy.allowed(tenant.status()));
         let reason = tenant.standing.suspension.as_ref().filter(|_| status == TenantStatus::Suspended);
         let closed = (allowed != Allowed::EVERYTHING).then(|| {
             let reason = reason.map(|suspension| suspension.reason.as_str().to_owned());
             Arc::new(Closed { status: status.as_str(), reason, evaluation: !allowed.evaluation })
         });
-        Self { is_gone: tenant.standing.deletion.is_some(), closed, tenant }
+        Self {
+            id: tenant.id,
+            subdomain: Some(tenant.subdomain.as_str().into()),
+            version: tenant.version.get(),
+            stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue),
+            closed,
+            is_gone: tenant.standing.deletion.is_some(),
+        }
     }
 }
 
 impl Versioned for ServedWorkspace {
     fn tenant(&self) -> TenantId {
-        self.tenant.id
+        self.id
     }
 
     fn version(&self) -> u64 {
-        self.tenant.version.get()
+        self.version
     }
 
     /// One that is in good standing was in good standing a while ago; one that is not, may be worse off by now.
     fn outlasts_outage(&self) -> bool {
-        matches!(self.tenant.status(), TenantStatus::Active | TenantStatus::PastDue)
+        self.stands
+    }
+
+    /// Tokens vouch for those alone that were active when they were made, and to those everything is open, by any policy. How fast their
+    /// requests may come is not known before they were looked up.
+    fn vouched(tenant: TenantId, version: u64, name: HostRef<'_>) -> Option<Self> {
+        let subdomain = match name {
+            HostRef::Subdomain(subdomain) => Some(subdomain.into()),
+            HostRef::Domain(_) => None,
+        };
+        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false })
     }
 }
 
 impl Known for ServedWorkspace {
-    fn label(&self) -> &str {
-        self.tenant.subdomain.as_str()
+    fn label(&self) -> Option<&str> {
+        self.subdomain.as_deref()
     }
 }
 
@@ -94,8 +115,8 @@ impl WorkspaceSource {
     }
 
     /// A plan that the catalogue does not have limits nothing here: it is told wherever something is made.
-    fn rate(&self, ServedWorkspace { tenant, is_gone, .. }: &ServedWorkspace) {
-        if *is_gone {
+    fn rate(&self, tenant: &Tenant) {
+        if tenant.standing.deletion.is_some() {
             self.rates.forget(tenant.id);
         } else {
             let limits = self.plans.limits(&tenant.plan, &tenant.overrides);
@@ -106,6 +127,22 @@ impl WorkspaceSource {
     fn changed(&self) -> MutexGuard<'_, BTreeSet<TenantId>> {
         // A set is whole at any time.
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part of the list of changes.
+    async fn part(&self, since: Revision) -> StoreResult<Changes> {
+        let part = self.directory.changes_since(since, PART).await?;
+        self.note(&part);
+        let last = part.changes.last().map(|change| change.revision);
+        let gap = !part.follow(since);
+        Ok(Changes {
+            notices: part.changes.iter().filter_map(|change| Notice::of(&change.notice())).collect(),
+            begins: part.changes.first().map(|first| first.revision.get().saturating_sub(1)),
+            // Nothing to read, and yet another revision: what led there was pruned, or the store was set back.
+            last: last.unwrap_or(part.revision).get(),
+            more: last.is_some_and(|last| last < part.revision),
+            gap,
+        })
     }
 
     fn note(&self, part: &TenantChangeList) {
@@ -132,9 +169,8 @@ impl TenantSource for WorkspaceSource {
             },
         };
         Ok(tenant.map(|tenant| {
-            let workspace = ServedWorkspace::new(tenant, &self.policy);
-            self.rate(&workspace);
-            Arc::new(workspace)
+            self.rate(&tenant);
+            Arc::new(ServedWorkspace::new(&tenant, &self.policy))
         }))
     }
 }
@@ -144,23 +180,12 @@ impl TenantChanges for WorkspaceSource {
     async fn changes_since(&self, after: Option<u64>) -> StoreResult<Changes> {
         let Some(after) = after else {
             let last = self.directory.revision().await?;
-            // Whoever wrote the last of them may have died before the guests followed.
+            // Whoever wrote the last of them may have died before the guests followed. And tokens from before this node was there are compared
+            // with them.
             let recent = Revision::new(last.get().saturating_sub(PART as u64));
-            self.note(&self.directory.changes_since(recent, PART).await?);
-            return Ok(Changes { last: last.get(), ..Changes::default() });
+            return self.part(recent).await;
         };
-        let since = Revision::new(after);
-        let part = self.directory.changes_since(since, PART).await?;
-        self.note(&part);
-        let last = part.changes.last().map(|change| change.revision);
-        let gap = !part.follow(since);
-        Ok(Changes {
-            notices: part.changes.iter().filter_map(|change| Notice::of(&change.notice())).collect(),
-            // Nothing to read, and yet another revision: what led there was pruned, or the store was set back.
-            last: last.unwrap_or(part.revision).get(),
-            more: last.is_some_and(|last| last < part.revision),
-            gap,
-        })
+        self.part(Revision::new(after)).await
     }
 }
 

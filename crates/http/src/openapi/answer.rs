@@ -3,6 +3,8 @@
 use actix_web::http::{Method, StatusCode};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::schema::Type;
+#[cfg(feature = "cloud")]
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{
     ArrayBuilder, Content, ContentBuilder, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Responses,
     ResponsesBuilder, Schema,
@@ -68,6 +70,13 @@ fn success(route: &Route, components: &mut Components) -> Response {
         Shape::Text(content_type) => {
             let content = ContentBuilder::new().schema(Some(String::schema())).build();
             return built.content(*content_type, content).build();
+        }
+        #[cfg(feature = "cloud")]
+        Shape::Download(content_type) => {
+            let bytes =
+                ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+            built = built.header("Content-Disposition", header(String::schema(), "What the file is to be called"));
+            return built.content(*content_type, json(bytes)).build();
         }
         Shape::Bare(schema) => components.refer(schema).into(),
         Shape::Message => envelope().property("message", String::schema()).required("message").into(),

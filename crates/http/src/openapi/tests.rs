@@ -161,6 +161,8 @@ fn successes_are_shown_in_their_envelope() {
             Shape::Bare(_) => assert!(schema["$ref"].is_string(), "{}", route.id),
             Shape::Empty => assert!(answer.get("content").is_none(), "{}", route.id),
             Shape::Text(content_type) => assert!(answer["content"].get(content_type).is_some(), "{}", route.id),
+            #[cfg(feature = "cloud")]
+            Shape::Download(content_type) => assert!(answer["content"].get(content_type).is_some(), "{}", route.id),
         }
     }
 }

@@ -88,7 +88,7 @@ async fn login(call: Call) -> Result<Reply> {
 }
 
 async fn refresh(call: Call) -> Result<Reply> {
-    let signed_in = call.api.accounts.refresh(call.tenant, call.user()?).await.map_err(failure::accounts)?;
+    let signed_in = call.api.accounts.refresh(call.tenant, call.user()?, None).await.map_err(failure::accounts)?;
     Ok(signed_in_reply(&call, &signed_in))
 }
 

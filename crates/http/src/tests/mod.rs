@@ -12,5 +12,5 @@ mod pages;
 mod panics;
 pub(crate) mod rig;
 mod slow;
-mod socket;
+pub(crate) mod socket;
 mod tags;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, rt};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,10 +25,15 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) fn start(rig: &Rig) -> Self {
+        let api = Arc::clone(&rig.api);
+        Self::serving(move |config| api.routes()(config))
+    }
+
+    /// A node that answers what `mount` mounts.
+    pub(crate) fn serving(mount: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let api = Arc::clone(&rig.api);
-        let server = HttpServer::new(move || App::new().configure(api.routes())).workers(1).disable_signals();
+        let server = HttpServer::new(move || App::new().configure(mount.clone())).workers(1).disable_signals();
         let server = server.listen(listener).unwrap().run();
         let handle = server.handle();
         rt::spawn(server);
@@ -84,6 +90,27 @@ impl Connection {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+}
+
+impl Connection {
+    /// Waits until this has come.
+    pub(crate) async fn until(&mut self, wanted: &str) {
+        while !self.read.windows(wanted.len()).any(|window| window == wanted.as_bytes()) {
+            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.read)).await.expect("the server goes on").unwrap();
+            assert!(read > 0, "the server has hung up");
+        }
+    }
+
+    /// All that comes until the server hangs up.
+    pub(crate) async fn rest(mut self) -> Vec<u8> {
+        // What is cut off may end in an error as well as in nothing.
+        while timeout(PATIENCE, self.stream.read_buf(&mut self.read))
+            .await
+            .expect("the server hangs up")
+            .is_ok_and(|read| read > 0)
+        {}
+        self.read
     }
 }
 

@@ -10,8 +10,9 @@ impl Tenancy {
     /// Claims a domain. It leads nowhere before the record that the claim names was found.
     ///
     /// # Errors
-    /// `Domain` when it belongs to the service, `AlreadyClaimed`, `TooManyDomains`, `TenantNotFound`, `Store`.
+    /// `NoCustomDomains`, `Domain` when it belongs to the service, `AlreadyClaimed`, `TooManyDomains`, `TenantNotFound`, `Store`.
     pub async fn claim_domain(&self, tenant: TenantId, actor: &Actor, domain: DomainName) -> Result<DomainClaim> {
+        self.expect_custom_domains()?;
         if self.settings.own_domains.iter().any(|own| domain.is_within(own)) {
             return Err(InvalidDomain::Own(domain).into());
         }
@@ -40,8 +41,9 @@ impl Tenancy {
     /// without looking.
     ///
     /// # Errors
-    /// `NotShown`, `LookUp`, `DomainTaken`, `DomainNotFound`, `Store`.
+    /// `NoCustomDomains`, `NotShown`, `LookUp`, `DomainTaken`, `DomainNotFound`, `Store`.
     pub async fn verify_domain(&self, tenant: TenantId, actor: &Actor, domain: &DomainName) -> Result<Tenant> {
+        self.expect_custom_domains()?;
         let claim = self.ports.domains.find(tenant, domain).await?.ok_or(TenancyError::DomainNotFound)?;
         if claim.verified_at.is_some() {
             return self.tenant(tenant).await;
@@ -81,10 +83,17 @@ impl Tenancy {
     /// # Errors
     /// `Store`.
     pub async fn serves(&self, host: &DomainName) -> Result<bool> {
+        if !self.settings.custom_domains {
+            return Ok(false);
+        }
         let tenant = self.ports.directory.by_domain(host).await?;
         Ok(tenant.is_some_and(|tenant| {
             let allowed = self.allowed(&tenant);
             allowed.management || allowed.evaluation
         }))
+    }
+
+    const fn expect_custom_domains(&self) -> Result<()> {
+        if self.settings.custom_domains { Ok(()) } else { Err(TenancyError::NoCustomDomains) }
     }
 }

@@ -89,6 +89,9 @@ pub enum TenancyError {
     /// Nobody may claim the domain.
     #[error(transparent)]
     Domain(#[from] InvalidDomain),
+    /// No tenant may have a domain of its own here.
+    #[error("tenants have no domains of their own here")]
+    NoCustomDomains,
     /// The tenant claims the domain already.
     #[error("the domain is claimed already")]
     AlreadyClaimed,

@@ -6,6 +6,7 @@
 mod domain;
 mod ending;
 mod error;
+mod export;
 mod invite;
 mod life;
 mod team;
@@ -67,6 +68,8 @@ pub struct TenancySettings {
     pub subdomains: SubdomainPolicy,
     /// The domains that the service itself is reached under: nobody may claim one, or one below.
     pub own_domains: Vec<DomainName>,
+    /// Whether tenants may have domains of their own. If not, none leads anywhere, also none that was verified before.
+    pub custom_domains: bool,
     /// What each status allows.
     pub access: AccessPolicy,
     /// How long an invitation is good.
@@ -87,6 +90,7 @@ impl Default for TenancySettings {
             plans: Arc::new(PlanCatalogue::default()),
             subdomains: SubdomainPolicy::default(),
             own_domains: Vec::new(),
+            custom_domains: true,
             access: AccessPolicy::default(),
             invitation_life: days(7),
             invitations: 100,
@@ -151,6 +155,17 @@ impl Tenancy {
     /// `TenantNotFound`, `Store`.
     pub async fn tenant(&self, tenant: TenantId) -> Result<Tenant> {
         self.ports.tenants.find(tenant).await?.ok_or(TenancyError::TenantNotFound)
+    }
+
+    /// A tenant, and a place in the sequence of changes up to which each one of this tenant's is in it: what a token may tell of it
+    /// ([`Claims`](crate::Claims)).
+    ///
+    /// # Errors
+    /// `TenantNotFound`, `Store`.
+    pub async fn tenant_as_of(&self, tenant: TenantId) -> Result<(Tenant, Revision)> {
+        // Before the tenant: what is written between the two is of a later place, and the tenant may have it or not.
+        let as_of = self.ports.directory.revision().await?;
+        Ok((self.tenant(tenant).await?, as_of))
     }
 
     /// Changes a tenant as `change` says and announces it. Without an expected version the change is worked out again when somebody

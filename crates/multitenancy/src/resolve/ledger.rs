@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use togglebox_core::TenantId;
 
+use super::claims::Claims;
 use super::options::FLOOR_LIFE_US;
 use super::sync::{AtomicU64, Ordering};
 use super::window::Window;
@@ -117,7 +118,14 @@ pub(super) struct Ledger<W> {
     heard: u64,
     /// How many there had been when floors were last forgotten.
     forgotten: u64,
+    /// The place in the list of changes after which all notices were heard and none was forgotten; [`NOWHERE`] where there is none.
+    since: u64,
+    /// The place up to which they were.
+    up_to: u64,
 }
+
+/// Later than any place in the list of changes.
+const NOWHERE: u64 = u64::MAX;
 
 impl<W: Clone> Ledger<W> {
     pub(super) fn new(per_second: usize, at_once: usize) -> Self {
@@ -130,6 +138,8 @@ impl<W: Clone> Ledger<W> {
             next: 0,
             heard: 0,
             forgotten: 0,
+            since: NOWHERE,
+            up_to: 0,
         }
     }
 
@@ -226,12 +236,42 @@ impl<W: Clone> Ledger<W> {
         }
     }
 
+    /// The list of changes is about to be heard from the place `begins` on.
+    pub(super) fn listen(&mut self, begins: u64) {
+        if self.since == NOWHERE {
+            self.since = begins;
+        }
+    }
+
+    /// It was heard up to here.
+    pub(super) fn reach(&mut self, place: u64) {
+        self.up_to = place;
+    }
+
+    /// Changes may have been missed.
+    pub(super) fn doubt(&mut self) {
+        self.since = NOWHERE;
+    }
+
+    /// Whether nothing newer was heard of a tenant than what a token says.
+    pub(super) fn stands(&self, claims: &Claims<'_>) -> bool {
+        self.floors.get(&claims.tenant).is_none_or(|raised| raised.floor.get() <= claims.version)
+    }
+
+    /// Whether that is so since the token was made, and nothing can have been missed up to where the list was heard. One that was made after
+    /// that has to wait: it may be of a state that the store was set back from.
+    pub(super) fn confirms(&self, claims: &Claims<'_>) -> bool {
+        let heard = claims.as_of.is_some_and(|place| self.since <= place && place <= self.up_to);
+        heard && self.stands(claims)
+    }
+
     /// Forgets the floors of tenants that no entry is kept of, when there are more than `most`.
     pub(super) fn forget_floors(&mut self, most: usize) {
         if self.floors.len() > most {
             // Entries are only given their floor in here, so that what nobody holds now nobody can come to hold.
             self.floors.retain(|_, raised| Arc::strong_count(&raised.floor) > 1);
             self.forgotten = self.heard;
+            self.since = NOWHERE;
         }
     }
 

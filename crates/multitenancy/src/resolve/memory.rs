@@ -5,7 +5,9 @@
 //! are atomic numbers beside it.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
+use super::claims::Claims;
 use super::ledger::{Absence, Begun, Ledger, Ticket, Verdict};
 use super::notice::Notice;
 use super::options::{ResolveOptions, us};
@@ -44,6 +46,8 @@ pub(super) enum Look<E> {
     Known,
     /// There is nobody.
     Absent,
+    /// Ask the store: there was nobody, and a token says that there is somebody.
+    Doubted,
     /// Ask the store, if that many strangers may.
     Unknown,
 }
@@ -88,7 +92,7 @@ pub(super) struct Memory<E, W> {
     absent: Map<HostKey, u64>,
     /// What was loaded in an earlier one is not used: changes may have been missed.
     era: AtomicU64,
-    /// Until when all changes up to then count as heard.
+    /// When the list of changes was last read to its end, plus one; zero for never.
     heard_us: AtomicU64,
     ledger: Mutex<Ledger<W>>,
 }
@@ -105,13 +109,27 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
         }
     }
 
-    pub(super) fn look(&self, key: HostRef<'_>, now_us: u64) -> Look<E> {
+    /// What is remembered under a name, for a request that may have a token.
+    pub(super) fn look(&self, key: HostRef<'_>, now_us: u64, claims: Option<Claims<'_>>) -> Look<E> {
+        self.look_with(key, now_us, claims, |claims| self.ledger().stands(claims))
+    }
+
+    /// The same, where `stands` says whether nothing newer was heard of a tenant than what a token says.
+    fn look_with(
+        &self,
+        key: HostRef<'_>,
+        now_us: u64,
+        claims: Option<Claims<'_>>,
+        stands: impl FnOnce(&Claims<'_>) -> bool,
+    ) -> Look<E> {
         let found = self.entries.with(&key, |cached| {
-            if !self.counts(cached) {
+            if !self.counts(cached) || is_outdated(key, cached, claims) {
                 return Look::Known;
             }
             let (age_us, entry) = (now_us.saturating_sub(cached.fetched_us), || Arc::clone(&cached.value));
-            if age_us < us(self.options.fresh) || (age_us < us(self.options.heard) && self.hears(now_us)) {
+            if age_us < us(self.options.fresh)
+                || (age_us < us(self.options.heard) && self.heard_within(self.options.floors_known, now_us))
+            {
                 return Look::Fresh(entry());
             }
             let rests = now_us < cached.rests_us.load(Ordering::Relaxed);
@@ -124,9 +142,15 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             }
             Look::Known
         });
-        found.unwrap_or_else(|| match self.absent.with(&key, |until_us| now_us < *until_us) {
-            Some(true) => Look::Absent,
-            _ => Look::Unknown,
+        found.unwrap_or_else(|| {
+            let is_absent = self.absent.with(&key, |until_us| now_us < *until_us) == Some(true);
+            // Whoever has such a token is no stranger. A name that the tenant has lost since is as unknown as any.
+            match (is_absent, claims.is_some_and(|claims| claims.names(key) && stands(&claims))) {
+                (true, true) => Look::Doubted,
+                (true, false) => Look::Absent,
+                (false, true) => Look::Known,
+                (false, false) => Look::Unknown,
+            }
         })
     }
 
@@ -149,13 +173,19 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
     }
 
     /// Somebody wants `key` loaded.
-    pub(super) fn begin(&self, key: HostRef<'_>, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
+    pub(super) fn begin(
+        &self,
+        key: HostRef<'_>,
+        now_us: u64,
+        claims: Option<Claims<'_>>,
+        waiters: impl FnOnce() -> W,
+    ) -> Begin<W> {
         let mut ledger = self.ledger();
-        let known = match self.look(key, now_us) {
+        let known = match self.look_with(key, now_us, claims, |claims| ledger.stands(claims)) {
             // A load has ended between the first look and this one.
             Look::Fresh(_) | Look::Absent => return Begin::Look,
             Look::Unknown => false,
-            Look::Stale { .. } | Look::Old { .. } | Look::Known => true,
+            Look::Stale { .. } | Look::Old { .. } | Look::Known | Look::Doubted => true,
         };
         self.lead(&mut ledger, key, known, now_us, waiters)
     }
@@ -164,7 +194,7 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
     /// moment ago.
     pub(super) fn begin_listed(&self, key: HostRef<'_>, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
         let mut ledger = self.ledger();
-        if matches!(self.look(key, now_us), Look::Fresh(_)) {
+        if matches!(self.look(key, now_us, None), Look::Fresh(_)) {
             return Begin::Look;
         }
         self.lead(&mut ledger, key, true, now_us, waiters)
@@ -243,19 +273,36 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
 
     /// All changes were heard that there were at `asked_us`.
     pub(super) fn heard(&self, asked_us: u64) {
-        self.heard_us.fetch_max(asked_us.saturating_add(us(self.options.floors_known)), Ordering::AcqRel);
+        self.heard_us.store(asked_us.saturating_add(1), Ordering::Release);
     }
 
-    /// Whether all changes have been heard of late.
-    fn hears(&self, now_us: u64) -> bool {
-        now_us < self.heard_us.load(Ordering::Acquire)
+    /// Whether all changes were heard that there were so long ago.
+    pub(super) fn heard_within(&self, time: Duration, now_us: u64) -> bool {
+        let heard_us = self.heard_us.load(Ordering::Acquire).checked_sub(1);
+        heard_us.is_some_and(|heard_us| now_us < heard_us.saturating_add(us(time)))
     }
 
     /// Changes may have been missed: nothing that was loaded before this is used any more.
     pub(super) fn doubt(&self) {
-        let _ledger = self.ledger();
+        let mut ledger = self.ledger();
+        ledger.doubt();
         self.era.fetch_add(1, Ordering::AcqRel);
         self.absent.clear();
+    }
+
+    /// The list of changes is about to be heard from the place `begins` on.
+    pub(super) fn listen(&self, begins: u64) {
+        self.ledger().listen(begins);
+    }
+
+    /// It was heard up to here.
+    pub(super) fn reach(&self, place: u64) {
+        self.ledger().reach(place);
+    }
+
+    /// Whether what a token says of its tenant was still so when the list of changes was last heard.
+    pub(super) fn confirms(&self, claims: &Claims<'_>) -> bool {
+        self.ledger().confirms(claims)
     }
 
     pub(super) fn sizes(&self) -> Held {
@@ -296,4 +343,9 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
     fn ledger(&self) -> MutexGuard<'_, Ledger<W>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a token tells of something later.
+fn is_outdated<E: Versioned>(key: HostRef<'_>, cached: &Cached<E>, claims: Option<Claims<'_>>) -> bool {
+    claims.is_some_and(|claims| claims.outdate(key, cached.value.tenant(), cached.version))
 }

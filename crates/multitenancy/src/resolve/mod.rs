@@ -13,8 +13,13 @@
 //! | up to `stale` (5 min) | the entry, while the store is asked behind its back |
 //! | up to `outage` (1 h) | what the store says; the entry where that takes too long or fails, and the entry allows it |
 //! | more, or something newer was heard of | what the store says |
+//!
+//! A request whose token tells what its maker knew of the tenant ([`Claims`]) may be answered without the store where others have to wait,
+//! and is not answered out of memory with what is older than that.
 
+mod claims;
 mod flight;
+mod hearing;
 mod ledger;
 mod memory;
 mod metrics;
@@ -28,11 +33,10 @@ mod window;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use togglebox_core::{Change, ChangeListener, Stopwatch, StoreError, StoreResult, TenantId};
+use togglebox_core::{Stopwatch, StoreError, StoreResult, TenantId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -42,6 +46,7 @@ use self::metrics::Metrics;
 use self::options::us;
 use crate::{HostKey, HostRef};
 
+pub use self::claims::Claims;
 pub use self::notice::{Changes, Notice, TenantChanges};
 pub use self::options::ResolveOptions;
 pub use self::preload::{Preloaded, Preloading, TenantNames};
@@ -61,6 +66,16 @@ pub trait Versioned: Debug + Send + Sync + 'static {
     /// Whether this may be used for a while after it is out of date, when the store does not answer. Not, for one, if the tenant was
     /// suspended: it may have been for a reason that goes on.
     fn outlasts_outage(&self) -> bool;
+
+    /// What is used of a tenant of which nothing is kept, where a token tells its version and name and nothing newer can have been missed:
+    /// what is true of every tenant whose tokens name a place in the list of changes ([`Claims::as_of`]). It is not kept; the tenant is
+    /// looked up behind its back. Without an implementation, nothing is used before it was looked up.
+    fn vouched(_tenant: TenantId, _version: u64, _name: HostRef<'_>) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// Where tenants are looked up.
@@ -100,7 +115,7 @@ pub enum Source {
     Fresh,
     /// Memory; the store is being asked.
     Stale,
-    /// Memory, and a token that vouches for it.
+    /// A token that vouches for it; memory, if it is there.
     Token,
     /// Memory; the store does not answer.
     Outage,
@@ -133,15 +148,6 @@ pub enum ResolveError {
     /// The look-up was given up again and again, as at the end of a program.
     #[error("the look-up was given up")]
     Abandoned,
-}
-
-/// What a token says of its tenant. Only for tokens whose signature and end were checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claims {
-    /// `tid`: whose it is.
-    pub tenant: TenantId,
-    /// `tver`: the tenant's version when it was made.
-    pub version: u64,
 }
 
 /// How much is remembered.
@@ -180,8 +186,6 @@ struct Inner<E: Versioned> {
     metrics: Metrics,
     /// Where in the list of changes this node stands. Held while it is read on, so that nobody goes back.
     place: tokio::sync::Mutex<Option<u64>>,
-    /// When the list was last read to its end, plus one; zero for never.
-    polled_us: AtomicU64,
 }
 
 /// What can be said of a name at once.
@@ -203,7 +207,6 @@ impl<E: Versioned> Resolver<E> {
             options,
             metrics: Metrics::register(),
             place: tokio::sync::Mutex::new(None),
-            polled_us: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -211,10 +214,13 @@ impl<E: Versioned> Resolver<E> {
     /// The tenant that a name leads to, if that can be said without asking the store: nearly always.
     #[must_use]
     pub fn resolve_now(&self, key: HostRef<'_>) -> Option<Result<Resolved<E>, ResolveError>> {
-        match self.at_hand(key) {
-            AtHand::Answer(answer) => Some(answer),
-            AtHand::Ask { .. } => None,
-        }
+        self.find_now(key, None)
+    }
+
+    /// The same, as [`resolve_claimed`](Self::resolve_claimed).
+    #[must_use]
+    pub fn resolve_claimed_now(&self, key: HostRef<'_>, claims: Claims<'_>) -> Option<Result<Resolved<E>, ResolveError>> {
+        self.find_now(key, Some(claims)).map(|found| of_claimed(found, claims))
     }
 
     /// The tenant that a name leads to.
@@ -224,13 +230,41 @@ impl<E: Versioned> Resolver<E> {
     /// # Errors
     /// [`ResolveError`]. Nobody there and too many unknown names are different things.
     pub async fn resolve(&self, key: HostRef<'_>) -> Result<Resolved<E>, ResolveError> {
+        self.find(key, None).await
+    }
+
+    /// The tenant that a name leads to, where the request has a token of that tenant.
+    ///
+    /// What is remembered is no answer if the token tells of something later. What the token vouches for ([`Claims`]) is used without a look
+    /// at the store, be it no longer fresh or not remembered at all, as long as nothing newer was heard of. For that, changes must have
+    /// been asked for of late ([`poll`](Self::poll)): a node that hears nothing takes no token's word. What the tenant may do is never in
+    /// the token.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve), and [`ResolveError::OtherTenant`].
+    pub async fn resolve_claimed(&self, key: HostRef<'_>, claims: Claims<'_>) -> Result<Resolved<E>, ResolveError> {
+        of_claimed(self.find(key, Some(claims)).await, claims)
+    }
+
+    fn find_now(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> Option<Result<Resolved<E>, ResolveError>> {
+        match self.at_hand(key, claims) {
+            AtHand::Answer(answer) => Some(answer),
+            AtHand::Ask { .. } => None,
+        }
+    }
+
+    async fn find(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> Result<Resolved<E>, ResolveError> {
         for _ in 0..TAKE_OVERS {
-            let spare = match self.at_hand(key) {
+            let spare = match self.at_hand(key, claims) {
                 AtHand::Answer(answer) => return answer,
                 AtHand::Ask { spare } => spare,
             };
-            let waiters = match self.begin(key) {
-                Begin::Join(waiters) => waiters,
+            let mut began_before = false;
+            let waiters = match self.begin(key, claims) {
+                Begin::Join(waiters) => {
+                    began_before = true;
+                    waiters
+                }
                 Begin::Look => continue,
                 Begin::Overloaded(wait_us) => {
                     self.inner.metrics.overloaded.increment(1);
@@ -245,9 +279,13 @@ impl<E: Versioned> Resolver<E> {
             let outcome =
                 if spare { tokio::time::timeout(self.inner.options.patience, wait).await.ok().flatten() } else { wait.await };
             match outcome {
+                // It may have begun before the token was made; one that begins now has not.
+                Some(Outcome::Found(entry))
+                    if began_before && claims.is_some_and(|claims| claims.outdate(key, entry.tenant(), entry.version())) => {}
+                Some(Outcome::Absent) if began_before && claims.is_some_and(|claims| claims.names(key)) => {}
                 Some(outcome @ (Outcome::Found(_) | Outcome::Absent)) => return self.answer(outcome),
                 // Looked for again: meanwhile something newer may have been heard of.
-                outcome => match (self.spare(key), outcome) {
+                outcome => match (self.spare(key, claims), outcome) {
                     (Some(entry), _) => return Ok(self.outage(entry)),
                     (None, Some(outcome)) => return self.answer(outcome),
                     // Whoever loaded has gone away, or has no more time than this: somebody takes over, or waits on.
@@ -259,87 +297,21 @@ impl<E: Versioned> Resolver<E> {
         Err(ResolveError::Abandoned)
     }
 
-    /// The tenant that a name leads to, where the request has a token of that tenant.
-    ///
-    /// The token vouches for the version that it names: an entry of that version or a later one is used without a look at the store
-    /// although it is no longer fresh, unless something newer was heard of. An earlier one is never the answer. For that, changes must have been asked for of late
-    /// ([`poll`](Self::poll)): a node that hears nothing takes no token's word. What the tenant may do is never in the token.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve), and [`ResolveError::OtherTenant`].
-    pub async fn resolve_claimed(&self, key: HostRef<'_>, claims: Claims) -> Result<Resolved<E>, ResolveError> {
-        let inner = &*self.inner;
-        let now_us = inner.stopwatch.now_us();
-        let notice = Notice { tenant: claims.tenant, version: claims.version, names: Vec::new() };
-        if let Some((entry, version, age_us)) = inner.memory.held(key, now_us)
-            && entry.tenant() == claims.tenant
-        {
-            if version < claims.version {
-                // The token was made after a change that this node has not heard of.
-                inner.memory.hear(&notice, now_us);
-            } else if age_us >= us(inner.options.fresh) && age_us < us(inner.options.vouched) && self.hears(now_us) {
-                inner.metrics.vouched.increment(1);
-                return Ok(Resolved { entry, source: Source::Token });
-            }
-        }
-        let mut resolved = self.resolve(key).await?;
-        if resolved.entry.tenant() == claims.tenant && resolved.entry.version() < claims.version {
-            // A load that had begun before the token was made.
-            inner.memory.hear(&notice, inner.stopwatch.now_us());
-            resolved = self.resolve(key).await?;
-        }
-        if resolved.entry.tenant() == claims.tenant { Ok(resolved) } else { Err(ResolveError::OtherTenant) }
-    }
-
-    /// A tenant has changed: from now on, nothing older is handed out here.
-    pub fn hear(&self, notice: &Notice) {
-        self.inner.metrics.notices.increment(1);
-        self.inner.memory.hear(notice, self.inner.stopwatch.now_us());
-    }
-
-    /// Asks what changed since the last time; how much did. The owner calls this each second or two, and where nothing runs between
-    /// requests, with each request that comes so long after the last one.
-    ///
-    /// The first time, and where changes are no longer on the list, everything that was loaded before counts as out of date.
-    ///
-    /// # Errors
-    /// As the port. What was heard until then counts.
-    pub async fn poll(&self, changes: &dyn TenantChanges) -> StoreResult<usize> {
-        let inner = &*self.inner;
-        let (mut place, mut heard) = (inner.place.lock().await, 0);
-        loop {
-            let asked_us = inner.stopwatch.now_us();
-            let part = changes.changes_since(*place).await?;
-            if place.is_none() || part.gap {
-                inner.memory.doubt();
-            }
-            for notice in &part.notices {
-                self.hear(notice);
-            }
-            heard += part.notices.len();
-            *place = Some(part.last);
-            if !part.more {
-                inner.polled_us.store(asked_us.saturating_add(1), Ordering::Release);
-                inner.memory.heard(asked_us);
-                return Ok(heard);
-            }
-        }
-    }
-
     /// How much is remembered.
     pub fn held(&self) -> Held {
         self.inner.memory.sizes()
     }
 
-    /// Whether changes have been asked for of late.
-    fn hears(&self, now_us: u64) -> bool {
-        let polled_us = self.inner.polled_us.load(Ordering::Acquire);
-        polled_us > 0 && now_us < polled_us.saturating_add(us(self.inner.options.floors_known))
-    }
-
-    fn at_hand(&self, key: HostRef<'_>) -> AtHand<E> {
+    fn at_hand(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> AtHand<E> {
         let (inner, found) = (&*self.inner, |entry, source| AtHand::Answer(Ok(Resolved { entry, source })));
-        match inner.memory.look(key, inner.stopwatch.now_us()) {
+        let look = inner.memory.look(key, inner.stopwatch.now_us(), claims);
+        // What the store has said of late is not outdone by any token.
+        let is_settled = matches!(look, Look::Fresh(_) | Look::Absent | Look::Doubted);
+        if let Some(entry) = claims.filter(|_| !is_settled).and_then(|claims| self.vouched(key, claims)) {
+            inner.metrics.vouched.increment(1);
+            return found(entry, Source::Token);
+        }
+        match look {
             Look::Fresh(entry) => {
                 inner.metrics.hit.increment(1);
                 found(entry, Source::Fresh)
@@ -347,13 +319,13 @@ impl<E: Versioned> Resolver<E> {
             Look::Stale { entry, ask } => {
                 inner.metrics.stale.increment(1);
                 if ask {
-                    self.ask_behind(key);
+                    self.ask_behind(key, claims);
                 }
                 found(entry, Source::Stale)
             }
             Look::Old { entry, rests: true } => AtHand::Answer(Ok(self.outage(entry))),
             Look::Old { rests: false, .. } => AtHand::Ask { spare: true },
-            Look::Known | Look::Unknown => AtHand::Ask { spare: false },
+            Look::Known | Look::Doubted | Look::Unknown => AtHand::Ask { spare: false },
             Look::Absent => {
                 inner.metrics.negative.increment(1);
                 AtHand::Answer(Err(ResolveError::NotFound))
@@ -361,16 +333,36 @@ impl<E: Versioned> Resolver<E> {
         }
     }
 
+    /// What a token vouches for: nothing newer can have been missed.
+    fn vouched(&self, key: HostRef<'_>, claims: Claims<'_>) -> Option<Arc<E>> {
+        let (inner, options) = (&*self.inner, &self.inner.options);
+        if !self.heard_within(options.floors_known) {
+            return None;
+        }
+        let held = inner.memory.held(key, inner.stopwatch.now_us());
+        let held = held.filter(|(entry, version, _)| !claims.outdate(key, entry.tenant(), *version));
+        if let Some((entry, _, age_us)) = held {
+            let is_vouched = age_us < us(options.vouched) || inner.memory.confirms(&claims);
+            return (entry.tenant() == claims.tenant && is_vouched).then_some(entry);
+        }
+        if !(claims.names(key) && inner.memory.confirms(&claims)) {
+            return None;
+        }
+        let entry = E::vouched(claims.tenant, claims.version, key)?;
+        self.ask_behind(key, Some(claims));
+        Some(Arc::new(entry))
+    }
+
     /// Asks the store for nobody in particular. Outside of a run time, whoever comes when the entry is old has to wait.
-    fn ask_behind(&self, key: HostRef<'_>) {
+    fn ask_behind(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        if let Begin::Lead((flight, _)) = self.begin(key) {
+        if let Begin::Lead((flight, _)) = self.begin(key, claims) {
             runtime.spawn(flight.fly());
         }
     }
 
-    fn begin(&self, key: HostRef<'_>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
-        self.take_off(|memory, now_us, waiters| memory.begin(key, now_us, waiters))
+    fn begin(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
+        self.take_off(|memory, now_us, waiters| memory.begin(key, now_us, claims, waiters))
     }
 
     /// The same for a name that the store has on a list.
@@ -400,10 +392,10 @@ impl<E: Versioned> Resolver<E> {
     }
 
     /// What may be used although it is old.
-    fn spare(&self, key: HostRef<'_>) -> Option<Arc<E>> {
-        match self.inner.memory.look(key, self.inner.stopwatch.now_us()) {
+    fn spare(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> Option<Arc<E>> {
+        match self.inner.memory.look(key, self.inner.stopwatch.now_us(), claims) {
             Look::Fresh(entry) | Look::Stale { entry, .. } | Look::Old { entry, .. } => Some(entry),
-            Look::Known | Look::Absent | Look::Unknown => None,
+            Look::Known | Look::Absent | Look::Doubted | Look::Unknown => None,
         }
     }
 
@@ -435,12 +427,9 @@ impl<E: Versioned> Resolver<E> {
     }
 }
 
-impl<E: Versioned> ChangeListener for Resolver<E> {
-    fn changed(&self, change: &Change) {
-        if let Some(notice) = Notice::of(change) {
-            self.hear(&notice);
-        }
-    }
+/// A host's tenant is its token's.
+fn of_claimed<E: Versioned>(found: Result<Resolved<E>, ResolveError>, claims: Claims<'_>) -> Result<Resolved<E>, ResolveError> {
+    found.and_then(|found| if found.entry.tenant() == claims.tenant { Ok(found) } else { Err(ResolveError::OtherTenant) })
 }
 
 impl fmt::Display for Source {

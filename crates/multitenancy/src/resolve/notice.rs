@@ -33,6 +33,9 @@ impl Notice {
 pub struct Changes {
     /// What changed, the oldest first.
     pub notices: Vec<Notice>,
+    /// The place that this part begins after, where it is not the one that was asked for: all changes from there to `last` are in
+    /// `notices`. `None` where nothing was asked for and nothing is told, or some changes are missing: then it begins at its end.
+    pub begins: Option<u64>,
     /// Where this part ends: what to ask from next time.
     pub last: u64,
     /// Whether the list goes on after this.
@@ -44,7 +47,8 @@ pub struct Changes {
 /// The list of changes of all tenants, that a store keeps.
 #[async_trait]
 pub trait TenantChanges: Send + Sync + Debug + 'static {
-    /// What changed after the place `after` in the list. `None` asks for the list's end: no notices, and its last place.
+    /// What changed after the place `after` in the list. `None` asks for the list's end, its last place. What is told with it of the changes
+    /// before, with where that begins, is what tokens that were made before this node was there can be compared with.
     ///
     /// A place is never shown while one before it may still be taken: what is committed late has a late place. (A sequence of a
     /// database alone does not promise that.)

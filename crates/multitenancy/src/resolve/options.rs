@@ -45,7 +45,7 @@ impl Default for ResolveOptions {
             patience: Duration::from_millis(250),
             rest: Duration::from_secs(1),
             vouched: Duration::from_mins(15),
-            floors_known: Duration::from_secs(5),
+            floors_known: Duration::from_secs(2),
         }
     }
 }
@@ -107,8 +107,8 @@ impl ResolveOptions {
         self
     }
 
-    /// How old an entry may be that a token vouches for (the longest life of a token), and how long ago changes must have been asked for
-    /// at the most, so that they count as heard.
+    /// How old an entry may be that a token vouches for, and how long ago changes must have been asked for at the most, so that they count
+    /// as heard: so long may what a token vouches for be out of date.
     #[must_use]
     pub const fn vouched(mut self, most: Duration, floors_known: Duration) -> Self {
         (self.vouched, self.floors_known) = (most, floors_known);

@@ -12,6 +12,7 @@ use shuttle::thread;
 use togglebox_core::TenantId;
 use uuid::Uuid;
 
+use super::claims::Claims;
 use super::memory::{Begin, Landed, Loaded, Look, Memory};
 use super::notice::Notice;
 use super::options::ResolveOptions;
@@ -87,7 +88,7 @@ impl Node {
 
     /// What a request that finds nothing does.
     fn load(&self, key: HostRef<'_>) {
-        self.fly(self.memory.begin(key, 0, || ()));
+        self.fly(self.memory.begin(key, 0, None, || ()));
     }
 
     /// What a node does that knows the name from a list.
@@ -116,7 +117,7 @@ impl Node {
     /// What a request that asks now gets out of memory.
     fn ask(&self, key: HostRef<'_>) {
         let told = self.told.load(Ordering::SeqCst);
-        match self.memory.look(key, 0) {
+        match self.memory.look(key, 0, None) {
             Look::Fresh(entry) => assert!(entry.version >= told, "memory has {entry:?} after a notice of {told}"),
             Look::Absent => assert!(told < 2, "memory has nobody after a notice of {told}"),
             _ => {}
@@ -174,7 +175,7 @@ fn nothing_older_than_a_notice_is_kept_or_handed_out() {
         );
         node.ask(KEY);
         node.load(KEY);
-        assert!(matches!(node.memory.look(KEY, 0), Look::Fresh(entry) if entry.version == 2));
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.version == 2));
         assert_eq!(node.memory.sizes().loads, 0);
     });
 }
@@ -200,7 +201,7 @@ fn a_name_that_has_gone_to_another_tenant_does_not_lead_back() {
         );
         node.ask(KEY);
         node.load(KEY);
-        assert!(matches!(node.memory.look(KEY, 0), Look::Fresh(entry) if entry.tenant == 2));
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.tenant == 2));
     });
 }
 
@@ -291,9 +292,53 @@ fn two_names_of_one_tenant_never_show_two_versions_for_long() {
             ],
         );
         // No notice at all: what was seen under one name counts for the other.
-        if let (Look::Fresh(one), Look::Fresh(other)) = (node.memory.look(KEY, 0), node.memory.look(OTHER, 0)) {
+        if let (Look::Fresh(one), Look::Fresh(other)) = (node.memory.look(KEY, 0, None), node.memory.look(OTHER, 0, None)) {
             assert_eq!(one.version, other.version);
         }
+    });
+}
+
+/// A token of version 1, from where the list of changes has one.
+const TOKEN: Claims<'static> = Claims { tenant: tenant(1), version: 1, name: Some(KEY), as_of: Some(1) };
+
+#[test]
+fn a_token_vouches_for_nothing_that_a_notice_has_ended() {
+    explore(|| {
+        // Room for one floor beside those of entries: the tenant's is forgotten.
+        let node = Node::new(1, 1, ResolveOptions::default().capacity(8, 8, 1));
+        node.memory.listen(0);
+        node.memory.reach(1);
+        assert!(node.memory.confirms(&TOKEN));
+        let claim = |node: &Node| {
+            let told = node.told.load(Ordering::SeqCst);
+            assert!(told < 2 || !node.memory.confirms(&TOKEN), "a token of version 1 counts after a notice of {told}");
+        };
+        run(
+            &node,
+            vec![
+                Box::new(move |node| {
+                    claim(node);
+                    node.load(KEY);
+                    claim(node);
+                }),
+                Box::new(|node| {
+                    node.write(1, 2);
+                    node.tell(1, 2, &[]);
+                }),
+                Box::new(move |node| {
+                    for stranger in 7..9 {
+                        node.memory.hear(&notice(stranger, 1, &[]), 0);
+                    }
+                    claim(node);
+                    // The next part of the list.
+                    node.memory.listen(2);
+                    node.memory.reach(2);
+                    claim(node);
+                }),
+            ],
+        );
+        claim(&node);
+        assert!(!node.memory.confirms(&TOKEN));
     });
 }
 
@@ -302,7 +347,7 @@ fn what_a_list_names_is_loaded_by_the_same_rules() {
     explore(|| {
         // One stranger is looked up, and no second one may be: only what is listed is.
         let node = Node::new(1, 1, ResolveOptions::default().strangers(1, 1));
-        assert!(matches!(node.memory.begin(OTHER, 0, || ()), Begin::Lead(_)));
+        assert!(matches!(node.memory.begin(OTHER, 0, None, || ()), Begin::Lead(_)));
         run(
             &node,
             vec![
@@ -323,7 +368,7 @@ fn what_a_list_names_is_loaded_by_the_same_rules() {
         );
         node.ask(KEY);
         node.load_listed(KEY);
-        assert!(matches!(node.memory.look(KEY, 0), Look::Fresh(entry) if entry.version == 2));
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.version == 2));
     });
 }
 
@@ -351,6 +396,6 @@ fn a_change_that_is_heard_ends_what_need_not_be_looked_at_again() {
         );
         node.ask(KEY);
         node.load(KEY);
-        assert!(matches!(node.memory.look(KEY, 0), Look::Fresh(entry) if entry.version == 2));
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.version == 2));
     });
 }

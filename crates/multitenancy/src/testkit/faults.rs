@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use togglebox_core::testkit::{At, Fault, Faults, Operation};
 use togglebox_core::{AuditRecord, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId};
@@ -67,6 +66,8 @@ struct Scene {
     purged: Tenant,
     swept: Tenant,
     absent: u8,
+    /// Who calls, where that is another tenant than the one that it is about.
+    other: Option<TenantId>,
 }
 
 /// All that can be seen of a scene.
@@ -82,11 +83,17 @@ struct View {
     changes: String,
 }
 
+impl View {
+    /// Without what belongs to all tenants together.
+    fn of_the_tenants(self) -> Self {
+        Self { revision: Revision::ZERO, changes: String::new(), ..self }
+    }
+}
+
 impl Scene {
-    async fn set(stores: &TenancyStores) -> Self {
-        static LAST: AtomicUsize = AtomicUsize::new(0);
-        // Five tenants a scene. After 50 scenes the numbers begin anew: no store sees so many.
-        let first = u8::try_from(LAST.fetch_add(1, Ordering::Relaxed) % 50 * 5).unwrap();
+    /// The scene of this number among those of the store: five tenants each.
+    async fn set(stores: &TenancyStores, number: u8) -> Self {
+        let first = 5 * number;
         let here = stores.with_tenant(first).await;
         let member = stores.with_member(here.id, 1, MemberRole::Admin).await;
         let invitation = stores.with_invitation(here.id, 2, MemberRole::Viewer).await;
@@ -104,7 +111,37 @@ impl Scene {
         stores.tenants.sweep(others[2].id, 100).await.unwrap();
         let [deleted, purged, swept] = <[Tenant; 3]>::try_from(others).unwrap();
         let (stores, absent) = (stores.clone(), first + 4);
-        Self { stores, tenant, member, invitation, verified, claimed, deleted, purged, swept, absent }
+        Self { stores, tenant, member, invitation, verified, claimed, deleted, purged, swept, absent, other: None }
+    }
+
+    /// The same calls with the same arguments, by this tenant.
+    fn asked_by(&self, other: TenantId) -> Self {
+        Self {
+            stores: self.stores.clone(),
+            tenant: self.tenant.clone(),
+            member: self.member.clone(),
+            invitation: self.invitation.clone(),
+            verified: self.verified.clone(),
+            claimed: self.claimed.clone(),
+            deleted: self.deleted.clone(),
+            purged: self.purged.clone(),
+            swept: self.swept.clone(),
+            absent: self.absent,
+            other: Some(other),
+        }
+    }
+
+    /// The same calls, about what nobody has.
+    fn about_nothing(self) -> Self {
+        let (mut tenant, given) = (self.tenant, invitation(90, MemberRole::Viewer));
+        tenant.owner = user_id(91);
+        let (verified, claimed) = (domain("a.nobody.example.com"), domain("b.nobody.example.com"));
+        Self { tenant, member: member(self.member.tenant, 90), invitation: given, verified, claimed, ..self }
+    }
+
+    /// Who calls, if not `usual`.
+    fn caller(&self, usual: TenantId) -> TenantId {
+        self.other.unwrap_or(usual)
     }
 
     fn ids(&self) -> [TenantId; 5] {
@@ -155,9 +192,9 @@ impl Scene {
         match operation {
             "tenants.create" => {
                 let new = tenant(self.absent);
-                told(store.create(new.id, &new, &owner(self.absent), &record).await)
+                told(store.create(self.caller(new.id), &new, &owner(self.absent), &record).await)
             }
-            "tenants.find" => told(store.find(stands.id).await),
+            "tenants.find" => told(store.find(self.caller(stands.id)).await),
             "tenants.change" => {
                 let reason = Step::Suspend(Reason::new("abuse").unwrap());
                 let next = Tenant {
@@ -166,18 +203,18 @@ impl Scene {
                     standing: stands.standing.after(&reason, at(10)).unwrap(),
                     ..stands.clone()
                 };
-                told(store.change(stands.id, &next, stands.version, quarantine(), &record).await)
+                told(store.change(self.caller(stands.id), &next, stands.version, quarantine(), &record).await)
             }
-            "tenants.transfer" => told(store.transfer(stands.id, stands.owner, self.member.user, &record).await),
-            "tenants.purge" => told(store.purge(self.deleted.id, self.deleted.version, quarantine(), &record).await),
-            "tenants.sweep" => told(store.sweep(self.purged.id, 100).await),
-            "tenants.forget" => told(store.forget(self.swept.id).await),
+            "tenants.transfer" => told(store.transfer(self.caller(stands.id), stands.owner, self.member.user, &record).await),
+            "tenants.purge" => told(store.purge(self.caller(self.deleted.id), self.deleted.version, quarantine(), &record).await),
+            "tenants.sweep" => told(store.sweep(self.caller(self.purged.id), 100).await),
+            "tenants.forget" => told(store.forget(self.caller(self.swept.id)).await),
             other => untried(other),
         }
     }
 
     async fn members(&self, stores: &TenancyStores, operation: &str) -> Answer {
-        let (store, tenant, given, record) = (&stores.members, self.tenant.id, &self.member, audit(1));
+        let (store, tenant, given, record) = (&stores.members, self.caller(self.tenant.id), &self.member, audit(1));
         match operation {
             "members.find" => told(store.find(tenant, given.user).await),
             "members.list" => told(store.list(tenant, &PageRequest::first(10)).await),
@@ -192,7 +229,7 @@ impl Scene {
     }
 
     async fn invitations(&self, stores: &TenancyStores, operation: &str) -> Answer {
-        let (store, tenant, given, record) = (&stores.invitations, self.tenant.id, &self.invitation, audit(1));
+        let (store, tenant, given, record) = (&stores.invitations, self.caller(self.tenant.id), &self.invitation, audit(1));
         match operation {
             // A repeat does not run into the limit that the first call filled.
             "invitations.issue" => told(store.issue(tenant, &invitation(3, MemberRole::Viewer), 2, &record).await),
@@ -213,7 +250,7 @@ impl Scene {
     }
 
     async fn domains(&self, stores: &TenancyStores, operation: &str) -> Answer {
-        let (store, tenant, record) = (&stores.domains, self.tenant.id, audit(1));
+        let (store, tenant, record) = (&stores.domains, self.caller(self.tenant.id), audit(1));
         match operation {
             "domains.claim" => told(store.claim(tenant, &claim("c.example.com"), &record).await),
             "domains.find" => told(store.find(tenant, &self.claimed).await),
@@ -227,9 +264,9 @@ impl Scene {
     async fn remains(&self, stores: &TenancyStores, operation: &str) -> Answer {
         let store = &stores.remains;
         match operation {
-            "remains.clear" => told(store.clear(self.purged.id, None, 1000).await.map(|cleared| cleared.removed)),
-            "remains.left" => told(store.left(self.purged.id).await),
-            "remains.note" => told(store.note(self.tenant.id, &audit(1)).await),
+            "remains.clear" => told(store.clear(self.caller(self.purged.id), None, 1000).await.map(|cleared| cleared.removed)),
+            "remains.left" => told(store.left(self.caller(self.purged.id)).await),
+            "remains.note" => told(store.note(self.caller(self.tenant.id), &audit(1)).await),
             other => untried(other),
         }
     }
@@ -259,16 +296,43 @@ fn untried(operation: &str) -> Answer {
     panic!("{operation} is not tried: say in the testkit how it is called")
 }
 
+/// Whatever another tenant asks for by the id, the name and the version that somebody's thing has, it is answered as if nobody had it; and
+/// nothing becomes of that thing. Of every operation of every port that names a tenant: one that is not listed does not compile.
+pub async fn no_call_reaches_another_tenant(stores: &TenancyStores) {
+    let scene = Scene::set(stores, 0).await;
+    let before = scene.view().await.of_the_tenants();
+    let ports = [TENANTS, MEMBERS, INVITATIONS, DOMAINS, REMAINS];
+    // One that is there, and one that nobody has made.
+    for other in [251, 252] {
+        if other == 251 {
+            stores.with_tenant(other).await;
+        }
+        for Operation { name, .. } in ports.into_iter().flatten() {
+            let other = scene.asked_by(tenant_id(other));
+            let answer = other.call(stores, name).await;
+            let nothing = other.about_nothing().call(stores, name).await;
+            // What it may do to itself is done by the first.
+            match promise(name) {
+                Again::Same => assert_eq!(answer, nothing, "{name}"),
+                Again::NothingLeft => assert_eq!(answer.map(drop), nothing.map(drop), "{name}"),
+            }
+            assert_eq!(scene.view().await.of_the_tenants(), before, "{name}: what it did to another tenant's");
+        }
+    }
+}
+
 async fn bear_faults(stores: &TenancyStores, operations: &[Operation]) {
+    let mut scenes = 0..;
     for operation in operations {
-        bears_faults(stores, operation).await;
+        bears_faults(stores, operation, &mut scenes).await;
     }
 }
 
 /// Each step is compared with what the same call does when nothing goes wrong: what is left, and what is answered.
-async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
+async fn bears_faults(stores: &TenancyStores, operation: &Operation, scenes: &mut impl Iterator<Item = u8>) {
     let (name, promise) = (operation.name, promise(operation.name));
-    let scene = Scene::set(stores).await;
+    let mut number = || scenes.next().unwrap();
+    let scene = Scene::set(stores, number()).await;
     let before = scene.view().await;
     let answer = scene.call(stores, name).await;
     let once = scene.view().await;
@@ -288,7 +352,7 @@ async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
     for (fault, made) in [(Fault::Before, false), (Fault::Throttled, false), (Fault::After, true)] {
         let (faults, what) = (Arc::new(Faults::none()), format!("{name}, {fault:?}"));
         faults.inject(At::operation(name), fault);
-        let (scene, faulty) = (Scene::set(stores).await, stores.with_faults(&faults));
+        let (scene, faulty) = (Scene::set(stores, number()).await, stores.with_faults(&faults));
         let before = scene.view().await;
         assert_eq!(scene.call(&faulty, name).await, unavailable, "{what}");
         assert_eq!(faults.counts().injected(), 1, "{what}: tried");
@@ -306,7 +370,7 @@ async fn bears_faults(stores: &TenancyStores, operation: &Operation) {
     }
     let faults = Arc::new(Faults::none());
     faults.inject(At::operation(name), Fault::Twice);
-    let (scene, faulty) = (Scene::set(stores).await, stores.with_faults(&faults));
+    let (scene, faulty) = (Scene::set(stores, number()).await, stores.with_faults(&faults));
     let before = scene.view().await;
     let told = scene.call(&faulty, name).await;
     let after = scene.view().await;

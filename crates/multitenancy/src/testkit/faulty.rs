@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use togglebox_core::faulty_port;
-use togglebox_core::testkit::{Faults, Faulty, Operation};
-use togglebox_core::{AuditRecord, Cursor, Page, PageRequest, Revision, StoreResult, Timestamp, Written};
+use togglebox_core::testkit::{Faults, Faulty};
+use togglebox_core::{AuditRecord, Cursor, Page, PageRequest, Revision, Timestamp, Written};
 use uuid::Uuid;
 
 use super::TenancyStores;
@@ -69,29 +68,8 @@ faulty_port! {
     }
 }
 
-/// Like [`faulty_port!`], for the one port whose calls name no tenant.
-macro_rules! faulty_tenantless_port {
-    ($port:ident as $prefix:literal, $operations:ident {
-        $($kind:ident $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
-    }) => {
-        #[doc = concat!("The operations of [`", stringify!($port), "`].")]
-        pub const $operations: &[Operation] =
-            &[$(Operation { name: concat!($prefix, ".", stringify!($method)), writes: faulty_port!(@writes $kind) }),*];
-
-        #[deny(clippy::missing_trait_methods)]
-        #[async_trait]
-        impl<S: $port + ?Sized> $port for Faulty<S> {
-            $(
-                async fn $method(&self, $($argument: $type),*) -> StoreResult<$answer> {
-                    self.call(concat!($prefix, ".", stringify!($method)), |store| $port::$method(store, $($argument),*)).await
-                }
-            )*
-        }
-    };
-}
-
-faulty_tenantless_port! {
-    TenantDirectory as "tenant_directory", TENANT_DIRECTORY {
+faulty_port! {
+    tenantless TenantDirectory as "tenant_directory", TENANT_DIRECTORY {
         read revision() -> Revision;
         read changes_since(since: Revision, limit: usize) -> TenantChanges;
         write prune_changes(before: Timestamp, limit: usize) -> usize;

@@ -174,6 +174,7 @@ macro_rules! tenancy_store_suite {
             another_tenants_members_are_out_of_reach
             another_tenants_invitations_are_out_of_reach
             another_tenants_domains_are_out_of_reach
+            no_call_reaches_another_tenant
             tenant_calls_bear_faults
             member_calls_bear_faults
             invitation_calls_bear_faults
@@ -241,6 +242,9 @@ mod tests {
         assert_eq!(lists.len(), ports.matches("port! {").count());
         for list in lists {
             assert!(promises.contains(&format!("bear_faults(stores, {list}).await;")), "no promise goes through {list}");
+            // The directory is what all tenants are looked up in.
+            let matrix = promises.split("let ports = [").nth(1).unwrap().split(']').next().unwrap();
+            assert!(list == "TENANT_DIRECTORY" || matrix.split(", ").any(|port| port == list), "no other tenant calls {list}");
         }
     }
 }

@@ -60,6 +60,7 @@ pub(crate) struct App {
     pub(crate) zone: Arc<Zone>,
     pub(crate) post: Arc<Post>,
     pub(crate) ear: Ear,
+    ports: TenancyPorts,
 }
 
 impl App {
@@ -86,7 +87,13 @@ impl App {
             clock: Arc::<ManualClock>::clone(&clock),
             entropy: Arc::new(SeededEntropy::new(1)),
         };
-        Self { tenancy: Tenancy::new(ports, settings), stores, faults, clock, zone, post, ear }
+        let tenancy = Tenancy::new(ports.clone(), settings);
+        Self { tenancy, stores, faults, clock, zone, post, ear, ports }
+    }
+
+    /// Goes on by other rules, as after a restart.
+    pub(crate) fn settle(&mut self, settings: TenancySettings) {
+        self.tenancy = Tenancy::new(self.ports.clone(), settings);
     }
 
     /// A tenant on the first plan that belongs to [`person`]`(0)`.

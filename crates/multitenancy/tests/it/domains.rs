@@ -97,3 +97,21 @@ async fn a_host_is_served_while_its_tenant_answers() {
     app.tenancy.delete(acme.id, &actor(), None).await.unwrap();
     assert!(!app.tenancy.serves(&name).await.unwrap());
 }
+
+#[tokio::test]
+async fn where_tenants_have_no_domains_none_is_served_or_claimed() {
+    let mut app = App::start().await;
+    let (acme, name, other) = (app.tenant("acme").await, domain("flags.acme.example"), domain("other.acme.example"));
+    for name in [&name, &other] {
+        let claim = app.tenancy.claim_domain(acme.id, &actor(), name.clone()).await.unwrap();
+        app.publish(&claim);
+    }
+    app.tenancy.verify_domain(acme.id, &actor(), &name).await.unwrap();
+    app.settle(TenancySettings { custom_domains: false, ..TenancySettings::default() });
+    assert!(!app.tenancy.serves(&name).await.unwrap(), "verified before");
+    let refused = app.tenancy.verify_domain(acme.id, &actor(), &other).await;
+    assert!(matches!(refused, Err(TenancyError::NoCustomDomains)));
+    let refused = app.tenancy.claim_domain(acme.id, &actor(), domain("third.acme.example")).await;
+    assert!(matches!(refused, Err(TenancyError::NoCustomDomains)));
+    app.tenancy.release_domain(acme.id, &actor(), &name).await.unwrap();
+}

@@ -6,6 +6,7 @@
 mod app;
 mod domains;
 mod ending;
+mod export;
 mod host;
 mod life;
 mod resolve;

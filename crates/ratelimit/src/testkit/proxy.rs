@@ -61,7 +61,7 @@ pub struct Seen {
     pub open: usize,
     /// Bytes that clients have sent, whether or not they have arrived.
     pub from_clients: u64,
-    /// Bytes that have arrived at clients.
+    /// Bytes that were let through to clients: none any more once the network that loses them is set.
     pub to_clients: u64,
 }
 
@@ -282,12 +282,15 @@ async fn carry(
                 Direction::ToServer => !network.lost_to_server,
                 Direction::ToClient => !network.lost_to_client,
             };
-            network.wait_for(carries).await.map_err(io::Error::other)?;
+            {
+                let _unchanged = network.wait_for(carries).await.map_err(io::Error::other)?;
+                // Counted before the network can change: what is let through after that is nothing.
+                if let (Direction::ToClient, Piece::Bytes(bytes)) = (direction, &piece) {
+                    shared.seen.send_modify(|seen| seen.to_clients += bytes.len() as u64);
+                }
+            }
             let Piece::Bytes(bytes) = piece else { return to.shutdown().await };
             to.write_all(&bytes).await?;
-            if matches!(direction, Direction::ToClient) {
-                shared.seen.send_modify(|seen| seen.to_clients += bytes.len() as u64);
-            }
         }
         Ok(())
     };

@@ -40,7 +40,8 @@ const ORDER: usize = 1 << 20;
 const FIRST: usize = 16;
 
 /// So high that nobody is refused, and that what is left always has as many figures: all answers have to be of one length.
-const PLANS: &str = "[[plan]]\nname = \"free\"\ntitle = \"Free\"\n[plan.limits]\nrequests_per_second = 4_000_000\nburst = 999_999\n";
+const PLANS: &str =
+    "[[plan]]\nname = \"free\"\ntitle = \"Free\"\n[plan.limits]\nrequests_per_second = 4_000_000\nburst = 999_999\n";
 
 struct Case<'s> {
     name: &'static str,
@@ -83,7 +84,8 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     }
     let start = |kind, name: &str, settings: &[(&str, &str)]| Service::start(kind, &file(name), settings);
     let plans = plans.to_str().unwrap();
-    let cloud = |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
+    let cloud =
+        |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
     let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
     let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
     let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));
@@ -117,9 +119,9 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     );
     for (place, case) in cases.iter().enumerate() {
         let of = |figure: fn(&Round) -> f64| {
-            let [own, ratio]: [&dyn Fn(&Vec<Round>) -> f64; 2] =
-                [&|round| figure(&round[place]), &|round| figure(&round[place]) / figure(&round[0])];
-            [own, ratio].map(|figure| median(rounds.iter().map(figure)))
+            let own = rounds.iter().map(|round| figure(&round[place]));
+            let ratio = rounds.iter().map(|round| figure(&round[place]) / figure(&round[0]));
+            [median(own), median(ratio)]
         };
         let [rate, rate_ratio] = of(|round| round.per_second);
         let [p99, p99_ratio] = of(|round| round.p99_ms);
@@ -133,7 +135,7 @@ fn measure(folder: &Path, wanted: Option<&str>) {
 fn round(case: &Case<'_>) -> Round {
     let before = case.service.busy();
     let figures = load(case.service.address(), &case.requests, |_| Ipv4Addr::LOCALHOST);
-    let busy = case.service.busy() - before;
+    let busy = case.service.busy().saturating_sub(before);
     let busy_us = busy.as_secs_f64() * 1e6 / figures.answered;
     Round { per_second: figures.per_second(), p99_ms: figures.p99_ms(), busy_us }
 }

@@ -17,13 +17,18 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use togglebox_multitenancy::{LookUpError, TxtResolver};
+use tokio::time::timeout;
 
 /// How long a name server is waited for, and how often it is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
-const ATTEMPTS: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(2);
+const ATTEMPTS: u32 = 2;
 
 /// A name server, asked anew each time: what it said before may have been said too early.
-pub(super) struct Dns(TokioResolver);
+pub(super) struct Dns {
+    resolver: TokioResolver,
+    /// How long all servers and ways together are waited for: somebody waits for the answer.
+    most: Duration,
+}
 
 impl fmt::Debug for Dns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +45,7 @@ impl Dns {
         Self::with_patience(server, PATIENCE)
     }
 
-    /// Like [`new`](Self::new), and waits so long for each answer.
+    /// Like [`new`](Self::new), and waits so long for each answer, and twice as long for all.
     fn with_patience(server: Option<SocketAddr>, patience: Duration) -> anyhow::Result<Self> {
         let mut builder = match server {
             Some(address) => {
@@ -56,8 +61,8 @@ impl Dns {
             None => TokioResolver::builder_tokio().context("the system's name servers are not known: set DNS_SERVER")?,
         };
         let options = builder.options_mut();
-        (options.timeout, options.attempts, options.cache_size) = (patience, ATTEMPTS, 0);
-        Ok(Self(builder.build().context("names cannot be looked up")?))
+        (options.timeout, options.attempts, options.cache_size) = (patience, ATTEMPTS as usize, 0);
+        Ok(Self { resolver: builder.build().context("names cannot be looked up")?, most: patience * ATTEMPTS })
     }
 }
 
@@ -65,10 +70,12 @@ impl Dns {
 impl TxtResolver for Dns {
     async fn txt(&self, name: &str) -> Result<Vec<String>, LookUpError> {
         // With the dot at its end it is looked up as it is, and not below the system's own domain.
-        let found = match self.0.txt_lookup(format!("{}.", name.trim_end_matches('.'))).await {
-            Ok(found) => found,
-            Err(error) if says_no(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(LookUpError::new(error)),
+        let look_up = self.resolver.txt_lookup(format!("{}.", name.trim_end_matches('.')));
+        let found = match timeout(self.most, look_up).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) if says_no(&error) => return Ok(Vec::new()),
+            Ok(Err(error)) => return Err(LookUpError::new(error)),
+            Err(late) => return Err(LookUpError::new(late)),
         };
         Ok(found.answers().iter().filter_map(|record| text(&record.data)).collect())
     }

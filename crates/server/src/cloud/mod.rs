@@ -2,21 +2,26 @@
 
 mod dns;
 mod endings;
+mod export;
 mod invitations;
+#[cfg(test)]
+mod testing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::{PageRequest, SystemStopwatch, TenantId};
-use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, PlanRates, WorkspaceSource};
+use togglebox_core::{Actor, PageRequest, SystemStopwatch, TenantId, WakingStopwatch};
+use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, Exports, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
-use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy};
+use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy, Tenant};
 
 use self::dns::Dns;
 use self::endings::Endings;
+pub(crate) use self::export::WorkspaceFile;
+use self::export::Workspaces;
 use self::invitations::Invitations;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -28,6 +33,8 @@ pub(crate) struct Front {
     pub(crate) cloud: Arc<Cloud>,
     tenancy: Arc<Tenancy>,
     endings: Endings,
+    workspaces: Workspaces,
+    preloads: bool,
 }
 
 impl Front {
@@ -56,6 +63,7 @@ impl Front {
             TenancySettings {
                 plans: Arc::clone(&cloud.plans),
                 own_domains: own_domains(cloud)?,
+                custom_domains: cloud.rules.allows_custom_domains(),
                 access: cloud.access,
                 grace: cloud.grace,
                 subdomains: SubdomainPolicy::default()
@@ -64,9 +72,11 @@ impl Front {
                 ..TenancySettings::default()
             },
         ));
+        let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
         let services_of_cloud = CloudServices {
             tenancy: Arc::clone(&tenancy),
             accounts: Arc::clone(&services.accounts),
+            exports: Arc::new(Exports::new(Arc::new(workspaces.clone()))),
             settings: togglebox_http::cloud::CloudSettings {
                 plans: Arc::clone(&cloud.plans),
                 workspace_url: cloud.workspace_url.clone(),
@@ -81,18 +91,27 @@ impl Front {
                 Arc::clone(&cloud.plans),
                 Arc::clone(rates),
             ),
-            stopwatch: Arc::new(SystemStopwatch::start()),
+            stopwatch: if cloud.serverless {
+                Arc::new(WakingStopwatch::start(Arc::clone(&ports.clock)))
+            } else {
+                Arc::new(SystemStopwatch::start())
+            },
             rules: cloud.rules.clone(),
             locating: cloud.locating,
             options: ResolveOptions::default(),
+            sleeps: cloud.serverless,
         };
-        let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
+        let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
-        Ok(Self { cloud, tenancy, endings })
+        Ok(Self { cloud: served, tenancy, endings, workspaces, preloads: !cloud.serverless })
     }
 
-    /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says.
+    /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
+    /// a request that waits, and stops it after that: there, tokens say which workspace a name leads to.
     pub(crate) async fn preload(&self) {
+        if !self.preloads {
+            return;
+        }
         match self.cloud.preload(Preloading::default()).await {
             Ok(Preloaded { found, failed, whole }) => {
                 tracing::info!(names = found, failed, whole, "Brought {found} names of workspaces into memory");
@@ -136,6 +155,12 @@ impl Front {
     /// Counts what there is of a workspace.
     pub(crate) async fn left(&self, tenant: TenantId) -> Result<Remains, TenancyError> {
         self.tenancy.left(tenant).await
+    }
+
+    /// Begins to write all that a workspace has to a file, with a record of it; gives the workspace, too.
+    pub(crate) async fn export(&self, tenant: TenantId) -> anyhow::Result<(Tenant, WorkspaceFile)> {
+        let noted = self.tenancy.note_export(tenant, &Actor::system()).await?;
+        Ok((noted, self.workspaces.file(tenant).await?))
     }
 
     /// All workspaces, as far as they can be listed now.

@@ -24,6 +24,7 @@ pub async fn check_cloud(settings: &Settings, cloud: &CloudSettings) -> String {
         ("custom domains", if cloud.rules.allows_custom_domains() { "on" } else { "off" }.to_owned()),
         ("plans", plans.join(", ")),
     ]);
+    lines.extend(cloud.exports.map(|rule| ("limit of exports", rule.to_string())));
     told(settings, lines).await
 }
 

@@ -18,6 +18,8 @@ pub use check::check_cloud;
 pub use demo::demo;
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
+#[cfg(feature = "cloud")]
+pub use transfer::workspace_export;
 pub use transfer::{Import, export, import};
 #[cfg(feature = "dynamodb")]
 pub use transfer::{OriginalExport, OriginalTableName, export_original};

@@ -9,6 +9,7 @@ use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCat
 use togglebox_ratelimit::Mode;
 
 use super::environment::Environment;
+use super::limits::{LimitRule, rule, rule_of};
 use super::names::{Setting, plain};
 use super::read::{Problems, Texts, boolean, number, word};
 use super::values::{Settings, url};
@@ -50,6 +51,11 @@ const CLOUD: &[Setting] = &[
          them through and say so to the client or only in the log, `off` does not count.",
     ),
     plain(
+        "RATE_LIMIT_EXPORT",
+        "`10/1h`; none with `RATE_LIMITS=off`",
+        "How often somebody may begin to export a workspace, for each person; `off`, or as the other limits are written.",
+    ),
+    plain(
         "SUSPENDED_EVALUATION",
         "`true`",
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
@@ -59,6 +65,12 @@ const CLOUD: &[Setting] = &[
         "WORKSPACE_GRACE_DAYS",
         "`30`",
         "For how many days a deleted workspace can be restored, 0 to 3650; then it is purged for good. 0: within minutes, and nobody can restore it.",
+    ),
+    plain(
+        "SERVERLESS",
+        "`true` on AWS Lambda, Netlify, Vercel and Cloudflare Pages, `false` elsewhere",
+        "Whether the platform may stop the process between requests, so that nothing runs then. `true`: a request that comes more than a \
+         second after the store was last asked what has changed asks first.",
     ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
@@ -83,10 +95,14 @@ pub struct CloudSettings {
     pub plans: Arc<PlanCatalogue>,
     /// What becomes of requests that come faster than the plan allows.
     pub plan_rates: Mode,
+    /// How often one person may begin to export a workspace.
+    pub exports: Option<LimitRule>,
     /// What each status allows.
     pub access: AccessPolicy,
     /// How long a deleted workspace can be restored.
     pub grace: Duration,
+    /// Whether nothing runs between requests.
+    pub serverless: bool,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -140,6 +156,7 @@ impl CloudSettings {
         let workspace_url = texts.read("WORKSPACE_URL", format!("https://{{subdomain}}.{}", rules.base()), |text| {
             if text.contains("{subdomain}") { url(text) } else { Err("an http or https URL with {subdomain} in it".to_owned()) }
         });
+        let exports = (texts.get("RATE_LIMITS") != Some("off")).then(|| rule_of(10, Duration::from_hours(1))).flatten();
         let plans = texts.read("PLANS_FILE", Arc::default(), plans);
         let mut access = AccessPolicy::default();
         access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
@@ -151,8 +168,10 @@ impl CloudSettings {
             upgrade_url: texts.read("UPGRADE_URL", format!("{}/plans", settings.app_url), url),
             plans,
             plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
+            exports: texts.read("RATE_LIMIT_EXPORT", exports, rule),
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
+            serverless: texts.read("SERVERLESS", settings.edge.is_some(), boolean),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),
@@ -186,7 +205,18 @@ mod tests {
         assert_eq!(cloud.upgrade_url, "http://localhost:3000/plans");
         assert!(cloud.rules.allows_custom_domains() && cloud.dns.is_none());
         assert_eq!(cloud.grace, Duration::from_hours(720));
+        assert!(!cloud.serverless);
         assert!(cloud.rules.read(b"api.example.com").unwrap().key().is_none());
+    }
+
+    #[test]
+    fn a_platform_that_stops_processes_is_recognised() {
+        let serverless = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = [&[("BASE_DOMAIN", "example.com")], pairs].concat();
+            read(&pairs).unwrap().1.serverless
+        };
+        assert!(serverless(&[("AWS_LAMBDA_FUNCTION_NAME", "boxes")]) && serverless(&[("SERVERLESS", "true")]));
+        assert!(!serverless(&[("AWS_LAMBDA_FUNCTION_NAME", "boxes"), ("SERVERLESS", "false")]));
     }
 
     #[test]
@@ -199,15 +229,39 @@ mod tests {
             ("DNS_SERVER", "dns"),
             ("WORKSPACE_GRACE_DAYS", "a month"),
             ("TENANT_PATH", "yes"),
+            ("RATE_LIMIT_EXPORT", "often"),
             ("PORT", "99999"),
         ]);
         let problems = problems.unwrap_err().to_string();
-        for name in ["CENTRAL_HOSTS", "WORKSPACE_URL", "PLANS_FILE", "DNS_SERVER", "WORKSPACE_GRACE_DAYS", "TENANT_PATH", "PORT"]
-        {
+        for name in [
+            "CENTRAL_HOSTS",
+            "WORKSPACE_URL",
+            "PLANS_FILE",
+            "DNS_SERVER",
+            "WORKSPACE_GRACE_DAYS",
+            "TENANT_PATH",
+            "RATE_LIMIT_EXPORT",
+            "PORT",
+        ] {
             assert!(problems.contains(name), "{name} is missing in {problems}");
         }
         assert!(read(&[]).unwrap_err().to_string().contains("BASE_DOMAIN must be set"));
         assert!(read(&[("BASE_DOMAIN", "10.0.0.1")]).unwrap_err().to_string().contains("BASE_DOMAIN must be a domain"));
+    }
+
+    #[test]
+    fn exports_are_limited_unless_nothing_is() {
+        let rule = |pairs: &[(&str, &str)]| {
+            let base = [("BASE_DOMAIN", "example.com")];
+            read(&[&base, pairs].concat()).unwrap().1.exports.map(|rule| rule.to_string())
+        };
+        assert_eq!(rule(&[]), Some("10 at once, then 1 every 360s".to_owned()));
+        assert_eq!(rule(&[("RATE_LIMITS", "off")]), None);
+        assert_eq!(rule(&[("RATE_LIMIT_EXPORT", "off")]), None);
+        assert_eq!(
+            rule(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_EXPORT", "2/1d")]),
+            Some("2 at once, then 1 every 43200s".to_owned())
+        );
     }
 
     #[test]

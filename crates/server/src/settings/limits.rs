@@ -151,7 +151,7 @@ fn legacy(texts: &mut Texts) -> Option<LimitRule> {
     rule_of(u32::try_from(most).ok()?, Duration::from_millis(window))
 }
 
-fn rule_of(limit: u32, period: Duration) -> Option<LimitRule> {
+pub(super) fn rule_of(limit: u32, period: Duration) -> Option<LimitRule> {
     let quota = Quota::rate(limit, period).full_burst().ok()?;
     Some(LimitRule { quota, mode: Mode::Enforce })
 }
@@ -174,7 +174,7 @@ fn store(text: &str) -> Result<LimitStoreSettings, String> {
 }
 
 /// `off`, or as `100/1m burst=20 mode=shadow`.
-fn rule(text: &str) -> Result<Option<LimitRule>, String> {
+pub(super) fn rule(text: &str) -> Result<Option<LimitRule>, String> {
     if text == "off" {
         return Ok(None);
     }

@@ -1,5 +1,6 @@
 //! Opening and closing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -73,7 +74,7 @@ impl Postgres {
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
         migrations::run(options).await?;
         let role = role::quoted(options.role());
-        let take_on: std::sync::Arc<str> = format!("SET ROLE {role}").into();
+        let take_on: Arc<str> = format!("SET ROLE {role}").into();
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections())
             .acquire_timeout(options.acquire_timeout())
@@ -96,7 +97,7 @@ impl Postgres {
             ms(limit),
             ms(patience)
         );
-        Ok(Self { engine: Engine { pool, settings: settings.into(), patience, home } })
+        Ok(Self { engine: Engine { pool, settings: settings.into(), patience, home, asking: Arc::default() } })
     }
 
     /// Closes every connection, of all clones, once the calls under way are done. Calls that come later answer `Unavailable`.

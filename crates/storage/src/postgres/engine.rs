@@ -2,14 +2,16 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Row as _, ValueRef};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, ValueRef};
 use togglebox_core::{StoreErrorKind, TenantId};
 use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
@@ -26,6 +28,9 @@ pub(super) const LOOK_BEYOND: &str = "SELECT set_config('togglebox.register', 'o
 #[cfg(feature = "tenancy")]
 const LOOK_NO_FURTHER: &str = "SELECT set_config('togglebox.register', '', true)";
 
+/// How long a connection that nobody uses may take to say that it is still there.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
 /// The connections to one database.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -36,6 +41,8 @@ pub struct Engine {
     pub(super) patience: Duration,
     /// Where connections are made and cleared up.
     pub(super) home: Home,
+    /// Whether the connections that nobody uses are being asked whether they are still there.
+    pub(super) asking: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -85,7 +92,7 @@ impl Engine {
         let mut tries = self.pool.options().get_max_connections();
         loop {
             let connection = Some(self.connection().await?);
-            let mut session = Session { connection, patience: self.patience, silent: false, home: self.home.clone() };
+            let mut session = Session { connection, engine: self.clone(), silent: false };
             let begin = sqlx::raw_sql(AssertSqlSafe(preamble)).execute(session.connection());
             let begun = timeout(self.patience, begin).await;
             match session.told(begun) {
@@ -97,6 +104,30 @@ impl Engine {
             tries -= 1;
         }
     }
+
+    /// Asks all connections that nobody uses, at once, whether they are still there, and lets go of those that say nothing: what has
+    /// swallowed the answer of one has often swallowed the others, and each would cost a caller all of its patience.
+    fn ask_the_idle(&self) {
+        if self.asking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (pool, asking) = (self.pool.clone(), Arc::clone(&self.asking));
+        self.home.spawn(async move {
+            let idle = std::iter::from_fn(|| pool.try_acquire());
+            let asked = idle.map(|mut connection| async {
+                if !matches!(timeout(SIGN_OF_LIFE, connection.ping()).await, Ok(Ok(()))) {
+                    give_up(connection);
+                }
+            });
+            join_all(asked).await;
+            asking.store(false, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Ends a connection without a word: one to a server that says nothing would keep its place while it waits for a goodbye.
+fn give_up(connection: PoolConnection<Driver>) {
+    drop(connection.detach());
 }
 
 /// The number of a tenant's lock. Two tenants with the same number, which do not happen, would wait for each other needlessly.
@@ -155,10 +186,9 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
 pub struct Session {
     /// `None` once the transaction has ended.
     connection: Option<PoolConnection<Driver>>,
-    patience: Duration,
+    engine: Engine,
     /// Whether the server has left a statement without an answer.
     silent: bool,
-    home: Home,
 }
 
 impl Session {
@@ -171,6 +201,7 @@ impl Session {
     fn told<T>(&mut self, answer: Result<sqlx::Result<T>, Elapsed>) -> sqlx::Result<T> {
         answer.unwrap_or_else(|_| {
             self.silent = true;
+            self.engine.ask_the_idle();
             Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer")))
         })
     }
@@ -188,12 +219,12 @@ impl Drop for Session {
         let Some(mut connection) = self.connection.take() else { return };
         // Without a runtime the connection is closed, which ends the transaction, too.
         let Ok(_) = Handle::try_current() else { return drop(connection.detach()) };
-        let (patience, silent) = (self.patience, self.silent);
+        if self.silent {
+            return give_up(connection);
+        }
+        let patience = self.engine.patience;
         // Whatever was under way is read to its end first.
-        self.home.spawn(async move {
-            if silent {
-                return connection.close_on_drop();
-            }
+        self.engine.home.spawn(async move {
             let rolled_back = timeout(patience, sqlx::raw_sql("ROLLBACK").execute(&mut *connection)).await;
             if !matches!(rolled_back, Ok(Ok(_))) {
                 tracing::debug!("A transaction could not be rolled back; its connection is closed");
@@ -217,17 +248,17 @@ impl sql::Session for Session {
     type Row = PgRow;
 
     async fn execute(&mut self, statement: Statement) -> sqlx::Result<u64> {
-        let done = timeout(self.patience, query(statement).execute(self.connection())).await;
+        let done = timeout(self.engine.patience, query(statement).execute(self.connection())).await;
         Ok(self.told(done)?.rows_affected())
     }
 
     async fn optional(&mut self, statement: Statement) -> sqlx::Result<Option<PgRow>> {
-        let row = timeout(self.patience, query(statement).fetch_optional(self.connection())).await;
+        let row = timeout(self.engine.patience, query(statement).fetch_optional(self.connection())).await;
         self.told(row)
     }
 
     async fn rows(&mut self, statement: Statement) -> sqlx::Result<Vec<PgRow>> {
-        let rows = timeout(self.patience, query(statement).fetch_all(self.connection())).await;
+        let rows = timeout(self.engine.patience, query(statement).fetch_all(self.connection())).await;
         self.told(rows)
     }
 
@@ -237,7 +268,7 @@ impl sql::Session for Session {
     }
 
     async fn commit(mut self) -> sqlx::Result<()> {
-        let committed = timeout(self.patience, sqlx::raw_sql("COMMIT").execute(self.connection())).await;
+        let committed = timeout(self.engine.patience, sqlx::raw_sql("COMMIT").execute(self.connection())).await;
         self.told(committed)?;
         // Back into the pool as it is.
         self.connection.take();

@@ -69,4 +69,13 @@ pub trait Dump: Send {
     /// # Errors
     /// `Corrupt`: the source names what cannot be read. `Unavailable`: a new dump must be begun.
     async fn next(&mut self, limit: usize) -> StoreResult<Vec<Record>>;
+
+    /// Says that it goes on, to an engine that ends whoever is silent for some seconds. To be called every second while nothing is asked
+    /// for.
+    ///
+    /// # Errors
+    /// `Unavailable`: a new dump must be begun.
+    async fn stay(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
 }

@@ -49,6 +49,11 @@ impl<W: Write> Writer<W> {
         Ok((self.output, self.contents))
     }
 
+    /// Where it is written to: what gathers there can be taken out between two records.
+    pub const fn output(&mut self) -> &mut W {
+        &mut self.output
+    }
+
     /// What was written so far.
     pub const fn contents(&self) -> &Contents {
         &self.contents

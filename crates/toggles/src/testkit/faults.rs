@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::ToggleStores;
 use super::faulty::{DIRECTORY, ENVIRONMENTS, EXPERIMENTS, FLAGS, PARAMETERS, STATISTICS};
-use super::fixtures::{MANY, at, audit, batch, environment, experiment, flag, parameter, platform, scope};
+use super::fixtures::{MANY, at, audit, batch, environment, experiment, flag, id, parameter, platform, scope};
 use super::statistics::{conversion, exposure, fetches, flag_users, served};
 use crate::store::{EnvironmentState, ExperimentStatistics, FlagStatistics, ParameterStatistics, Revisions, StatisticsBatch};
 use crate::{Directory, Environment, Experiment, Flag, FlagVersion, Parameter, ParameterVersion, Platform, Scope, Side};
@@ -99,6 +99,32 @@ impl Scene {
         stores.statistics.record(tenant, &draft.batches[0]).await.unwrap();
         let stores = stores.clone();
         Self { stores, tenant, place, platform, environment, parameter, flag, experiment, draft }
+    }
+
+    /// The same calls with the same arguments, by a tenant that has nothing.
+    fn asked_by_another(&self) -> Self {
+        Self {
+            stores: self.stores.clone(),
+            tenant: TenantId::from_uuid(id()),
+            place: self.place.clone(),
+            platform: self.platform.clone(),
+            environment: self.environment.clone(),
+            parameter: self.parameter.clone(),
+            flag: self.flag.clone(),
+            experiment: self.experiment.clone(),
+            draft: self.draft.clone(),
+        }
+    }
+
+    /// The same calls, about what nobody has.
+    fn about_nothing(self) -> Self {
+        let place = scope("nowhere", "never");
+        let (mut parameter, mut flag, mut experiment) = (self.parameter, self.flag, self.experiment);
+        parameter.active.key = "nothing".parse().unwrap();
+        flag.key = "nothing".parse().unwrap();
+        experiment.key = "nothing".parse().unwrap();
+        let (platform, environment) = (platform("nowhere"), environment(&place));
+        Self { place, platform, environment, parameter, flag, experiment, ..self }
     }
 
     async fn view(&self) -> View {
@@ -249,6 +275,20 @@ fn raised(operation: &str, before: &View, after: &View) -> u64 {
         _ => view.state.as_ref().map_or(Revision::ZERO, |state| state.revision),
     };
     revision(after).get() - revision(before).get()
+}
+
+/// Whatever another tenant asks for by the name, the revision and the id that somebody's thing has, it is answered as if nobody had it;
+/// and nothing becomes of that thing. Of every operation of every port: one that is not listed does not compile.
+pub async fn no_call_reaches_another_tenant(stores: &ToggleStores) {
+    let scene = Scene::set(stores, &Draft::new()).await;
+    let before = scene.view().await;
+    let ports = [DIRECTORY, ENVIRONMENTS, PARAMETERS, FLAGS, EXPERIMENTS, STATISTICS, AUDIT];
+    for Operation { name, .. } in ports.into_iter().flatten() {
+        let answer = scene.asked_by_another().call(stores, name).await;
+        let nothing = scene.asked_by_another().about_nothing().call(stores, name).await;
+        assert_eq!(answer, nothing, "{name}");
+        assert_eq!(scene.view().await, before, "{name}: what it did to another tenant's");
+    }
 }
 
 async fn bear_faults(stores: &ToggleStores, operations: &[Operation]) {

@@ -212,6 +212,7 @@ macro_rules! toggle_store_suite {
             a_cursor_is_refused_by_every_other_list
             a_history_that_is_deleted_ends_where_a_walk_stands
             tenants_share_no_names_revisions_or_audit_ids
+            no_call_reaches_another_tenant
             directory_calls_bear_faults
             parameter_calls_bear_faults
             flag_calls_bear_faults
@@ -293,6 +294,8 @@ mod tests {
         assert_eq!(lists.len(), ports.matches("faulty_port! {").count());
         for list in lists.into_iter().chain(["AUDIT"]) {
             assert!(promises.contains(&format!("bear_faults(stores, {list}).await;")), "no promise goes through {list}");
+            let matrix = promises.split("let ports = [").nth(1).unwrap().split(']').next().unwrap();
+            assert!(matrix.split(", ").any(|port| port == list), "no other tenant calls {list}");
         }
     }
 }

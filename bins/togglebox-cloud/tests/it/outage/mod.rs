@@ -58,11 +58,13 @@ enum Cut {
 }
 
 impl Cut {
-    fn off(self, proxy: &Proxy) {
+    /// From here on nothing arrives.
+    async fn off(self, proxy: &Proxy) {
         match self {
             Self::Refused => {
                 proxy.set(Network { refusing: true, ..Network::default() });
                 proxy.cut();
+                proxy.until(|seen| seen.open == 0).await;
             }
             Self::Dead => proxy.set(Network::DEAD),
         }

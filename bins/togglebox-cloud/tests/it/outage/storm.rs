@@ -26,6 +26,13 @@ async fn nobody_sees_anothers_while_nodes_redis_and_postgres_fail_in_turn() {
     everything_fails_in_turn(ground).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_sees_anothers_while_nodes_redis_and_dynamodb_fail_in_turn() {
+    let endpoint = |address| ("DYNAMODB_ENDPOINT", format!("http://{address}"));
+    let Some(ground) = Ground::over(Database::dynamodb().await, endpoint).await else { return };
+    everything_fails_in_turn(ground).await;
+}
+
 /// Two nodes under load, and who is asked about them.
 struct Storm {
     ground: Ground,
@@ -109,18 +116,23 @@ impl Storm {
             let central = Client::new(server).host(API);
             let quiet = central.host(&host(self.quiet.name)).token(&self.quiet.token);
             let unknown = Client::new(server).host(&host("nobody"));
+            let (toggle, flags) = (format!("{INTERNAL}/flags/dark/toggle"), format!("{PUBLIC}/flags"));
+            // At once: each may have to wait for what is lost.
             let works = async || {
-                let written = quiet.patch(&format!("{INTERNAL}/flags/dark/toggle"), json!({ "enabled": true })).await;
-                assert!(matches!(written.status, 200 | 503), "{}", written.text());
-                let read = quiet.get(&format!("{PUBLIC}/flags")).await;
                 let login = json!({ "email": "umbrella@example.com", "password": PASSWORD });
-                let login = central.post("/api/v1/auth/login", login).await;
-                let ready = quiet.get("/ready").await.expect(200).json();
+                let (written, read, login, ready, unknown) = tokio::join!(
+                    quiet.patch(&toggle, json!({ "enabled": true })),
+                    quiet.get(&flags),
+                    central.post("/api/v1/auth/login", login),
+                    quiet.get("/ready"),
+                    unknown.get("/api/v1/platforms"),
+                );
+                assert!(matches!(written.status, 200 | 503), "{}", written.text());
                 written.status == 200
                     && read.expect(200).header("x-togglebox-stale").is_none()
                     && login.status == 200
-                    && unknown.get("/api/v1/platforms").await.status == 404
-                    && ready["checks"]["database"] == "connected"
+                    && unknown.status == 404
+                    && ready.expect(200).json()["checks"]["database"] == "connected"
             };
             eventually(format!("everything works {name}"), works).await;
         }
@@ -162,7 +174,7 @@ impl Storm {
         let path = |what: &str| format!("/api/v1/admin/workspaces/{}/{what}", self.quiet.id);
         let there = Client::new(self.there.as_ref().unwrap()).host(&host(self.quiet.name)).token(&self.quiet.token);
         there.get("/api/v1/workspace").await.expect(200);
-        cut.off(&self.ground.to_redis);
+        cut.off(&self.ground.to_redis).await;
         let heard = self.ground.to_redis.seen().to_clients;
         self.operator.post(&path("suspend"), json!({ "reason": "unpaid" })).await.expect(200);
         eventually("the other node refuses", async || there.get("/api/v1/workspace").await.status == 403).await;
@@ -205,7 +217,7 @@ impl Storm {
     async fn the_database_is_cut_off(&mut self, cut: Cut) {
         eprintln!("the database is cut off: {cut:?}");
         self.load.weather.turn();
-        cut.off(&self.ground.to_database);
+        cut.off(&self.ground.to_database).await;
         for door in &self.doors {
             self.load.answers_from_memory_and_refuses(door, FROM_MEMORY).await;
         }

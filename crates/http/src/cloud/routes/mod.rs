@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod domains;
+mod export;
 mod guests;
 mod invitations;
 mod members;
@@ -60,6 +61,7 @@ pub(super) fn central() -> Vec<Route> {
         .chain(onboarding::routes())
         .chain(plans::routes())
         .chain(workspaces::routes())
+        .chain(export::central())
         .chain(invitations::central())
         .chain(domains::central())
         .chain(admin::routes())
@@ -70,7 +72,13 @@ pub(super) fn central() -> Vec<Route> {
 /// workspace itself.
 pub(super) fn workspace() -> Vec<Route> {
     let table = routes::table().into_iter().map(|route| replaced(route, guests::ANSWERS));
-    table.chain(workspace::routes()).chain(members::routes()).chain(invitations::routes()).chain(domains::routes()).collect()
+    table
+        .chain(workspace::routes())
+        .chain(export::routes())
+        .chain(members::routes())
+        .chain(invitations::routes())
+        .chain(domains::routes())
+        .collect()
 }
 
 impl Call {

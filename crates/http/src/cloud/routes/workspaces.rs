@@ -87,7 +87,7 @@ async fn restore(call: Call) -> Result<Reply> {
 }
 
 /// The workspace that the path names, if the signed-in user belongs to it.
-async fn own(call: &Call) -> Result<Workspace> {
+pub(super) async fn own(call: &Call) -> Result<Workspace> {
     let services = call.cloud()?;
     let subdomain = Subdomain::new(call.param(0)).map_err(|_| missing())?;
     let found = services.tenancy.workspace_of(call.user()?.user.id, &subdomain).await.map_err(tenancy)?;

@@ -1,10 +1,14 @@
 //! Whose a line of the log is.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::http::Method;
 use serde_json::{Value, json};
+use togglebox_core::testkit::{At, Fault, Faults};
 use togglebox_multitenancy::Locating;
 
-use super::rig::{API, Rig, Session};
+use super::rig::{API, Plan, Rig, Session};
 use crate::tests::lines::Lines;
 
 const PLATFORMS: &str = "/api/v1/internal/platforms";
@@ -59,4 +63,21 @@ async fn nobody_writes_a_host_of_their_own_into_the_log() {
     lines.take();
     rig.get(&session.host, "/api/v1/platforms", &session.token).await.expect(404);
     assert_eq!(workspaces(&lines.take()), [None]);
+}
+
+#[actix_web::test]
+async fn a_workspace_that_a_token_vouches_for_is_named_before_it_was_looked_up() {
+    let rig = Rig::new().await;
+    let Session { host, token, .. } = rig.sign_up("ann", "acme").await;
+    let faults = Arc::new(Faults::none());
+    faults.inject(At::operation("tenant_directory.by_subdomain").always(), Fault::Before);
+    let other = rig.beside(Plan { faults, ..Plan::default() });
+    other.cloud.poll().await.unwrap();
+    let (lines, _logging) = Lines::listen();
+    let web = json!({ "name": "web" });
+    other.send((Method::POST, &host, PLATFORMS), Some(&token), Some(web.clone()), &[]).await.expect(201);
+    assert_eq!(workspaces(&lines.take()), [Some("acme")]);
+    other.stopwatch.advance(Duration::from_secs(2));
+    other.send((Method::POST, &host, PLATFORMS), Some(&token), Some(web), &[]).await.expect(503);
+    assert!(workspaces(&lines.take()).iter().all(Option::is_none), "nobody knows whose it is");
 }

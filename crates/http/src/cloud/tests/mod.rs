@@ -1,9 +1,11 @@
 //! The cloud's routes over their hosts.
 
+mod export;
 mod log;
 mod people;
 mod plans;
 mod rig;
 mod standing;
 mod tables;
+mod tokens;
 mod workspaces;

@@ -8,15 +8,18 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use togglebox_auth::input::NewUser;
-use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, OsEntropy, SystemStopwatch, Timestamp};
+use togglebox_core::testkit::{Faults, Faulty};
+use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, ManualStopwatch, OsEntropy, Timestamp};
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
+use togglebox_multitenancy::store::TenantDirectory;
 use togglebox_multitenancy::testkit::MemoryStore;
 use togglebox_multitenancy::{AccessPolicy, HostRules, Locating, LookUpError, PlanCatalogue, ResolveOptions, TxtResolver};
 use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
+use super::export::Script;
 use crate::api::{ApiPorts, ApiServices};
-use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, WorkspaceSource};
+use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::tests::identity::identity;
@@ -45,8 +48,22 @@ impl TxtResolver for Dns {
 pub(super) struct Rig {
     pub(super) cloud: Arc<Cloud>,
     pub(super) clock: Arc<ManualClock>,
+    /// Measures how old what the node remembers is.
+    pub(super) stopwatch: Arc<ManualStopwatch>,
     pub(super) dns: Arc<Dns>,
+    pub(super) register: Arc<MemoryStore>,
+    pub(super) script: Arc<Script>,
     pub(super) services: CloudServices,
+    store: Arc<Sqlite>,
+}
+
+/// What differs between nodes.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) locating: Locating,
+    /// What goes wrong when workspaces are looked up.
+    pub(super) faults: Arc<Faults>,
+    pub(super) sleeps: bool,
 }
 
 /// Somebody who is signed in somewhere.
@@ -65,9 +82,19 @@ impl Rig {
 
     pub(super) async fn with(locating: Locating) -> Self {
         let store = Arc::new(Sqlite::in_memory().await.unwrap());
-        let register = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::new(BEGIN));
+        Self::over(store, Arc::default(), clock, Arc::default(), Plan { locating, ..Plan::default() })
+    }
+
+    /// Another node over the same store, which no bus tells of changes.
+    pub(super) fn beside(&self, plan: Plan) -> Self {
+        let (store, register) = (Arc::clone(&self.store), Arc::clone(&self.register));
+        Self::over(store, register, Arc::clone(&self.clock), Arc::clone(&self.dns), plan)
+    }
+
+    fn over(store: Arc<Sqlite>, register: Arc<MemoryStore>, clock: Arc<ManualClock>, dns: Arc<Dns>, plan: Plan) -> Self {
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
+        let stopwatch = Arc::new(ManualStopwatch::new(1_000_000));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
         macro_rules! port {
@@ -78,9 +105,8 @@ impl Rig {
         let (authenticator, accounts) = identity(&store, &time(), &bus, &entropy);
         let listener = Arc::clone(&authenticator);
         bus.subscribe(listener);
-        let dns = Arc::new(Dns::default());
         let plans = Arc::new(PlanCatalogue::default());
-        let directory = Arc::<MemoryStore>::clone(&register);
+        let directory: Arc<dyn TenantDirectory> = Arc::<MemoryStore>::clone(&register);
         let tenancy = Arc::new(Tenancy::new(
             TenancyPorts {
                 tenants: Arc::<MemoryStore>::clone(&register),
@@ -88,7 +114,7 @@ impl Rig {
                 invitations: Arc::<MemoryStore>::clone(&register),
                 domains: Arc::<MemoryStore>::clone(&register),
                 remains: Arc::<MemoryStore>::clone(&register),
-                directory: register,
+                directory: Arc::clone(&directory),
                 bus: Arc::clone(&bus),
                 resolver: Arc::<Dns>::clone(&dns),
                 mailer: None,
@@ -97,9 +123,11 @@ impl Rig {
             },
             TenancySettings { plans: Arc::clone(&plans), ..TenancySettings::default() },
         ));
+        let script = Arc::new(Script::default());
         let services = CloudServices {
             tenancy,
             accounts: Arc::clone(&accounts),
+            exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -126,19 +154,20 @@ impl Rig {
             &ApiServices { authenticator, accounts, recorder, flusher, page_tokens: PageTokens::new([7; 32]), limits: None },
             CloudPorts {
                 source: WorkspaceSource::new(
-                    directory,
+                    Arc::new(Faulty::new(directory, plan.faults)),
                     AccessPolicy::default(),
                     Arc::clone(&services.settings.plans),
                     Arc::default(),
                 ),
-                stopwatch: Arc::new(SystemStopwatch::start()),
+                stopwatch: Arc::<ManualStopwatch>::clone(&stopwatch),
                 rules: HostRules::new("localtest").unwrap().custom_domains(true),
-                locating,
+                locating: plan.locating,
                 options: ResolveOptions::default(),
+                sleeps: plan.sleeps,
             },
             &services,
         );
-        Self { cloud, clock, dns, services }
+        Self { cloud, clock, stopwatch, dns, register, script, services, store }
     }
 
     /// Sends a request to a host; with a token of somebody's, or without.

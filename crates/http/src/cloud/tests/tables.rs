@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::routes;
 use crate::openapi;
-use crate::route::{Access, Route};
+use crate::route::{Access, Route, RouteClass};
 
 fn ids(routes: &[Route]) -> BTreeSet<&'static str> {
     routes.iter().map(|route| route.id).collect()
@@ -48,8 +48,9 @@ fn what_the_operator_does_is_done_on_the_central_host_by_the_operator() {
 }
 
 #[test]
-fn nothing_of_the_central_host_reads_what_workspaces_keep() {
+fn nothing_of_the_central_host_reads_what_workspaces_keep_but_an_export() {
     for route in routes::central() {
+        assert_eq!(route.class == RouteClass::Export, route.id == "exportOwnWorkspace", "{}", route.id);
         assert!(!matches!(route.access, Access::Conditional | Access::Permission(_)), "{}", route.id);
         assert!(!route.path.contains("/platforms"), "{}", route.id);
     }

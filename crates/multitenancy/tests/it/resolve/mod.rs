@@ -1,5 +1,6 @@
 //! A resolver over a source whose answers are held back, refused and changed at will.
 
+mod claims;
 mod counted;
 mod flights;
 mod limits;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use togglebox_core::{ManualStopwatch, Stopwatch as _, StoreError, StoreErrorKind, StoreResult, TenantId};
 use togglebox_multitenancy::{
-    HostKey, HostRef, Notice, ResolveError, ResolveOptions, Resolved, Resolver, Source, TenantSource, Versioned,
+    Held, HostKey, HostRef, Notice, ResolveError, ResolveOptions, Resolved, Resolver, Source, TenantSource, Versioned,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -42,6 +43,10 @@ impl Versioned for Entry {
 
     fn outlasts_outage(&self) -> bool {
         !self.suspended
+    }
+
+    fn vouched(tenant: TenantId, version: u64, _name: HostRef<'_>) -> Option<Self> {
+        Some(Self { tenant, version, suspended: false })
     }
 }
 
@@ -149,6 +154,12 @@ impl Rig {
         Self { register, stopwatch, resolver }
     }
 
+    /// Puts a node in the place of this one, which has heard nothing.
+    pub(crate) fn start_anew(&mut self, options: ResolveOptions) {
+        let (register, stopwatch) = (Arc::<Register>::clone(&self.register), Arc::<ManualStopwatch>::clone(&self.stopwatch));
+        self.resolver = Resolver::new(register, stopwatch, options);
+    }
+
     /// One that remembers `acme`, at version 1.
     pub(crate) async fn of_acme(options: ResolveOptions) -> Self {
         let rig = Self::with(options);
@@ -181,6 +192,10 @@ impl Rig {
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        self.resolver.held()
     }
 
     pub(crate) fn now_us(&self) -> u64 {

@@ -116,13 +116,16 @@ async fn a_server_that_cannot_say_is_not_one_that_says_no() {
 
 #[tokio::test]
 async fn a_server_that_is_silent_or_not_there_is_waited_for_in_bounds() {
-    let began = std::time::Instant::now();
+    let patience = Duration::from_millis(300);
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = silent.local_addr().unwrap();
     // Takes connections, and says nothing there either; where another program has the port, they are refused.
     let _silent_too = TcpListener::bind(address);
-    asking(address).txt("_togglebox.acme.test").await.unwrap_err();
-    asking(SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))).txt("_togglebox.acme.test").await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    for address in [address, SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))] {
+        let began = std::time::Instant::now();
+        asking(address).txt("_togglebox.acme.test").await.unwrap_err();
+        // Some more for a machine that is busy.
+        assert!(began.elapsed() < 2 * patience + Duration::from_secs(2), "{:?}", began.elapsed());
+    }
     assert!(silent.recv(&mut [0; 512]).is_ok(), "it was asked");
 }

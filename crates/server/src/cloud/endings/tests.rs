@@ -1,66 +1,17 @@
 use std::time::Duration;
 
-use async_trait::async_trait;
-use togglebox_core::{Actor, AuditFilter, AuditLog, Email, LocalBus, ManualClock, OsEntropy, Timestamp};
-use togglebox_multitenancy::manage::{NewTenant, TenancyPorts, TenancySettings};
+use togglebox_core::{Actor, AuditFilter, AuditLog, OsEntropy};
+use togglebox_multitenancy::Tenant;
 use togglebox_multitenancy::store::RemainsStore;
-use togglebox_multitenancy::{LookUpError, Person, Tenant, TenantName, TxtResolver};
-use togglebox_storage::Sqlite;
 use uuid::Uuid;
 
+use super::super::testing::{GRACE, Place};
 use super::*;
 
-const GRACE: Duration = Duration::from_hours(24);
-
-/// Nobody has a domain here.
-#[derive(Debug)]
-struct NoDns;
-
-#[async_trait]
-impl TxtResolver for NoDns {
-    async fn txt(&self, _name: &str) -> std::result::Result<Vec<String>, LookUpError> {
-        Ok(Vec::new())
-    }
-}
-
-/// A store, and the time.
-struct Place {
-    store: Arc<Sqlite>,
-    clock: Arc<ManualClock>,
-    tenancy: Arc<Tenancy>,
-}
-
 impl Place {
-    async fn new() -> Self {
-        let store = Arc::new(Sqlite::in_memory().await.unwrap());
-        let clock = Arc::new(ManualClock::new("2026-05-01T00:00:00Z".parse::<Timestamp>().unwrap()));
-        let ports = TenancyPorts {
-            tenants: Arc::<Sqlite>::clone(&store),
-            members: Arc::<Sqlite>::clone(&store),
-            invitations: Arc::<Sqlite>::clone(&store),
-            domains: Arc::<Sqlite>::clone(&store),
-            directory: Arc::<Sqlite>::clone(&store),
-            remains: Arc::<Sqlite>::clone(&store),
-            bus: Arc::new(LocalBus::default()),
-            resolver: Arc::new(NoDns),
-            mailer: None,
-            clock: Arc::<ManualClock>::clone(&clock),
-            entropy: Arc::new(OsEntropy),
-        };
-        let settings = TenancySettings { grace: GRACE, ..TenancySettings::default() };
-        Self { store, clock, tenancy: Arc::new(Tenancy::new(ports, settings)) }
-    }
-
     /// A node with nothing in its memory.
     fn node(&self) -> Endings {
         Endings::new(Arc::clone(&self.tenancy))
-    }
-
-    async fn workspace(&self, subdomain: &str) -> Tenant {
-        let owner = Person { user: Uuid::from_u128(1), email: Email::new("ann@example.com").unwrap() };
-        let name = TenantName::new("Acme").unwrap();
-        let new = NewTenant { name, subdomain: subdomain.parse().unwrap(), plan: None, owner };
-        self.tenancy.create(&Actor::system(), new).await.unwrap()
     }
 
     async fn delete(&self, tenant: &Tenant) {

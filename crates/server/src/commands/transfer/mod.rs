@@ -8,6 +8,8 @@ mod keys;
 #[cfg(feature = "dynamodb")]
 mod original;
 mod progress;
+#[cfg(feature = "cloud")]
+mod workspace;
 
 use std::fmt::Write as _;
 
@@ -17,6 +19,8 @@ pub use self::export::export;
 pub use self::import::{Import, import};
 #[cfg(feature = "dynamodb")]
 pub use self::original::{OriginalExport, OriginalTableName, export_original};
+#[cfg(feature = "cloud")]
+pub use self::workspace::workspace_export;
 
 /// What a file that cannot be used, or tables that cannot be taken whole, ends with: `EX_DATAERR` of `sysexits.h`.
 const BAD_FILE: u8 = 65;

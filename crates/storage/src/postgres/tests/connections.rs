@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use togglebox_core::testkit::PATIENCE;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use super::super::{Postgres, PostgresOptions};
 use super::server::Opened;
 use crate::sql::{Access, Engine as _};
+use crate::transfer::Transfer as _;
 
 const TENANT: TenantId = TenantId::DEFAULT;
 
@@ -181,6 +183,35 @@ async fn connections_outlive_the_runtime_of_the_caller_who_needed_them_first() {
     assert!(connections > 1, "{connections}");
 }
 
+/// Waits until so many connections are there, all of which nobody uses.
+async fn are_idle(store: &Postgres, connections: usize) {
+    let (pool, began) = (&store.engine.pool, Instant::now());
+    while pool.num_idle() != connections || pool.size() as usize != connections {
+        assert!(began.elapsed() < PATIENCE, "{} of {}, not {connections}", pool.num_idle(), pool.size());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As a router does that has forgotten its connections: each of them takes what is sent, and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_connections_that_are_lost_in_silence_one_is_waited_for() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let (proxy, options) = database.behind(1).await;
+    let options = options.with_statement_timeout(Duration::from_millis(50)).with_max_connections(8);
+    let store = Postgres::open(&options).await.unwrap();
+    let sessions = try_join_all((0..8).map(|_| store.engine.begin(TENANT, Access::Read))).await.unwrap();
+    drop(sessions);
+    are_idle(&store, 8).await;
+    proxy.half_open();
+    let error = store.directory(TENANT).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Unavailable, "{error:?}");
+    // The others are asked behind the answer.
+    are_idle(&store, 0).await;
+    for n in 0..20 {
+        store.create_platform(TENANT, &platform(n), Limit::Unlimited, &audit(n)).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_that_stays_is_unavailable_until_it_is_free() {
     let Some(Opened { database, .. }) = Opened::fresh().await else { return };
@@ -217,6 +248,30 @@ async fn a_write_that_is_left_in_the_middle_gives_its_lock_back() {
     // Should it come back, it goes on as after any lost connection.
     drop(left);
     gone.create_platform(TENANT, &platform(2), Limit::Unlimited, &audit(2)).await.unwrap();
+}
+
+/// A dump whose listener is slow says that it goes on; one that says nothing is taken for a node that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_outlasts_a_slow_listener() {
+    let Some(Opened { database, .. }) = Opened::fresh().await else { return };
+    let options = database.options().with_statement_timeout(Duration::from_millis(50)).with_max_connections(2);
+    let store = Postgres::open(&options).await.unwrap();
+    store.create_platform(TENANT, &platform(1), Limit::Unlimited, &audit(1)).await.unwrap();
+    let (mut silent, mut staying) = (store.dump(TENANT).await.unwrap(), store.dump(TENANT).await.unwrap());
+    let mut watcher = database.connect().await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL \
+                AND pid <> pg_backend_pid()";
+    let began = Instant::now();
+    loop {
+        staying.stay().await.unwrap();
+        let open: i64 = sqlx::query_scalar(AssertSqlSafe(open)).fetch_one(&mut watcher).await.unwrap();
+        if open == 1 {
+            break;
+        }
+        assert!(open == 2 && began.elapsed() < PATIENCE, "{open}");
+    }
+    assert_eq!(*silent.next(10).await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert!(!staying.next(10).await.unwrap().is_empty());
 }
 
 /// The program's own statements never wait for each other in a circle; those of an administrator may.

@@ -5,6 +5,7 @@ use std::env;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use togglebox_core::{EntropyExt, OsEntropy};
+use togglebox_ratelimit::testkit::Proxy;
 
 use super::super::{Postgres, PostgresOptions};
 
@@ -60,6 +61,15 @@ impl Database {
     /// Of another database of the server.
     pub(super) fn options_in(&self, name: &str) -> PostgresOptions {
         PostgresOptions::new(&format!("{}/{name}", self.server)).unwrap()
+    }
+
+    /// Through what lies between: a proxy before the server, and how the database is opened there.
+    pub(super) async fn behind(&self, seed: u64) -> (Proxy, PostgresOptions) {
+        let connect: PgConnectOptions = self.url().parse().unwrap();
+        let address = tokio::net::lookup_host((connect.get_host(), connect.get_port())).await.unwrap().next().unwrap();
+        let proxy = Proxy::before(address, seed).await.unwrap();
+        let url = format!("postgres://{}@{}/{}", connect.get_username(), proxy.address(), self.name);
+        (proxy, PostgresOptions::new(&url).unwrap())
     }
 
     fn url(&self) -> String {

@@ -6,7 +6,7 @@ use togglebox_core::StoreResult;
 use super::super::call::Call;
 use super::super::cells::Cells;
 use super::super::engine::Engine;
-use super::super::statement::Argument;
+use super::super::statement::{Argument, Statement};
 use super::table::{Table, page};
 use super::tables::every_table;
 use crate::transfer::record::{
@@ -78,6 +78,10 @@ impl<E: Engine> Dump for Telling<E> {
             self.place = None;
         }
         Ok(Vec::new())
+    }
+
+    async fn stay(&mut self) -> StoreResult<()> {
+        self.call.rows(Statement::new("-- transfer.stay\nSELECT 1")).await.map(drop)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct User {
     /// Its address.
     #[serde(with = "fields::email")]
     pub email: Email,
-    /// The hash of its password: argon2id, or bcrypt of the original.
+    /// The hash of its password: argon2id, or bcrypt of the original; or that of none.
     #[serde(with = "fields::password")]
     pub password: PasswordHash,
     /// What it may do.

@@ -13,6 +13,7 @@ mod toggles;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use togglebox_auth::PasswordHash;
 
 pub use self::accounts::{ApiKey, User};
 pub use self::audit::Audit;
@@ -121,6 +122,37 @@ impl fmt::Display for Kind {
 }
 
 impl Record {
+    /// The record as those may have it whose tenant it is, where the installation is somebody else's: an account without its password's
+    /// hash. `None` for API keys. Whoever knows one of their keys could try with its hash which secret the installation hashes with, and
+    /// under another secret none of them is good.
+    #[must_use]
+    pub fn without_secrets(self) -> Option<Self> {
+        match self {
+            Self::User(user) => Some(Self::User(User { password: PasswordHash::none(), ..user })),
+            Self::ApiKey(_) => None,
+            Self::Tenant(_)
+            | Self::Platform(_)
+            | Self::Environment(_)
+            | Self::Parameter(_)
+            | Self::ParameterVersion(_)
+            | Self::Flag(_)
+            | Self::FlagVersion(_)
+            | Self::Experiment(_)
+            | Self::ParameterStatistics(_)
+            | Self::ParameterClients(_)
+            | Self::FlagStatistics(_)
+            | Self::FlagDay(_)
+            | Self::FlagCountry(_)
+            | Self::FlagUsers(_)
+            | Self::ExperimentStatistics(_)
+            | Self::ExperimentDay(_)
+            | Self::ExperimentMetricDay(_)
+            | Self::ExperimentSubject(_)
+            | Self::ExperimentConversion(_)
+            | Self::Audit(_) => Some(self),
+        }
+    }
+
     /// Checks what one field alone does not show.
     pub(super) fn check(&self) -> Result<(), Fault> {
         let wrong = |path: &str, detail: &str| {

@@ -35,7 +35,7 @@ struct Shape {
 }
 
 async fn the_template_describes_the_table_that_is_made(server: Server) {
-    let (_, options) = server.table().await;
+    let options = server.made().await;
     assert_eq!(described(&template()), shape(server, options.table()).await);
 }
 

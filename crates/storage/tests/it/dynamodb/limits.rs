@@ -28,7 +28,7 @@ fn node(store: &DynamoDb, options: DynamoDbLimitsOptions, clock: &Arc<ManualStop
 
 /// A store of limits on a new table.
 async fn limits(server: Server, options: DynamoDbLimitsOptions) -> (Limits, Arc<DynamoDbLimits>) {
-    let (store, clock) = (server.table_that_keeps_all().await, Arc::new(ManualStopwatch::new(NOW)));
+    let (store, clock) = (server.table().await.0, Arc::new(ManualStopwatch::new(NOW)));
     let node = node(&store, options, &clock);
     (Limits { store: Arc::<DynamoDbLimits>::clone(&node), clock, exact: true }, node)
 }
@@ -153,7 +153,7 @@ async fn a_bucket_that_is_now_full_and_now_empty_gives_no_more_than_it_may(serve
 }
 
 async fn nodes_that_share_nothing_but_the_table_share_the_limit(server: Server) {
-    let (store, clock) = (server.table_that_keeps_all().await, Arc::new(ManualStopwatch::new(NOW)));
+    let (store, clock) = (server.table().await.0, Arc::new(ManualStopwatch::new(NOW)));
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
         let node = node(&store, options(), &clock);
@@ -167,7 +167,7 @@ async fn nodes_that_share_nothing_but_the_table_share_the_limit(server: Server) 
 
 /// Two nodes whose clocks differ by δ, in turns and at random: in no window more than `B + floor(W / T) + R·δ + 1`.
 async fn clocks_that_disagree_let_through_no_more_than_they_disagree(server: Server) {
-    let store = server.table_that_keeps_all().await;
+    let store = server.table().await.0;
     for (seed, apart_ms) in [(1, 0), (2, 37), (3, 400), (4, 2_000)] {
         let dice = SeededEntropy::new(seed);
         let below = |n: u32| u32::from_le_bytes(dice.bytes()) % n;
@@ -231,7 +231,6 @@ async fn more_limits_than_an_item_holds_are_all_kept(server: Server) {
 
 async fn full_buckets_make_room(server: Server) {
     let (store, table) = server.table().await;
-    server.keep_all(&table).await;
     let clock = Arc::new(ManualStopwatch::new(NOW));
     let node = node(&store, options(), &clock);
     // Full after a second, and by everybody's clock four seconds later: at any time some forty are not.
@@ -245,7 +244,7 @@ async fn full_buckets_make_room(server: Server) {
 
 /// What is remembered of items is forgotten when others come; what has to be asked for again is remembered again.
 async fn where_limits_stand_is_asked_for_once(server: Server) {
-    let (store, clock) = (server.table_that_keeps_all().await, Arc::new(ManualStopwatch::new(NOW)));
+    let (store, clock) = (server.table().await.0, Arc::new(ManualStopwatch::new(NOW)));
     let before = node(&store, options(), &clock);
     for name in names("filler", 60) {
         assert!(passes(&before, &one(&name, burst_only(2), 1)).await);

@@ -41,32 +41,27 @@ impl Server {
         options.with_credentials("test", "test").with_attempt_timeout(PATIENT).with_patience(PATIENT)
     }
 
-    /// A handle on a new table, and how to get another.
-    pub(crate) async fn table(self) -> (DynamoDb, DynamoDbOptions) {
+    /// How a new table is reached, which is as the program makes it.
+    pub(crate) async fn made(self) -> DynamoDbOptions {
         let options = self.options();
         let report = create_table(&options, &TableOptions::default().tolerant(true)).await.unwrap();
         assert!(report.created);
+        options
+    }
+
+    /// A handle on a new table that nothing expires from, and how to get another: the times of tests are of a day that is long over, and a
+    /// server that removes what has expired would make them depend on the real clock.
+    pub(crate) async fn table(self) -> (DynamoDb, DynamoDbOptions) {
+        let options = self.made().await;
+        let off = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires_at").build().unwrap();
+        let request = self.client().update_time_to_live().table_name(options.table()).time_to_live_specification(off);
+        request.send().await.unwrap();
         (DynamoDb::open(&options).await.unwrap(), options)
     }
 
     /// The ports of accounts over a new table.
     pub(crate) async fn accounts(self) -> AuthStores {
-        AuthStores::over(&Arc::new(self.table_that_keeps_all().await))
-    }
-
-    /// A handle on a new table that nothing expires from: the suites' times are of a day that is long over, and a server that removes
-    /// what has expired would make them depend on the real clock.
-    pub(crate) async fn table_that_keeps_all(self) -> DynamoDb {
-        let (store, options) = self.table().await;
-        self.keep_all(&options).await;
-        store
-    }
-
-    /// Lets nothing expire from a table.
-    pub(crate) async fn keep_all(self, options: &DynamoDbOptions) {
-        let off = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires_at").build().unwrap();
-        let request = self.client().update_time_to_live().table_name(options.table()).time_to_live_specification(off);
-        request.send().await.unwrap();
+        AuthStores::over(&Arc::new(self.table().await.0))
     }
 
     /// A client of the same server, for looking behind the store.
@@ -113,7 +108,7 @@ impl Server {
 
     /// The ports over a new table.
     pub(crate) async fn stores(self) -> ToggleStores {
-        toggle_stores(&self.table_that_keeps_all().await)
+        toggle_stores(&self.table().await.0)
     }
 }
 

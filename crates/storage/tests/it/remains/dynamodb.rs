@@ -22,7 +22,6 @@ impl OverDynamoDb {
             return None;
         }
         let (store, options) = server.table().await;
-        server.keep_all(&options).await;
         let kit = Self { store: Arc::new(store), client: server.client(), table: options.table().to_owned() };
         for tenant in [A, B] {
             kit.known(tenant, false).await;

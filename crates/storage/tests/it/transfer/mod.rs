@@ -7,6 +7,7 @@ mod file;
 mod identity;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+mod secrets;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Cursor};

@@ -25,7 +25,7 @@ async fn units<T>(store: &DynamoDb, call: impl Future<Output = StoreResult<T>>) 
 }
 
 async fn a_look_costs_what_it_shows_however_many_there_are(server: Server) {
-    let store = server.table_that_keeps_all().await;
+    let store = server.table().await.0;
     let here = made(&store, 1).await;
     let mut costs = Vec::new();
     for round in 0..2 {
@@ -54,7 +54,7 @@ async fn a_look_costs_what_it_shows_however_many_there_are(server: Server) {
 }
 
 async fn a_write_costs_the_same_however_many_there_are(server: Server) {
-    let store = server.table_that_keeps_all().await;
+    let store = server.table().await.0;
     let mut stands = made(&store, 1).await;
     let mut costs = Vec::new();
     for round in 0..2 {
@@ -71,7 +71,7 @@ async fn a_write_costs_the_same_however_many_there_are(server: Server) {
 }
 
 async fn a_filter_reads_on_until_its_page_is_full(server: Server) {
-    let store = server.table_that_keeps_all().await;
+    let store = server.table().await.0;
     let rare: PlanName = "pro".parse().unwrap();
     let mut chosen = Vec::new();
     for n in 0..120 {

@@ -20,7 +20,6 @@ on_every_server! {
 
 async fn a_forgotten_tenant_leaves_its_name_and_its_changes(server: Server) {
     let (store, options) = server.table().await;
-    server.keep_all(&options).await;
     let here = made(&store, 1).await;
     joined(&store, here.id, 1).await;
     invited(&store, here.id, 2).await;
@@ -39,7 +38,7 @@ async fn a_forgotten_tenant_leaves_its_name_and_its_changes(server: Server) {
 }
 
 async fn more_than_a_transaction_holds_is_swept(server: Server) {
-    let store = server.table_that_keeps_all().await;
+    let store = server.table().await.0;
     let here = made(&store, 1).await;
     for n in 0..30 {
         joined(&store, here.id, n).await;
@@ -70,7 +69,6 @@ async fn failure(store: &DynamoDb, pk: &str) -> StoreError {
 
 async fn what_cannot_be_read_is_told_with_item_and_attribute(server: Server) {
     let (store, options) = server.table().await;
-    server.keep_all(&options).await;
     let here = made(&store, 1).await;
     let waiting = invited(&store, here.id, 1).await;
     store.claim(here.id, &claim("a.example.com"), &audit(1)).await.unwrap();

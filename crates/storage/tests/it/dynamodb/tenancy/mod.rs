@@ -13,7 +13,7 @@ use super::server::Server;
 
 /// The ports over a new table.
 async fn stores(server: Server) -> TenancyStores {
-    TenancyStores::over(&Arc::new(server.table_that_keeps_all().await))
+    TenancyStores::over(&Arc::new(server.table().await.0))
 }
 
 mod on_dynoxide {

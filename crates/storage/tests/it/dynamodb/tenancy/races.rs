@@ -26,7 +26,6 @@ on_every_server! {
 /// Handles of different processes on one table.
 async fn nodes(server: Server) -> Vec<DynamoDb> {
     let (first, options) = server.table().await;
-    server.keep_all(&options).await;
     let mut nodes = vec![first];
     for _ in 1..NODES {
         nodes.push(DynamoDb::open(&options).await.unwrap());

@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod cell;
+mod event;
+mod flusher;
+mod labels;
+mod meter;
+mod quota;
+mod recorder;
+mod sealing;
+pub mod slab;
+pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod time;
+
+pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
+pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
+pub use flusher::{FlushReport, Flusher, FlusherOptions, RecoveryReport};
+pub use labels::{InvalidLabels, Labels};
+pub use meter::{InvalidMeter, Meter, MeterId, Meters};
+pub use quota::{Anchor, Check, Period, Quota, Told};
+pub use recorder::{RecordError, Recorder, RecorderOptions, Usage};
+pub use sealing::{Finality, Gap, Sealing, Watermark};
+pub use time::{BeforeEpoch, Day, Grain, Hour, InvalidSpan, Minute, Month, Span};

@@ -1,0 +1,291 @@
+//! The hot path: counting, without waiting for anything.
+
+mod generation;
+mod series;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use togglebox_core::{Clock, Entropy, TenantId};
+
+pub(crate) use self::generation::Generation;
+pub use self::series::Usage;
+use self::series::{Counted, Open, Place, UsageKey};
+use crate::slab::{Slab, TakeError};
+use crate::{BeforeEpoch, Cell, InvalidLabels, Labels, MeterId, Meters, Minute, Series};
+
+/// Usage that was not counted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// There is no room for another cell: the disk is full, or so much is counted that files fill faster than they are sent. Refuse the
+    /// request, or send the usage to the store yourself.
+    #[error("there is no room left to count in")]
+    Full,
+    /// The file could not be written.
+    #[error("the file of counts cannot be written")]
+    Io(#[source] io::Error),
+    /// Nobody gave this meter at the start.
+    #[error("there is no meter {0}")]
+    UnknownMeter(MeterId),
+    /// Not one value for each dimension.
+    #[error("meter {meter} has {dimensions} dimensions, not {given}")]
+    Dimensions {
+        /// Which meter.
+        meter: MeterId,
+        /// How many it has.
+        dimensions: usize,
+        /// How many values were given.
+        given: usize,
+    },
+    /// A value that cannot be.
+    #[error(transparent)]
+    Labels(#[from] InvalidLabels),
+    /// The total of the minute would be larger than [`Cell::MOST`].
+    #[error("the total of the minute would be more than 2^63 - 1")]
+    Overflow,
+    /// The clock shows a time before 1970.
+    #[error(transparent)]
+    Clock(#[from] BeforeEpoch),
+    /// The recorder has been closed.
+    #[error("counting has ended")]
+    Closed,
+}
+
+/// Where and how much is counted.
+#[derive(Clone, Debug)]
+pub struct RecorderOptions {
+    directory: PathBuf,
+    slots: u32,
+    series_per_tenant: usize,
+}
+
+impl RecorderOptions {
+    /// Counts in files in this directory, which is there, on a disk that outlasts the process. Other processes may use the same one.
+    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), slots: 65_536, series_per_tenant: 1000 }
+    }
+
+    /// How many cells a file has room for: one for each series in each minute in which it is used. 64 bytes on disk and about as many in
+    /// memory. At least 2; 65,536 unless told otherwise.
+    #[must_use]
+    pub fn with_slots(self, slots: u32) -> Self {
+        Self { slots: slots.max(2), ..self }
+    }
+
+    /// How many series of a tenant are told apart; what would be one too many is counted under [`Labels::OTHER`]. At least 1; 1,000
+    /// unless told otherwise.
+    #[must_use]
+    pub fn with_series_per_tenant(self, series: usize) -> Self {
+        Self { series_per_tenant: series.max(1), ..self }
+    }
+}
+
+/// Counts. Shared by all threads of a process; [`Flusher`](crate::Flusher) sends what it counted.
+///
+/// What [`record`](Self::record) acknowledged is in the file: a panic, an abort or a SIGKILL loses nothing of it.
+pub struct Recorder {
+    meters: Meters,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    options: RecorderOptions,
+    series: papaya::HashMap<UsageKey, Arc<Counted>, foldhash::fast::RandomState>,
+    registry: Mutex<Registry>,
+    current: ArcSwap<Generation>,
+    /// Full ones, that are still being sent.
+    retired: Mutex<Vec<Arc<Generation>>>,
+    /// Nobody counts in minutes before this.
+    floor: AtomicU32,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Registry {
+    all: Vec<Arc<Counted>>,
+    of_tenant: HashMap<TenantId, usize>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// A recorder of these meters, with a new file.
+    ///
+    /// # Errors
+    /// Those of the file system, also when the disk has no room for the file.
+    pub fn open(meters: Meters, options: RecorderOptions, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
+        let slab = Slab::create(&options.directory, options.slots, &*entropy, clock.now())?;
+        Ok(Self {
+            meters,
+            clock,
+            entropy,
+            options,
+            series: papaya::HashMap::default(),
+            registry: Mutex::default(),
+            current: ArcSwap::from_pointee(Generation::new(1, slab)),
+            retired: Mutex::default(),
+            floor: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Counts. What it returns `Ok` for is counted exactly once, as long as the disk lives; after an error it is not counted, except for
+    /// [`RecordError::Io`], after which it may be.
+    ///
+    /// Takes about a microsecond and allocates nothing, except for a series that is new, or one beyond those that are told apart.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn record(&self, usage: &Usage<'_>, quantity: u64) -> Result<(), RecordError> {
+        let series = self.series.pin();
+        match series.get(usage) {
+            Some(counted) => self.count(counted, quantity),
+            None => self.count(&self.enter(usage)?, quantity),
+        }
+    }
+
+    fn count(&self, counted: &Arc<Counted>, quantity: u64) -> Result<(), RecordError> {
+        if quantity == 0 {
+            return Ok(());
+        }
+        let now = Minute::of(self.clock.now())?;
+        let mut place = counted.lock();
+        // Loaded under the lock: see `settle`.
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(RecordError::Closed);
+        }
+        let generation = self.current.load();
+        let place = match &mut *place {
+            Some(place) if place.generation == generation.number => place,
+            other => {
+                let entry = generation.slab.enter(counted.tenant, &counted.series).map_err(refused)?;
+                other.insert(Place { generation: generation.number, entry, open: None })
+            }
+        };
+        // A clock that steps back does not lead into minutes that are sent.
+        let floor = Minute::from_number(self.floor.load(Ordering::SeqCst));
+        match &mut place.open {
+            Some(open) if open.minute >= now.max(floor) => {
+                let total = open.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
+                generation.slab.set(&mut open.taken, total).map_err(RecordError::Io)?;
+                open.total = total;
+                generation.raise(open.taken.slot(), total);
+            }
+            open => {
+                if quantity > Cell::MOST {
+                    return Err(RecordError::Overflow);
+                }
+                let minute = now.max(floor);
+                let taken = match generation.slab.take(place.entry, minute, quantity) {
+                    Err(TakeError::Full) => return Err(RecordError::Full),
+                    Err(TakeError::Io(error)) => return Err(RecordError::Io(error)),
+                    Ok(taken) => taken,
+                };
+                generation.begin(taken.slot(), counted, minute, quantity);
+                *open = Some(Open { minute, taken, total: quantity });
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the series of usage that is not known by its key, or makes it.
+    fn enter(&self, usage: &Usage<'_>) -> Result<Arc<Counted>, RecordError> {
+        let Usage { tenant, meter, values } = *usage;
+        let known = self.meters.get(meter).ok_or(RecordError::UnknownMeter(meter))?;
+        let dimensions = known.dimensions().len();
+        if dimensions != values.len() {
+            return Err(RecordError::Dimensions { meter, dimensions, given: values.len() });
+        }
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = self.series.pin();
+        // Somebody else may have been faster.
+        if let Some(counted) = series.get(usage) {
+            return Ok(Arc::clone(counted));
+        }
+        // Also of those that are not told apart: what is no value is an error, not "other".
+        let labels = Labels::new(known.dimensions().zip(values.iter().copied()))?;
+        let of_tenant = registry.of_tenant.entry(tenant).or_default();
+        let (key, labels) = if *of_tenant < self.options.series_per_tenant {
+            *of_tenant += 1;
+            (UsageKey::of(usage), labels)
+        } else {
+            let others = vec![Labels::OTHER; dimensions];
+            let other = Usage { values: &others, ..*usage };
+            if let Some(counted) = series.get(&other) {
+                return Ok(Arc::clone(counted));
+            }
+            (UsageKey::of(&other), Labels::other(known.dimensions())?)
+        };
+        let counted = Arc::new(Counted::new(tenant, Series { meter, labels }));
+        registry.all.push(Arc::clone(&counted));
+        series.insert(key, Arc::clone(&counted));
+        Ok(counted)
+    }
+
+    /// Begins a new file, under a new writer; the old one is sent to its end. The flusher does that before a file is full.
+    ///
+    /// # Errors
+    /// Those of the file system. Then counting goes on in the old file.
+    pub fn rotate(&self) -> io::Result<()> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let slab = Slab::create(&self.options.directory, self.options.slots, &*self.entropy, self.clock.now())?;
+        let number = self.current.load().number + 1;
+        retired.push(self.current.swap(Arc::new(Generation::new(number, slab))));
+        Ok(())
+    }
+
+    /// Whether it is time for a new file.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let current = self.current.load();
+        current.slab.taken() >= current.slab.slots().div_ceil(2)
+    }
+
+    /// Closes all minutes before `floor`, and all files but the current one: when this returns, every increment in them is in what
+    /// [`Generation::unsent`] tells, and none is added any more. Returns the files that are being sent, the current one first.
+    pub(crate) fn settle(&self, floor: Minute) -> Vec<Arc<Generation>> {
+        self.floor.fetch_max(floor.number(), Ordering::SeqCst);
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let generations = std::iter::once(self.current.load_full()).chain(retired).collect();
+        // Whoever counts has the lock of a series. Who gets it after this sees the new floor and the new file; so does who counts in a
+        // series that is entered after this.
+        let all = self.registry.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
+        for counted in all {
+            drop(counted.lock());
+        }
+        generations
+    }
+
+    /// Ends counting: from now on every record is refused.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// A retired file is sent, and needs no further thought.
+    pub(crate) fn forget(&self, generation: &Arc<Generation>) {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, generation));
+    }
+
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        &self.options.directory
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+}
+
+/// A disk without room is told as such.
+fn refused(error: io::Error) -> RecordError {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        RecordError::Full
+    } else {
+        RecordError::Io(error)
+    }
+}
