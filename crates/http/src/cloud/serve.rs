@@ -172,7 +172,7 @@ impl Cloud {
         // Who comes meanwhile must not go on before both are heard.
         let _turn = waking.lock().await;
         match self.resolver.catch_up(&*self.source, AWAKE).await? {
-            Some(_) => self.workspaces.memory().poll().await,
+            Some(_) => self.workspaces.memory().poll_all().await,
             None => Ok(()),
         }
     }

@@ -185,7 +185,19 @@ impl Memory {
     /// The first error of the store. A store that is not available is asked no further; after another error the other tenants are still
     /// asked about.
     pub async fn poll(&self) -> StoreResult<()> {
-        let mut polls = stream::iter(self.next_part()).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
+        self.poll_these(self.next_part()).await
+    }
+
+    /// The same of all tenants in memory, however many they are: for where this is not called every two seconds.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub async fn poll_all(&self) -> StoreResult<()> {
+        self.poll_these(self.all()).await
+    }
+
+    async fn poll_these(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
+        let mut polls = stream::iter(tenants).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
         let mut outcome = Ok(());
         while let Some(poll) = polls.next().await {
             let is_away = matches!(&poll, Err(error) if *error.kind() == StoreErrorKind::Unavailable);
@@ -199,9 +211,13 @@ impl Memory {
         outcome
     }
 
+    fn all(&self) -> Vec<TenantId> {
+        self.tenants.pin().keys().copied().collect()
+    }
+
     /// The tenants whose turn it is.
     fn next_part(&self) -> Vec<TenantId> {
-        let mut tenants: Vec<TenantId> = self.tenants.pin().keys().copied().collect();
+        let mut tenants = self.all();
         if tenants.len() <= PART {
             return tenants;
         }

@@ -235,4 +235,12 @@ async fn many_tenants_are_polled_in_turn() {
     for tenant in &tenants {
         assert_eq!(revision(tenant).await, (1, false));
     }
+    // Who polls seldom asks about everybody.
+    model.write(&place);
+    model.polls();
+    node.poll_all().await.unwrap();
+    assert_eq!(model.polls(), MANY);
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (2, false));
+    }
 }
