@@ -24,8 +24,8 @@ pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
 pub use plan::{InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate};
 pub use resolve::{
-    Changes, Claims, Held, Notice, ResolveError, ResolveOptions, Resolved, Resolver, Source, TenantChanges, TenantSource,
-    Versioned,
+    Changes, Claims, Held, Notice, Preloaded, Preloading, ResolveError, ResolveOptions, Resolved, Resolver, Source,
+    TenantChanges, TenantNames, TenantSource, Versioned,
 };
 pub use standing::{
     AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus,

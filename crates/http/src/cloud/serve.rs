@@ -13,8 +13,8 @@ use togglebox_auth::Marked;
 use togglebox_core::{Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
-    Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver,
-    Versioned as _,
+    Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError,
+    ResolveOptions, Resolved, Resolver, Versioned as _,
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -143,6 +143,16 @@ impl Cloud {
         heard
     }
 
+    /// Brings the names of workspaces into memory, so that none of them has to be looked up while strangers are; see
+    /// [`Resolver::preload`]. To be called once, at the start.
+    ///
+    /// # Errors
+    /// The store could not be asked which workspaces have changed: nothing was brought in.
+    pub async fn preload(&self, how: Preloading) -> StoreResult<Preloaded> {
+        self.poll().await?;
+        Ok(self.resolver.preload(&*self.source, how).await)
+    }
+
     /// Lets guests follow their members, and callers be looked up anew who may have lost something by it, on whatever node that was done.
     async fn follow(&self, tenant: TenantId) -> Result<()> {
         self.services.follow(tenant).await?;
@@ -162,7 +172,7 @@ impl Cloud {
         // Who comes meanwhile must not go on before both are heard.
         let _turn = waking.lock().await;
         match self.resolver.catch_up(&*self.source, AWAKE).await? {
-            Some(_) => self.workspaces.memory().poll().await,
+            Some(_) => self.workspaces.memory().poll_all().await,
             None => Ok(()),
         }
     }
@@ -227,7 +237,7 @@ impl Cloud {
     fn arrive(&self, skip: usize, found: Found, request: ServiceRequest) -> dispatch::Serving {
         match found {
             Ok(Resolved { entry, .. }) if !entry.is_gone => {
-                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone() };
+                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(entry) };
                 dispatch::serve(&self.workspaces, visit, request)
             }
             Ok(_) => self.refuse(request, nobody()),

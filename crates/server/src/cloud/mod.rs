@@ -16,7 +16,7 @@ use togglebox_core::{Actor, PageRequest, SystemStopwatch, TenantId, WakingStopwa
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, Exports, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
-use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy, Tenant};
+use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy, Tenant};
 
 use self::dns::Dns;
 use self::endings::Endings;
@@ -34,6 +34,7 @@ pub(crate) struct Front {
     tenancy: Arc<Tenancy>,
     endings: Endings,
     workspaces: Workspaces,
+    preloads: bool,
 }
 
 impl Front {
@@ -100,9 +101,26 @@ impl Front {
             options: ResolveOptions::default(),
             sleeps: cloud.serverless,
         };
-        let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
+        let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
-        Ok(Self { cloud, tenancy, endings, workspaces })
+        Ok(Self { cloud: served, tenancy, endings, workspaces, preloads: !cloud.serverless })
+    }
+
+    /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
+    /// a request that waits, and stops it after that: there, tokens say which workspace a name leads to.
+    pub(crate) async fn preload(&self) {
+        if !self.preloads {
+            return;
+        }
+        match self.cloud.preload(Preloading::default()).await {
+            Ok(Preloaded { found, failed, whole }) => {
+                tracing::info!(names = found, failed, whole, "Brought {found} names of workspaces into memory");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "No names of workspaces were brought into memory: each is looked up when it is asked for");
+            }
+        }
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.
