@@ -27,7 +27,7 @@ pub use self::error::{Result, TenancyError};
 pub use self::invite::Issued;
 pub use self::workspace::{NewTenant, TenantUpdate};
 use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantChange, TenantDirectory, TenantStore};
-use crate::{AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, SubdomainPolicy, Tenant, TxtResolver};
+use crate::{AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, RenamePolicy, SubdomainPolicy, Tenant, TxtResolver};
 
 /// How often a write without a version is tried when others write at the same time. Each failure means that another got through.
 const TRIES: usize = 64;
@@ -66,6 +66,8 @@ pub struct TenancySettings {
     pub plans: Arc<PlanCatalogue>,
     /// Which subdomains nobody may take.
     pub subdomains: SubdomainPolicy,
+    /// How often a tenant may get another one.
+    pub renames: RenamePolicy,
     /// The domains that the service itself is reached under: nobody may claim one, or one below.
     pub own_domains: Vec<DomainName>,
     /// Whether tenants may have domains of their own. If not, none leads anywhere, also none that was verified before.
@@ -83,12 +85,13 @@ pub struct TenancySettings {
 }
 
 impl Default for TenancySettings {
-    /// The built-in plans; invitations for a week, a hundred at a time; 30 days of grace, 90 of quarantine.
+    /// The built-in plans; three renames within 30 days; invitations for a week, a hundred at a time; 30 days of grace, 90 of quarantine.
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
         Self {
             plans: Arc::new(PlanCatalogue::default()),
             subdomains: SubdomainPolicy::default(),
+            renames: RenamePolicy::default(),
             own_domains: Vec::new(),
             custom_domains: true,
             access: AccessPolicy::default(),

@@ -69,6 +69,7 @@ pub(super) fn tenant(n: u8) -> Tenant {
         id: tenant_id(n),
         name: TenantName::new(&format!("Tenant {n}")).unwrap(),
         subdomain: subdomain(&format!("tenant-{n}")),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: owner_id(n),
         standing: Standing::default(),

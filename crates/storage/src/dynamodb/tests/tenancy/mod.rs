@@ -24,6 +24,7 @@ fn tenant(version: u64) -> Tenant {
         id: TENANT,
         name: TenantName::new("Acme").unwrap(),
         subdomain: "acme".parse().unwrap(),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: OWNER,
         standing: Standing::default(),

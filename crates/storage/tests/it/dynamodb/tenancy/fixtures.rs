@@ -24,6 +24,7 @@ pub(super) fn tenant(n: u128) -> Tenant {
         id: id(n),
         name: TenantName::new(&format!("Tenant {n}")).unwrap(),
         subdomain: format!("tenant-{n}").parse().unwrap(),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: Uuid::from_u128(0xb_0000 + n),
         standing: Standing::default(),
