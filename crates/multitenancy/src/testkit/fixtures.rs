@@ -90,13 +90,14 @@ pub(super) fn member(tenant: TenantId, n: u8) -> Member {
     Member { tenant, user: user_id(n), email: email(n), role: MemberRole::Admin, joined_at: at(1), version: Revision::ZERO }
 }
 
-/// Open until second 1000.
+/// Open until second 1000; of the owner of tenant `A`.
 pub(super) fn invitation(n: u8, role: MemberRole) -> Invitation {
     Invitation {
         id: id(0x300 + u128::from(n)),
         email: email(n),
         role,
         token_hash: TokenHash([n; 32]),
+        inviter: owner_id(1),
         invited_by: "owner@example.com".to_owned(),
         created_at: at(u64::from(n)),
         sent_at: at(u64::from(n)),
@@ -178,7 +179,8 @@ impl TenancyStores {
 
     pub(super) async fn with_invitation(&self, tenant: TenantId, n: u8, role: MemberRole) -> Invitation {
         let record = audit(0x3000 + u128::from(n));
-        self.invitations.issue(tenant, &invitation(n, role), 1000, &record).await.unwrap()
+        let inviter = self.tenant(tenant).await.owner;
+        self.invitations.issue(tenant, &Invitation { inviter, ..invitation(n, role) }, 1000, &record).await.unwrap()
     }
 
     /// Lets a domain lead to a tenant.

@@ -140,6 +140,8 @@ macro_rules! tenancy_store_suite {
             a_revoked_invitation_is_gone
             an_accepted_invitation_makes_a_member
             an_expired_invitation_is_not_accepted
+            an_invitation_is_worth_nothing_unless_its_inviter_is_an_admin
+            of_an_acceptance_and_the_end_of_its_inviter_the_acceptance_comes_first_or_not_at_all
             who_is_a_member_already_does_not_accept
             of_many_who_use_one_token_exactly_one_joins
             no_more_join_than_the_limit_lets_even_in_a_race

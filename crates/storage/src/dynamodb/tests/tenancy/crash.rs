@@ -22,8 +22,8 @@ impl Scene {
         let entropy = OsEntropy;
         let id = TenantId::from_uuid(entropy.uuid());
         let subdomain = format!("t{}", id.as_uuid().as_simple()).parse().unwrap();
-        let (owner, guest) =
-            (Member { tenant: id, ..member(entropy.uuid(), 0) }, Member { tenant: id, ..member(entropy.uuid(), 0) });
+        let guest = Member { tenant: id, ..member(entropy.uuid(), 0) };
+        let owner = Member { tenant: id, role: MemberRole::Admin, ..member(entropy.uuid(), 0) };
         let given = Tenant { id, subdomain, owner: owner.user, ..tenant(0) };
         Self { id, given, owner, guest }
     }
@@ -34,6 +34,7 @@ impl Scene {
             email: self.guest.email.clone(),
             role: MemberRole::Viewer,
             token_hash: TOKEN,
+            inviter: self.owner.user,
             invited_by: "any".to_owned(),
             created_at: Timestamp::EPOCH,
             sent_at: Timestamp::EPOCH,

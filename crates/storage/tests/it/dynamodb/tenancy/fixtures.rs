@@ -47,12 +47,14 @@ pub(super) fn guest(n: u128) -> Uuid {
     Uuid::from_u128(0xc_0000 + n)
 }
 
+/// Of tenant 1.
 pub(super) fn invitation(n: u128) -> Invitation {
     Invitation {
         id: Uuid::from_u128(0xd_0000 + n),
         email: Email::new(&format!("guest{n}@example.com")).unwrap(),
         role: MemberRole::Viewer,
         token_hash: token(n),
+        inviter: tenant(1).owner,
         invited_by: "ann@example.com".to_owned(),
         created_at: Timestamp::EPOCH,
         sent_at: Timestamp::EPOCH,
@@ -79,7 +81,8 @@ pub(super) async fn made(store: &DynamoDb, n: u128) -> Tenant {
 
 /// Invites guest `n`.
 pub(super) async fn invited(store: &DynamoDb, tenant: TenantId, n: u128) -> Invitation {
-    store.issue(tenant, &invitation(n), 10_000, &audit(0x2_0000 + n)).await.unwrap()
+    let inviter = TenantStore::find(store, tenant).await.unwrap().unwrap().owner;
+    store.issue(tenant, &Invitation { inviter, ..invitation(n) }, 10_000, &audit(0x2_0000 + n)).await.unwrap()
 }
 
 /// Lets guest `n` in.
