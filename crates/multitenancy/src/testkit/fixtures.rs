@@ -106,7 +106,14 @@ pub(super) fn invitation(n: u8, role: MemberRole) -> Invitation {
 }
 
 pub(super) fn claim(text: &str) -> DomainClaim {
-    DomainClaim { domain: domain(text), token: format!("token of {text}"), claimed_at: at(5), verified_at: None }
+    DomainClaim {
+        domain: domain(text),
+        token: format!("token of {text}"),
+        claimed_at: at(5),
+        verified_at: None,
+        checked_at: None,
+        misses: 0,
+    }
 }
 
 /// A record of second 10; `n` tells apart the writes of one test.

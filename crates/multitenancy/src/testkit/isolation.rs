@@ -90,6 +90,9 @@ pub async fn another_tenants_domains_are_out_of_reach(stores: &TenancyStores) {
     assert_eq!(stores.domains.list(B).await.unwrap(), []);
     assert_eq!(kind(stores.domains.verify(B, &other, &audit(1)).await), GONE);
     assert_eq!(kind(stores.domains.release(B, &name, &audit(2)).await), GONE);
+    let held = stores.domains.find(A, &name).await.unwrap().unwrap();
+    assert_eq!(kind(stores.domains.note_check(B, &held).await), GONE);
+    assert_eq!(kind(stores.domains.lapse(B, &held, &audit(4)).await), GONE);
     assert_eq!((stores.tenant(A).await, stores.tenant(B).await), (one.clone(), two));
     assert_eq!(stores.directory.by_domain(&name).await.unwrap(), Some(one));
     assert_eq!(kind(stores.domains.claim(tenant(3).id, &claim("c.example.com"), &audit(3)).await), GONE);

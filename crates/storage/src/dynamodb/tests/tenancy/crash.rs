@@ -44,7 +44,14 @@ impl Scene {
 
     fn claim(&self) -> DomainClaim {
         let domain = format!("{}.example.com", self.given.subdomain).parse().unwrap();
-        DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None }
+        DomainClaim {
+            domain,
+            token: "any".to_owned(),
+            claimed_at: Timestamp::EPOCH,
+            verified_at: None,
+            checked_at: None,
+            misses: 0,
+        }
     }
 
     /// The numbers that writes to this tenant have got: the same for the same call, whether it was made before or not.

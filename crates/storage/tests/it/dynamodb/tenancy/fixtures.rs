@@ -70,7 +70,7 @@ pub(super) fn token(n: u128) -> TokenHash {
 
 pub(super) fn claim(text: &str) -> DomainClaim {
     let domain = text.parse().unwrap();
-    DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None }
+    DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None, checked_at: None, misses: 0 }
 }
 
 /// Adds tenant `n` with its owner.
