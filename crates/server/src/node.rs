@@ -327,6 +327,14 @@ impl Node {
         }
     }
 
+    /// Looks for the records of workspaces' verified domains again.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn recheck_domains(&self) {
+        if let Front::Cloud(front) = &self.front {
+            front.recheck_domains().await;
+        }
+    }
+
     /// Counts what there is of a workspace.
     ///
     /// # Errors
@@ -430,6 +438,9 @@ impl Node {
     /// How often [`Self::end_workspaces`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const END_WORKSPACES: Duration = Duration::from_mins(10);
+    /// How often [`Self::recheck_domains`] is to be called: each domain's turn comes once a day.
+    #[cfg(feature = "cloud")]
+    pub(crate) const RECHECK_DOMAINS: Duration = Duration::from_hours(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

@@ -145,6 +145,8 @@ impl Chores {
             every(Node::POLL_WORKSPACES, node, &stop, |node| async move { node.poll_workspaces().await }),
             #[cfg(feature = "cloud")]
             every(Node::END_WORKSPACES, node, &stop, |node| async move { node.end_workspaces().await }),
+            #[cfg(feature = "cloud")]
+            every(Node::RECHECK_DOMAINS, node, &stop, |node| async move { node.recheck_domains().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),

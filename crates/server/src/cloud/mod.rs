@@ -4,6 +4,7 @@ mod dns;
 mod endings;
 mod export;
 mod invitations;
+mod rechecks;
 #[cfg(test)]
 mod testing;
 
@@ -23,6 +24,7 @@ use self::endings::Endings;
 pub(crate) use self::export::WorkspaceFile;
 use self::export::Workspaces;
 use self::invitations::Invitations;
+use self::rechecks::Rechecks;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
 use crate::settings::{CloudSettings, Settings};
@@ -33,6 +35,7 @@ pub(crate) struct Front {
     pub(crate) cloud: Arc<Cloud>,
     tenancy: Arc<Tenancy>,
     endings: Endings,
+    rechecks: Rechecks,
     workspaces: Workspaces,
     preloads: bool,
 }
@@ -103,7 +106,8 @@ impl Front {
         };
         let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
-        Ok(Self { cloud: served, tenancy, endings, workspaces, preloads: !cloud.serverless })
+        let rechecks = Rechecks::new(Arc::clone(&tenancy), Arc::clone(&ports.entropy), Arc::new(SystemStopwatch::start()));
+        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, preloads: !cloud.serverless })
     }
 
     /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
@@ -130,6 +134,20 @@ impl Front {
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "The workspaces that are to be purged could not be listed");
+            }
+        }
+    }
+
+    /// Looks for the records of verified domains again, as far as they are due.
+    pub(crate) async fn recheck_domains(&self) {
+        match self.rechecks.round().await {
+            Ok(round) => {
+                let rechecks::Round { shown, missing, lapsed, unanswered } = round;
+                tracing::debug!(shown, missing, lapsed, unanswered, "Looked at verified domains again");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "The domains that are to be looked at again could not be listed");
             }
         }
     }

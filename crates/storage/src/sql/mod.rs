@@ -34,6 +34,8 @@ mod statistics;
 #[cfg(feature = "tenancy")]
 mod tenancy;
 mod transfer;
+#[cfg(all(test, feature = "tenancy"))]
+pub(crate) mod upgrade;
 mod users;
 mod write;
 

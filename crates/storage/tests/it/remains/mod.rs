@@ -253,6 +253,7 @@ mod register {
                 id,
                 name: TenantName::new("Acme").unwrap(),
                 subdomain: format!("acme-{n}").parse().unwrap(),
+                renames: Vec::new(),
                 domains: Vec::new(),
                 owner: Uuid::from_u128(n),
                 standing: Standing::default(),
