@@ -59,17 +59,17 @@ pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Se
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
-    let at_once = caught(|| span(&id), || answer_at_once(api, &visit, &request, now));
+    let at_once = caught(|| span(&id, visit.label()), || answer_at_once(api, &visit, &request, now));
     let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::new()));
     let at_once = match at_once {
         AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
             let response = respond(api, &request, (outcome, limits), &id, wanted, now);
-            log_in_span(&request, response.status(), &id);
+            log_in_span(&request, response.status(), &id, visit.label());
             return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
         }
         other => other,
     };
-    let (api, span) = (Arc::clone(api), span(&id));
+    let (api, span) = (Arc::clone(api), span(&id, visit.label()));
     let answer = async move {
         let mut limits = LimitHeaders::new();
         let outcome = match at_once {
@@ -101,7 +101,7 @@ pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> Ser
     let (request, _) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let response = respond(api, &request, (failed(error), LimitHeaders::new()), &id, Coding::Identity, now);
-    log_in_span(&request, response.status(), &id);
+    log_in_span(&request, response.status(), &id, None);
     ServiceResponse::new(request, response)
 }
 
@@ -176,14 +176,15 @@ fn respond(
     response
 }
 
-fn span(id: &HeaderValue) -> tracing::Span {
-    tracing::info_span!("request", id = id.to_str().unwrap_or(""))
+/// What every line of a request is in. A host that is nobody's is not named there: whoever asks could write anything into the log.
+fn span(id: &HeaderValue, workspace: Option<&str>) -> tracing::Span {
+    tracing::info_span!("request", id = id.to_str().unwrap_or(""), workspace)
 }
 
 /// Logs an answer that was made outside a span, for making one costs more than most answers.
-fn log_in_span(request: &HttpRequest, status: StatusCode, id: &HeaderValue) {
+fn log_in_span(request: &HttpRequest, status: StatusCode, id: &HeaderValue, workspace: Option<&str>) {
     if tracing::enabled!(tracing::Level::DEBUG) || !is_quiet(request, status) {
-        span(id).in_scope(|| log(request, status));
+        span(id, workspace).in_scope(|| log(request, status));
     }
 }
 

@@ -58,6 +58,8 @@ codes! {
     DomainNotVerified = "DOMAIN_NOT_VERIFIED", CONFLICT;
     /// The workspace's plan allows no more of it; `meta` tells what and how many.
     PlanLimitReached = "PLAN_LIMIT_REACHED", CONFLICT;
+    /// The workspace was renamed too often of late; `meta` tells when it can be renamed again.
+    RenameLimitReached = "RENAME_LIMIT_REACHED", CONFLICT;
     /// No valid credential.
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED;
     /// It has to be paid for first.

@@ -1,5 +1,6 @@
 //! For whom a request is, and what is open to it there.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use togglebox_core::TenantId;
@@ -15,6 +16,14 @@ pub(crate) struct Visit {
     pub(crate) skip: usize,
     /// What is closed there, if anything is.
     pub(crate) closed: Option<Arc<Closed>>,
+    /// What is known of the tenant, where there are several.
+    pub(crate) known: Option<Arc<dyn Known>>,
+}
+
+/// What is known of a tenant.
+pub(crate) trait Known: Debug + Send + Sync {
+    /// What its people call it, as in its address: for the log. `None` where that is not known.
+    fn label(&self) -> Option<&str>;
 }
 
 /// What a tenant's standing closes.
@@ -34,7 +43,12 @@ impl Visit {
 
     /// To a tenant that its host names.
     pub(crate) const fn of(tenant: TenantId) -> Self {
-        Self { tenant, skip: 0, closed: None }
+        Self { tenant, skip: 0, closed: None, known: None }
+    }
+
+    /// What the log calls the tenant; `None` where there is only one, it is the deployment itself, or its name is not known.
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.known.as_deref().and_then(Known::label)
     }
 
     /// The path as routes know it.

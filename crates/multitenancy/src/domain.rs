@@ -104,6 +104,10 @@ pub struct DomainClaim {
     pub claimed_at: Timestamp,
     /// When the record was found; the domain leads to the tenant from then on.
     pub verified_at: Option<Timestamp>,
+    /// When the record of a verified domain was last looked for again, and the DNS said whether it is there.
+    pub checked_at: Option<Timestamp>,
+    /// How often in a row it was not there.
+    pub misses: u32,
 }
 
 impl DomainClaim {
@@ -113,7 +117,7 @@ impl DomainClaim {
 
     /// A claim that is yet to be shown.
     pub fn new(domain: DomainName, entropy: &dyn Entropy, now: Timestamp) -> Self {
-        Self { domain, token: entropy.hex::<32>(), claimed_at: now, verified_at: None }
+        Self { domain, token: entropy.hex::<32>(), claimed_at: now, verified_at: None, checked_at: None, misses: 0 }
     }
 
     /// The name of the TXT record that shows it.

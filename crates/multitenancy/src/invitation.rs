@@ -77,7 +77,7 @@ impl InvitationToken {
     }
 }
 
-/// One invitation. It is gone when it was accepted or revoked, and worth nothing when it has expired.
+/// One invitation. It is gone when it was accepted or revoked, and worth nothing when it has expired or who invites is no admin any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
     /// Random.
@@ -88,7 +88,10 @@ pub struct Invitation {
     pub role: MemberRole,
     /// Of the token that was sent last. A token that was sent before is worth nothing.
     pub token_hash: TokenHash,
-    /// The address of who invites.
+    /// The account of who invites, or has sent it last. The invitation is worth nothing unless that is an admin of the tenant, still. Nil, and
+    /// so worth nothing until it is sent again, where it is older than that this is kept.
+    pub inviter: Uuid,
+    /// The address of who that is.
     pub invited_by: String,
     /// When it was made.
     pub created_at: Timestamp,
@@ -102,6 +105,19 @@ impl Invitation {
     /// Whether it can be accepted at `now`.
     pub fn is_open(&self, now: Timestamp) -> bool {
         now < self.expires_at
+    }
+
+    /// The same with the token, the sending time, the end and the inviter of `next`: what sending it again changes.
+    #[must_use]
+    pub fn sent_again(self, next: &Self) -> Self {
+        Self {
+            token_hash: next.token_hash,
+            inviter: next.inviter,
+            invited_by: next.invited_by.clone(),
+            sent_at: next.sent_at,
+            expires_at: next.expires_at,
+            ..self
+        }
     }
 
     /// Whether it is for the account with this address, in whatever case.

@@ -8,6 +8,8 @@ pub mod locate;
 pub mod manage;
 mod member;
 mod plan;
+mod recheck;
+mod rename;
 pub mod resolve;
 mod standing;
 pub mod store;
@@ -23,9 +25,11 @@ pub use key::{HostKey, HostRef};
 pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
 pub use plan::{InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate};
+pub use recheck::RecheckPolicy;
+pub use rename::{RenamePolicy, RenamedTooOften};
 pub use resolve::{
-    Changes, Claims, Held, Notice, ResolveError, ResolveOptions, Resolved, Resolver, Source, TenantChanges, TenantSource,
-    Versioned,
+    Changes, Claims, Held, Notice, Preloaded, Preloading, ResolveError, ResolveOptions, Resolved, Resolver, Source,
+    TenantChanges, TenantNames, TenantSource, Versioned,
 };
 pub use standing::{
     AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus,

@@ -74,6 +74,8 @@ pub struct Tenant {
     pub name: TenantName,
     /// Where it is reached. Unique among all tenants.
     pub subdomain: Subdomain,
+    /// When it got another subdomain, the oldest first: as many as [`RenamePolicy`](crate::RenamePolicy) asks for.
+    pub renames: Vec<Timestamp>,
     /// The verified custom domains that lead to it too, sorted; at most [`DomainName::MAX_PER_TENANT`].
     pub domains: Vec<DomainName>,
     /// The user whose it is: always a member in the role of admin.

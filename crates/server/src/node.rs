@@ -308,12 +308,30 @@ impl Node {
         }
     }
 
+    /// Brings into memory what requests would otherwise be the first to ask for: the names of workspaces. To be done once, at the start.
+    #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_async, reason = "there are no workspaces"))]
+    pub(crate) async fn preload(&self) {
+        match &self.front {
+            Front::Open(_) => {}
+            #[cfg(feature = "cloud")]
+            Front::Cloud(front) => front.preload().await,
+        }
+    }
+
     /// Does a part of the end of those workspaces whose grace period is over, and removes what every node has long heard of.
     #[cfg(feature = "cloud")]
     pub(crate) async fn end_workspaces(&self) {
         if let Front::Cloud(front) = &self.front {
             front.end_workspaces().await;
             front.prune_changes().await;
+        }
+    }
+
+    /// Looks for the records of workspaces' verified domains again.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn recheck_domains(&self) {
+        if let Front::Cloud(front) = &self.front {
+            front.recheck_domains().await;
         }
     }
 
@@ -344,9 +362,12 @@ impl Node {
         }
     }
 
-    /// Writes out what was counted, and when keys were last used.
+    /// Writes out what was counted, or the next part of it.
     pub(crate) async fn flush(&self) {
-        if let Err(error) = self.flusher.flush().await {
+        /// Figures of as many workspaces, as a rule. What there is of more has its turn the next time: each takes a transaction, and
+        /// the store has other things to do.
+        const BATCHES: usize = 100;
+        if let Err(error) = self.flusher.flush_some(BATCHES).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "Figures could not be written; they are kept for the next time"
@@ -412,9 +433,14 @@ impl Node {
     /// How often [`Self::poll_workspaces`] is to be called: what it hears of counts within two seconds.
     #[cfg(feature = "cloud")]
     pub(crate) const POLL_WORKSPACES: Duration = Duration::from_secs(1);
+    /// How long requests wait for [`Self::preload`]; what is left of it goes on behind them.
+    pub(crate) const PRELOAD: Duration = Duration::from_secs(3);
     /// How often [`Self::end_workspaces`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const END_WORKSPACES: Duration = Duration::from_mins(10);
+    /// How often [`Self::recheck_domains`] is to be called: each domain's turn comes once a day.
+    #[cfg(feature = "cloud")]
+    pub(crate) const RECHECK_DOMAINS: Duration = Duration::from_hours(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

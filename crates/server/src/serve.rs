@@ -8,9 +8,9 @@ use std::time::Duration;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::exposure;
 use crate::node::Node;
@@ -70,6 +70,7 @@ impl Server {
     }
 
     /// Answers requests until `stop` is done; then takes no new ones, answers those under way, writes out everything and closes the store.
+    /// A service of many workspaces gets to know them first, for some seconds at the most.
     ///
     /// # Errors
     /// Serving failed, or something could not be written at the end.
@@ -82,13 +83,21 @@ impl Server {
             .shutdown_timeout(self.grace.as_secs())
             .disable_signals()
             .listen(self.listener)
-            .context("cannot serve")?
-            .run();
+            .context("cannot serve")?;
+        tokio::pin!(stop);
+        let mut chores = Chores::start(&self.node);
+        tokio::select! {
+            () = &mut stop => {
+                chores.stop().await;
+                return self.node.close().await;
+            }
+            () = chores.begin(&self.node) => {}
+        }
+        let server = server.run();
         let handle = server.handle();
-        let chores = Chores::start(&self.node);
         let mut serving = tokio::spawn(server);
         tokio::select! {
-            () = stop => {}
+            () = &mut stop => {}
             ended = &mut serving => {
                 chores.stop().await;
                 self.node.close().await?;
@@ -136,6 +145,8 @@ impl Chores {
             every(Node::POLL_WORKSPACES, node, &stop, |node| async move { node.poll_workspaces().await }),
             #[cfg(feature = "cloud")]
             every(Node::END_WORKSPACES, node, &stop, |node| async move { node.end_workspaces().await }),
+            #[cfg(feature = "cloud")]
+            every(Node::RECHECK_DOMAINS, node, &stop, |node| async move { node.recheck_domains().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),
@@ -143,6 +154,21 @@ impl Chores {
             every(Node::TIDY, node, &stop, |node| async move { node.tidy().await }),
         ];
         Self { stopping, tasks }
+    }
+
+    /// Done when requests need not wait any longer for what happens at the start.
+    async fn begin(&mut self, node: &Arc<Node>) {
+        let (node, mut stop, (done, preloaded)) = (Arc::clone(node), self.stopping.subscribe(), oneshot::channel());
+        self.tasks.push(tokio::spawn(async move {
+            tokio::select! {
+                () = node.preload() => {}
+                _ = stop.changed() => {}
+            }
+            // Nobody may wait for it any more.
+            let _ = done.send(());
+        }));
+        // Late, or ended badly: then requests find out by themselves what they need.
+        let _ = timeout(Node::PRELOAD, preloaded).await;
     }
 
     /// Lets each chore end what it is at: what it has taken out of memory to write would be lost with it.

@@ -155,7 +155,7 @@ impl Stores {
     /// The store or the bus cannot be opened, or is not in this build.
     pub(crate) async fn open(database: &DatabaseSettings, bus: &BusSettings) -> anyhow::Result<Self> {
         match database {
-            DatabaseSettings::Sqlite(settings) => Ok(Self::over(&Arc::new(sqlite(settings).await?), self::bus(bus)?)),
+            DatabaseSettings::Sqlite(settings) => Ok(Self::over(&Arc::new(Box::pin(sqlite(settings)).await?), self::bus(bus)?)),
             #[cfg(feature = "postgres")]
             DatabaseSettings::Postgres(settings) => {
                 let options = postgres_options(settings)?;
@@ -163,13 +163,13 @@ impl Stores {
                     BusSettings::Postgres => Arc::new(NotifyBus::start(&options, &OsEntropy)),
                     other => self::bus(other)?,
                 };
-                Ok(Self::over(&Arc::new(postgres(settings, &options).await?), bus))
+                Ok(Self::over(&Arc::new(Box::pin(postgres(settings, &options)).await?), bus))
             }
             #[cfg(not(feature = "postgres"))]
             DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
             #[cfg(feature = "dynamodb")]
             DatabaseSettings::DynamoDb(settings) => {
-                Ok(Self::over(&Arc::new(dynamodb(settings, database).await?), self::bus(bus)?))
+                Ok(Self::over(&Arc::new(Box::pin(dynamodb(settings, database)).await?), self::bus(bus)?))
             }
             #[cfg(not(feature = "dynamodb"))]
             DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
@@ -233,13 +233,13 @@ impl<S: Transfer + Engine> Movable for S {}
 /// The store cannot be opened, or is not in this build.
 pub(crate) async fn open_movable(database: &DatabaseSettings) -> anyhow::Result<Box<dyn Movable>> {
     match database {
-        DatabaseSettings::Sqlite(settings) => Ok(Box::new(sqlite(settings).await?)),
+        DatabaseSettings::Sqlite(settings) => Ok(Box::new(Box::pin(sqlite(settings)).await?)),
         #[cfg(feature = "postgres")]
-        DatabaseSettings::Postgres(settings) => Ok(Box::new(postgres(settings, &postgres_options(settings)?).await?)),
+        DatabaseSettings::Postgres(settings) => Ok(Box::new(Box::pin(postgres(settings, &postgres_options(settings)?)).await?)),
         #[cfg(not(feature = "postgres"))]
         DatabaseSettings::Postgres(_) => bail!(not_built("this database")),
         #[cfg(feature = "dynamodb")]
-        DatabaseSettings::DynamoDb(settings) => Ok(Box::new(dynamodb(settings, database).await?)),
+        DatabaseSettings::DynamoDb(settings) => Ok(Box::new(Box::pin(dynamodb(settings, database)).await?)),
         #[cfg(not(feature = "dynamodb"))]
         DatabaseSettings::DynamoDb(_) => bail!(not_built("this database")),
     }

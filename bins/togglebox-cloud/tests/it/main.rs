@@ -11,6 +11,7 @@ mod endings;
 #[path = "../../../togglebox/tests/it/engine.rs"]
 mod engine;
 mod export;
+mod flood;
 mod isolation;
 #[path = "../../../togglebox/tests/it/javascript.rs"]
 mod javascript;

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use togglebox_multitenancy::RenamedTooOften;
 use togglebox_multitenancy::manage::TenancyError;
 
 use crate::error::{ApiError, Code};
@@ -22,6 +23,10 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
         TenancyError::Conflict { current } => failure::conflict(current.get()),
         TenancyError::Subdomain(error) => ApiError::validation(&[issue("subdomain", &error)]),
         TenancyError::SubdomainTaken(_) | TenancyError::SubdomainQuarantined(_) => said(Code::AlreadyExists),
+        TenancyError::RenamedTooOften(RenamedTooOften { most, within, again_at }) => said(Code::RenameLimitReached)
+            .with_meta("limit", most)
+            .with_meta("days", within.as_secs().div_ceil(24 * 60 * 60))
+            .with_meta("possibleFrom", again_at.to_string()),
         TenancyError::UnknownPlan(_) => ApiError::validation(&[issue("plan", &text)]),
         TenancyError::Step(error) => said(Code::InvalidStatus).with_meta("allowed", error.to_string()),
         TenancyError::NotAllowed(status) => said(Code::WorkspaceClosed).with_meta("status", status.as_str()),

@@ -21,6 +21,7 @@ mod services;
 #[cfg(test)]
 mod tests;
 mod view;
+mod waking;
 mod workspace;
 
 use togglebox_core::TenantId;

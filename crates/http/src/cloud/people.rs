@@ -160,7 +160,7 @@ impl CloudServices {
     }
 
     /// Makes a workspace's guests what the register says: everybody who belongs there first, so that one admin is there at any time,
-    /// then nobody else. Guests who are up to date are only looked at.
+    /// then nobody else. Guests who are up to date are only looked at. Invitations of who is no admin any more are taken back.
     ///
     /// # Errors
     /// The first that comes; doing it again goes on.
@@ -196,6 +196,7 @@ impl CloudServices {
                 }
             }
         }
+        self.tenancy.revoke_void(tenant, &Actor::system()).await.map_err(tenancy)?;
         Ok(())
     }
 

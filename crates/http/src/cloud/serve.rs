@@ -2,24 +2,22 @@
 
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::{ServiceRequest, fn_service};
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::ServiceConfig;
-use futures_util::future::{Either, LocalBoxFuture};
+use futures_util::future::{Either, LocalBoxFuture, join};
 use smallvec::SmallVec;
 use togglebox_auth::Marked;
 use togglebox_core::{Stopwatch, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
-    Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, ResolveError, ResolveOptions, Resolved, Resolver,
-    Versioned as _,
+    Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError,
+    ResolveOptions, Resolved, Resolver, Versioned as _,
 };
-use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 use super::services::CloudServices;
+use super::waking::{AWAKE, Waking};
 use super::workspace::{ServedWorkspace, WorkspaceSource};
 use super::{CENTRAL, routes};
 use crate::api::{Api, ApiPorts, ApiServices};
@@ -63,8 +61,8 @@ pub struct Cloud {
     central: Arc<Api>,
     workspaces: Arc<Api>,
     services: CloudServices,
-    /// Held while a request asks what has changed; `None` where that is done between requests.
-    waking: Option<Mutex<()>>,
+    /// `None` where what has changed is asked for between requests.
+    waking: Option<Waking>,
 }
 
 /// What came of looking for a workspace.
@@ -78,12 +76,6 @@ enum Whom {
     Nobody,
 }
 
-/// How long after it has asked what has changed a node that sleeps does not ask again.
-const AWAKE: Duration = Duration::from_secs(1);
-
-/// How long a request waits for that. Then it goes on with what is remembered, as when the store is away.
-const WAKING: Duration = Duration::from_millis(500);
-
 impl Cloud {
     /// Puts it together. Everybody has to say who they are, whatever `config` says; what is remembered of workspaces listens to
     /// `ports.changes`.
@@ -96,7 +88,8 @@ impl Cloud {
     ) -> Arc<Self> {
         let config = ApiConfig { authentication: true, ..config };
         let source = Arc::new(cloud.source);
-        let resolver = Resolver::new(Arc::<WorkspaceSource>::clone(&source), cloud.stopwatch, cloud.options);
+        let stopwatch = cloud.stopwatch;
+        let resolver = Resolver::new(Arc::<WorkspaceSource>::clone(&source), Arc::clone(&stopwatch), cloud.options);
         ports.changes.subscribe(Arc::new(resolver.clone()));
         let api = |routes| {
             let extras = Some(cloud_services.clone());
@@ -110,7 +103,7 @@ impl Cloud {
             central: api(routes::central()),
             workspaces: api(routes::workspace()),
             services: cloud_services.clone(),
-            waking: cloud.sleeps.then(Mutex::default),
+            waking: cloud.sleeps.then(|| Waking::new(stopwatch)),
         })
     }
 
@@ -143,6 +136,16 @@ impl Cloud {
         heard
     }
 
+    /// Brings the names of workspaces into memory, so that none of them has to be looked up while strangers are; see
+    /// [`Resolver::preload`]. To be called once, at the start.
+    ///
+    /// # Errors
+    /// The store could not be asked which workspaces have changed: nothing was brought in.
+    pub async fn preload(&self, how: Preloading) -> StoreResult<Preloaded> {
+        self.poll().await?;
+        Ok(self.resolver.preload(&*self.source, how).await)
+    }
+
     /// Lets guests follow their members, and callers be looked up anew who may have lost something by it, on whatever node that was done.
     async fn follow(&self, tenant: TenantId) -> Result<()> {
         self.services.follow(tenant).await?;
@@ -157,14 +160,11 @@ impl Cloud {
         self.workspaces.end_connections();
     }
 
-    /// Hears of what has changed while nothing ran here: of workspaces, and in what is remembered of them.
-    async fn wake(&self, waking: &Mutex<()>) -> StoreResult<()> {
-        // Who comes meanwhile must not go on before both are heard.
-        let _turn = waking.lock().await;
-        match self.resolver.catch_up(&*self.source, AWAKE).await? {
-            Some(_) => self.workspaces.memory().poll().await,
-            None => Ok(()),
-        }
+    /// Hears what has changed while nothing ran here: of workspaces, and in what is remembered of them.
+    async fn catch_up(&self) -> StoreResult<()> {
+        let (workspaces, contents) =
+            join(self.resolver.catch_up(&*self.source, AWAKE), self.workspaces.memory().poll_all()).await;
+        workspaces.map(drop).and(contents)
     }
 
     fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
@@ -174,13 +174,7 @@ impl Cloud {
         let cloud = Arc::clone(self);
         let awake = async move {
             if let Some(waking) = &cloud.waking {
-                match timeout(WAKING, cloud.wake(waking)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "What has changed could not be asked for");
-                    }
-                    Err(_) => tracing::warn!("The store does not say in time what has changed"),
-                }
+                waking.wake(|| cloud.catch_up()).await;
             }
             cloud.answer(request).await
         };
@@ -227,7 +221,7 @@ impl Cloud {
     fn arrive(&self, skip: usize, found: Found, request: ServiceRequest) -> dispatch::Serving {
         match found {
             Ok(Resolved { entry, .. }) if !entry.is_gone => {
-                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone() };
+                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(entry) };
                 dispatch::serve(&self.workspaces, visit, request)
             }
             Ok(_) => self.refuse(request, nobody()),

@@ -180,6 +180,11 @@ pub(super) struct DomainView<'a> {
     /// Since when it leads to the workspace; `null` before.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     verified_at: Option<Timestamp>,
+    /// When the record of a verified domain was last looked for again; `null` before. It is looked for each day.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    checked_at: Option<Timestamp>,
+    /// How often in a row it was not there. At the fourth time the domain is not verified any more.
+    misses: u32,
     /// The name of the TXT record that shows whose it is.
     record_name: String,
     /// What that record must hold.
@@ -193,6 +198,8 @@ impl<'a> From<&'a DomainClaim> for DomainView<'a> {
         Self {
             domain: claim.domain.as_str(),
             verified_at: claim.verified_at,
+            checked_at: claim.checked_at,
+            misses: claim.misses,
             record_name: claim.record_name(),
             record_value: claim.record_value(),
             claimed_at: claim.claimed_at,

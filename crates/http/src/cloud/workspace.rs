@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use togglebox_core::{Revision, StoreResult, TenantId};
-use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory};
+use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
+use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges, TenantSource,
-    TenantStatus, Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges,
+    TenantNames, TenantSource, TenantStatus, Versioned,
 };
 
 use super::PlanRates;
-use crate::visit::Closed;
+use crate::visit::{Closed, Known};
 
 /// The most changes that are asked for at once.
 const PART: usize = 500;
@@ -21,6 +21,7 @@ const PART: usize = 500;
 #[derive(Debug)]
 pub struct ServedWorkspace {
     id: TenantId,
+    subdomain: Option<Box<str>>,
     version: u64,
     /// Whether it is neither suspended nor deleted.
     stands: bool,
@@ -41,6 +42,7 @@ impl ServedWorkspace {
         });
         Self {
             id: tenant.id,
+            subdomain: Some(tenant.subdomain.as_str().into()),
             version: tenant.version.get(),
             stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue),
             closed,
@@ -65,8 +67,18 @@ impl Versioned for ServedWorkspace {
 
     /// Tokens vouch for those alone that were active when they were made, and to those everything is open, by any policy. How fast their
     /// requests may come is not known before they were looked up.
-    fn vouched(tenant: TenantId, version: u64) -> Option<Self> {
-        Some(Self { id: tenant, version, stands: true, closed: None, is_gone: false })
+    fn vouched(tenant: TenantId, version: u64, name: HostRef<'_>) -> Option<Self> {
+        let subdomain = match name {
+            HostRef::Subdomain(subdomain) => Some(subdomain.into()),
+            HostRef::Domain(_) => None,
+        };
+        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false })
+    }
+}
+
+impl Known for ServedWorkspace {
+    fn label(&self) -> Option<&str> {
+        self.subdomain.as_deref()
     }
 }
 
@@ -174,5 +186,20 @@ impl TenantChanges for WorkspaceSource {
             return self.part(recent).await;
         };
         self.part(Revision::new(after)).await
+    }
+}
+
+#[async_trait]
+impl TenantNames for WorkspaceSource {
+    async fn names(&self, page: &PageRequest) -> StoreResult<Page<HostKey>> {
+        let tenants = self.directory.list(&TenantFilter::default(), page).await?;
+        // What led to one that is deleted answers nobody, and can wait until somebody asks.
+        let living = tenants.items.iter().filter(|tenant| tenant.standing.deletion.is_none());
+        let names = living.flat_map(|tenant| {
+            let subdomain = HostKey::Subdomain(tenant.subdomain.as_str().into());
+            let domains = tenant.domains.iter().map(|domain| HostKey::Domain(domain.as_str().into()));
+            std::iter::once(subdomain).chain(domains)
+        });
+        Ok(Page { items: names.collect(), next: tenants.next })
     }
 }

@@ -91,9 +91,10 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Writes out what this node has counted, so that whoever looks sees their own events. What other nodes hold follows within a second.
+/// Writes out what this node has counted of the tenant, so that whoever looks sees their own events. What other nodes hold follows within a
+/// second, or as long as it takes them to write what they have counted of all tenants.
 pub(super) async fn settle(call: &Call) {
-    if let Err(error) = call.api.flusher.flush().await {
+    if let Err(error) = call.api.flusher.flush_of(call.tenant).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "Showing figures without what was counted last");
     }
 }

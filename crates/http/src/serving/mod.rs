@@ -15,8 +15,8 @@ mod rendered;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -44,6 +44,10 @@ const ASK: Duration = Duration::from_secs(2);
 
 /// How many tenants are polled at once.
 const POLLS: usize = 8;
+
+/// How many tenants one poll asks about: what is beyond that has its turn the next time, so that a node which serves ten thousand does
+/// not spend its time, and the store's, on asking.
+const PART: usize = 1000;
 
 /// How long a poll goes on bringing things up to date. Less than the time between two polls, so that none is late.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -80,12 +84,14 @@ pub struct Memory {
     directories: Arc<dyn DirectoryStore>,
     environments: Arc<dyn EnvironmentStore>,
     tenants: papaya::HashMap<TenantId, Arc<TenantMemory>>,
+    /// The last tenant, by id, that was polled.
+    polled: Mutex<Option<TenantId>>,
 }
 
 impl Memory {
     /// An empty memory over these stores.
     pub fn new(directories: Arc<dyn DirectoryStore>, environments: Arc<dyn EnvironmentStore>) -> Arc<Self> {
-        Arc::new(Self { directories, environments, tenants: papaya::HashMap::new() })
+        Arc::new(Self { directories, environments, tenants: papaya::HashMap::new(), polled: Mutex::default() })
     }
 
     /// Looks at an environment, if that can be done without waiting; at `None` when there is no such environment.
@@ -172,15 +178,56 @@ impl Memory {
         let _ = self.directory(tenant).await;
     }
 
-    /// Asks the store for the revisions of every tenant in memory, and begins to bring what is behind up to date. To be called every
-    /// two seconds: notices may get lost.
+    /// Asks the store for the revisions of the tenants in memory, at most [`PART`] of them in turn, and begins to bring what is behind up
+    /// to date. To be called every two seconds: notices may get lost.
     ///
     /// # Errors
-    /// The first error of the store; the other tenants are still asked.
+    /// The first error of the store. A store that is not available is asked no further; after another error the other tenants are still
+    /// asked about.
     pub async fn poll(&self) -> StoreResult<()> {
-        let tenants: Vec<TenantId> = self.tenants.pin().keys().copied().collect();
-        let polls = stream::iter(tenants).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
-        polls.fold(Ok(()), async |outcome, poll| outcome.and(poll)).await
+        self.poll_these(self.next_part()).await
+    }
+
+    /// The same of all tenants in memory, however many they are: for where this is not called every two seconds.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub async fn poll_all(&self) -> StoreResult<()> {
+        self.poll_these(self.all()).await
+    }
+
+    async fn poll_these(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
+        let mut polls = stream::iter(tenants).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
+        let mut outcome = Ok(());
+        while let Some(poll) = polls.next().await {
+            let is_away = matches!(&poll, Err(error) if *error.kind() == StoreErrorKind::Unavailable);
+            outcome = outcome.and(poll);
+            if is_away {
+                // What was not asked about is as little known to be up to date.
+                self.tenants.pin().values().for_each(|memory| memory.unheard.store(true, Ordering::Relaxed));
+                break;
+            }
+        }
+        outcome
+    }
+
+    fn all(&self) -> Vec<TenantId> {
+        self.tenants.pin().keys().copied().collect()
+    }
+
+    /// The tenants whose turn it is.
+    fn next_part(&self) -> Vec<TenantId> {
+        let mut tenants = self.all();
+        if tenants.len() <= PART {
+            return tenants;
+        }
+        tenants.sort_unstable();
+        let mut polled = self.polled.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = polled.map_or(0, |last| tenants.partition_point(|tenant| *tenant <= last)) % tenants.len();
+        tenants.rotate_left(from);
+        tenants.truncate(PART);
+        *polled = tenants.last().copied();
+        tenants
     }
 
     async fn poll_tenant(&self, tenant: TenantId) -> StoreResult<()> {

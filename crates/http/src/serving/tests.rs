@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::model::{Model, TENANT, scope, told};
-use super::{ASK, Memory, RETRY, WAIT};
+use super::{ASK, Memory, PART, POLLS, RETRY, WAIT};
 
 const SWIFT: Duration = Duration::from_millis(20);
 
@@ -195,4 +195,52 @@ async fn a_poll_does_not_wait_for_all_that_it_found() {
     assert_eq!(began.elapsed(), ASK);
     assert!(!node.reach(TENANT).await);
     assert_eq!(began.elapsed(), ASK, "the poll has just asked");
+}
+
+/// What one poll costs is bounded, and nobody is left out.
+#[tokio::test(start_paused = true)]
+async fn many_tenants_are_polled_in_turn() {
+    const MANY: usize = 2500;
+    let (model, place) = (Model::new(SWIFT), scope("production"));
+    model.create(&place);
+    let node = model.node();
+    let tenants: Vec<_> = (0..MANY).map(|n| TenantId::from_uuid(Uuid::from_u128(n as u128))).collect();
+    let revision = async |tenant: &TenantId| {
+        let served = node.environment(*tenant, "web", "production").await.unwrap().unwrap();
+        (served.value.snapshot().revision().get(), served.stale)
+    };
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (0, false));
+    }
+    model.write(&place);
+    for _ in 0..3 {
+        assert_eq!(model.polls(), 0);
+        node.poll().await.unwrap();
+        assert_eq!(model.polls(), PART);
+    }
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (1, false));
+    }
+    // One that is away is not asked about everybody, and nobody counts as up to date.
+    model.hang(true);
+    assert!(node.poll().await.is_err());
+    assert_eq!(model.polls(), POLLS);
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (1, true));
+    }
+    model.hang(false);
+    for _ in 0..3 {
+        node.poll().await.unwrap();
+    }
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (1, false));
+    }
+    // Who polls seldom asks about everybody.
+    model.write(&place);
+    model.polls();
+    node.poll_all().await.unwrap();
+    assert_eq!(model.polls(), MANY);
+    for tenant in &tenants {
+        assert_eq!(revision(tenant).await, (2, false));
+    }
 }

@@ -5,6 +5,7 @@ mod counts;
 mod documents;
 pub(crate) mod identity;
 mod limits;
+pub(crate) mod lines;
 mod outage;
 mod outages;
 mod pages;

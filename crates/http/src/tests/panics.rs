@@ -1,12 +1,9 @@
 //! A handler that panics is a mistake of ours: its caller is told so, and nobody else notices.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
-use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
+use serde_json::json;
 
+use super::lines::Lines;
 use super::rig::{Plan, Rig};
 use super::socket::Listening;
 use crate::call::{Call, Read, ReadEnvironment};
@@ -43,41 +40,17 @@ async fn rig() -> Rig {
     rig
 }
 
-#[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[actix_web::test]
 async fn a_panic_is_answered_and_logged_with_the_requests_id() {
     let rig = rig().await;
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (lines, _logging) = Lines::listen();
     let cases = [
         (Method::GET, None, "at once, of 2"),
         (Method::POST, Some(json!({ "secret": "hunter2" })), "after a while"),
         (Method::PUT, None, "no message"),
     ];
     for (method, body, message) in cases {
-        lines.0.lock().unwrap().clear();
+        lines.take();
         let answer = rig.send(method.clone(), PANICS, body, &[("x-request-id", "r-17")]).await;
         answer.expect(500);
         let body = answer.json();
@@ -85,11 +58,10 @@ async fn a_panic_is_answered_and_logged_with_the_requests_id() {
         assert_eq!((&body["meta"]["requestId"], answer.header("x-request-id")), (&json!("r-17"), Some("r-17")));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(!String::from_utf8_lossy(&answer.body).contains(message), "the message is for the log");
-        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let panic = events.iter().find(|event| event["level"] == "ERROR").unwrap_or_else(|| panic!("{method}: {log}"));
+        let events = lines.take();
+        let panic = events.iter().find(|event| event["level"] == "ERROR").unwrap_or_else(|| panic!("{method}: {events:?}"));
         assert_eq!((&panic["fields"]["panic"], &panic["span"]["id"]), (&json!(message), &json!("r-17")));
-        assert!(!log.contains("hunter2"), "{log}");
+        assert!(!json!(events).to_string().contains("hunter2"), "{events:?}");
     }
 }
 

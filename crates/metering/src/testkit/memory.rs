@@ -105,7 +105,7 @@ impl State {
 
     /// What was counted in a minute.
     fn minute(&self, tenant: TenantId, meter: MeterId, minute: Minute) -> Totals {
-        let mut totals = Totals::new();
+        let mut totals = Totals::default();
         // What is half removed is not shown.
         if minute >= self.minutes_from {
             for ((labels, _), total) in self.cells.get(&(tenant, meter, minute)).into_iter().flatten() {
@@ -122,7 +122,7 @@ impl State {
             return self.hours.get(&(tenant, meter, hour)).filter(|_| closed).map(|row| row.totals.clone()).unwrap_or_default();
         }
         let span = hour.span();
-        let mut totals = Totals::new();
+        let mut totals = Totals::default();
         for ((_, _, minute), _) in self.cells.range((tenant, meter, span.from())..(tenant, meter, span.until())) {
             totals.join(&self.minute(tenant, meter, *minute));
         }
@@ -133,7 +133,7 @@ impl State {
         if day.start() < self.hours_from {
             return self.days.get(&(tenant, meter, day)).cloned().unwrap_or_default();
         }
-        let mut totals = Totals::new();
+        let mut totals = Totals::default();
         for hour in day.hours() {
             totals.join(&self.hour(tenant, meter, hour));
         }

@@ -6,6 +6,23 @@ use togglebox_core::{Actor, AuditRecord, StoreErrorKind, TenantId};
 use super::{Result, Tenancy, TenancyError, twice};
 use crate::{DomainClaim, DomainName, InvalidDomain, Tenant};
 
+/// What became of looking for the record of a verified domain again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recheck {
+    /// It is there.
+    Shown,
+    /// It is not, and the domain leads to the tenant for now.
+    Missing {
+        /// For so many times in a row.
+        misses: u32,
+    },
+    /// It is not, and has not been for long: the domain leads nowhere any more.
+    Lapsed,
+    /// The claim is not what it was, by what somebody else did.
+    Gone,
+}
+
 impl Tenancy {
     /// Claims a domain. It leads nowhere before the record that the claim names was found.
     ///
@@ -60,6 +77,58 @@ impl Tenancy {
         Ok(verified)
     }
 
+    /// Those of a tenant's verified domains whose records are to be looked for again.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn domains_to_recheck(&self, tenant: &Tenant) -> Result<Vec<DomainClaim>> {
+        if !self.settings.custom_domains || tenant.domains.is_empty() || tenant.standing.deletion.is_some() {
+            return Ok(Vec::new());
+        }
+        let (now, mut claims) = (self.now(), self.domains(tenant.id).await?);
+        claims.retain(|claim| self.settings.rechecks.is_due(claim, now));
+        Ok(claims)
+    }
+
+    /// Looks for the record of a verified domain again, and gives the domain up when it has been missing for long enough. Where several nodes
+    /// do this at once, it counts once.
+    ///
+    /// # Errors
+    /// `LookUp` when the DNS does not answer, which says nothing of the record: nothing is noted. `Store`.
+    pub async fn recheck_domain(&self, tenant: TenantId, actor: &Actor, claim: &DomainClaim) -> Result<Recheck> {
+        let is_shown = claim.is_shown_by(&self.ports.resolver.txt(&claim.record_name()).await?);
+        let policy = &self.settings.rechecks;
+        let checked = policy.checked(claim, is_shown, self.now());
+        match self.ports.domains.note_check(tenant, &checked).await {
+            Ok(()) => {}
+            // Released meanwhile, or given up by another node.
+            Err(error) if *error.kind() == StoreErrorKind::NotFound => return Ok(Recheck::Gone),
+            Err(error) => return Err(error.into()),
+        }
+        if is_shown {
+            return Ok(Recheck::Shown);
+        }
+        if !policy.is_over(&checked) {
+            return Ok(Recheck::Missing { misses: checked.misses });
+        }
+        let domain = &checked.domain;
+        let record = AuditRecord {
+            before: Some(json!({ "domain": domain.as_str(), "verifiedAt": checked.verified_at })),
+            after: Some(json!({ "domain": domain.as_str(), "missing": checked.record_name(), "misses": checked.misses })),
+            ..self.record(actor, "domain.lapse", domain)
+        };
+        let before = self.tenant(tenant).await?;
+        match twice(|| self.ports.domains.lapse(tenant, &checked, &record)).await {
+            Ok(lapsed) => {
+                self.announce_loss(before, domain, &lapsed.value).await;
+                Ok(Recheck::Lapsed)
+            }
+            // Another node has found it, or given it up.
+            Err(error) if *error.kind() == StoreErrorKind::NotFound => Ok(Recheck::Gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Drops a domain, verified or not. It leads nowhere from then on.
     ///
     /// # Errors
@@ -70,11 +139,14 @@ impl Tenancy {
             AuditRecord { before: Some(json!({ "domain": domain.as_str() })), ..self.record(actor, "domain.release", &domain) };
         let released = twice(|| self.ports.domains.release(tenant, domain, &record)).await;
         let released = released.map_err(|error| TenancyError::or_absent(error, TenancyError::DomainNotFound))?.value;
-        // Named even where another wrote between the reading and this: it is this domain that nodes must forget.
-        let mut named = before;
-        named.domains.push(domain.clone());
-        self.announce(Some(&named), &released).await;
+        self.announce_loss(before, domain, &released).await;
         Ok(released)
+    }
+
+    /// Names the domain even where another wrote between the reading of the tenant and its loss: it is what nodes must forget.
+    async fn announce_loss(&self, mut before: Tenant, domain: &DomainName, after: &Tenant) {
+        before.domains.push(domain.clone());
+        self.announce(Some(&before), after).await;
     }
 
     /// Whether a custom host leads to a tenant that answers: what a front end asks before it gets a certificate for it. Subdomains of

@@ -6,7 +6,7 @@ use crate::store::{
     DOMAIN_TAKEN, NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_THE_OWNER, OWNER_STAYS, SUBDOMAIN_QUARANTINED,
     SUBDOMAIN_TAKEN, SUPERSEDED,
 };
-use crate::{InvalidDomain, InvalidSubdomain, LookUpError, PlanName, StepRefused, Subdomain, TenantStatus};
+use crate::{InvalidDomain, InvalidSubdomain, LookUpError, PlanName, RenamedTooOften, StepRefused, Subdomain, TenantStatus};
 
 /// The result of what is done with tenants.
 pub type Result<T, E = TenancyError> = std::result::Result<T, E>;
@@ -42,6 +42,9 @@ pub enum TenancyError {
     /// Another tenant had the subdomain until a while ago.
     #[error("subdomain {0} was given up a short time ago and is not free yet")]
     SubdomainQuarantined(Subdomain),
+    /// The tenant has got another subdomain too often of late.
+    #[error(transparent)]
+    RenamedTooOften(#[from] RenamedTooOften),
     /// The catalogue has no such plan.
     #[error("there is no plan {0}")]
     UnknownPlan(PlanName),

@@ -1,5 +1,7 @@
 //! Inviting people, and joining.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use togglebox_core::{Actor, AuditRecord, Email, EntropyExt as _, Page, PageRequest, Revision, StoreErrorKind, TenantId};
 use uuid::Uuid;
@@ -19,11 +21,12 @@ pub struct Issued {
 }
 
 impl Tenancy {
-    /// Invites somebody by mail. Whether the plan has room for them is looked at now, and counts when they accept.
+    /// Invites somebody by mail, in the name of an admin. Whether the plan has room for them is looked at now, and counts when they accept; so
+    /// does whether `inviter` still is an admin.
     ///
     /// # Errors
     /// `AlreadyInvited`, `TooManyInvitations`, `MemberLimit`, `TenantNotFound`, `UnknownPlan`, `Store`.
-    pub async fn invite(&self, tenant: TenantId, actor: &Actor, email: Email, role: MemberRole) -> Result<Issued> {
+    pub async fn invite(&self, tenant: TenantId, actor: &Actor, inviter: Uuid, email: Email, role: MemberRole) -> Result<Issued> {
         let host = self.tenant(tenant).await?;
         self.expect_room(&host).await?;
         let (now, token) = (self.now(), InvitationToken::random(tenant, &*self.ports.entropy));
@@ -32,6 +35,7 @@ impl Tenancy {
             email,
             role,
             token_hash: token.hash(),
+            inviter,
             invited_by: actor.email.clone(),
             created_at: now,
             sent_at: now,
@@ -49,11 +53,12 @@ impl Tenancy {
         Ok(self.send(&host, invitation, token).await)
     }
 
-    /// Sends an invitation again, with another token and a new end. The token that was sent before is worth nothing from then on.
+    /// Sends an invitation again, in the name of an admin, with another token and a new end. The token that was sent before is worth nothing
+    /// from then on.
     ///
     /// # Errors
     /// `InvitationNotFound` (also when somebody sends it at the same time), `TenantNotFound` (also when it is deleted), `Store`.
-    pub async fn resend(&self, tenant: TenantId, actor: &Actor, id: Uuid) -> Result<Issued> {
+    pub async fn resend(&self, tenant: TenantId, actor: &Actor, inviter: Uuid, id: Uuid) -> Result<Issued> {
         let host = self.tenant(tenant).await?;
         if host.standing.deletion.is_some() {
             return Err(TenancyError::TenantNotFound);
@@ -62,6 +67,8 @@ impl Tenancy {
         let (now, token) = (self.now(), InvitationToken::random(tenant, &*self.ports.entropy));
         let next = Invitation {
             token_hash: token.hash(),
+            inviter,
+            invited_by: actor.email.clone(),
             sent_at: now,
             expires_at: now.plus(self.settings.invitation_life),
             ..before.clone()
@@ -88,6 +95,46 @@ impl Tenancy {
         revoked.map_err(|error| TenancyError::or_absent(error, TenancyError::InvitationNotFound))
     }
 
+    /// Takes back the invitations whose inviter is no admin any more: they are worth nothing, and would be worth something again if that
+    /// person became an admin once more. Done after each change of members; doing it again is safe, and finds what one has left that was
+    /// interrupted. Nobody's stay, for who sends them again. How many there were.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn revoke_void(&self, tenant: TenantId, actor: &Actor) -> Result<usize> {
+        let (mut waiting, mut page) = (Vec::new(), PageRequest::first(PageRequest::MAX_LIMIT));
+        loop {
+            let part = self.ports.invitations.list(tenant, &page).await?;
+            waiting.extend(part.items);
+            match part.next {
+                Some(next) => page = PageRequest::first(PageRequest::MAX_LIMIT).after(Some(next)),
+                None => break,
+            }
+        }
+        let inviters: BTreeSet<Uuid> = waiting.iter().map(|invitation| invitation.inviter).collect();
+        let (mut void, mut revoked) = (BTreeSet::new(), 0);
+        for inviter in inviters {
+            // Nobody becomes an admin once more.
+            if !inviter.is_nil() && !self.is_admin(tenant, inviter).await? {
+                void.insert(inviter);
+            }
+        }
+        for invitation in waiting.iter().filter(|invitation| void.contains(&invitation.inviter)) {
+            match self.revoke(tenant, actor, invitation.id).await {
+                Ok(()) => revoked += 1,
+                // Somebody else has.
+                Err(TenancyError::InvitationNotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(revoked)
+    }
+
+    async fn is_admin(&self, tenant: TenantId, user: Uuid) -> Result<bool> {
+        let member = self.ports.members.find(tenant, user).await?;
+        Ok(member.is_some_and(|member| member.role == MemberRole::Admin))
+    }
+
     /// The invitations that wait, expired ones among them, in the order in which they were made.
     ///
     /// # Errors
@@ -105,6 +152,9 @@ impl Tenancy {
         let invitation = found.filter(|found| found.is_open(self.now())).ok_or(TenancyError::InvalidInvitation)?;
         let host = self.ports.tenants.find(token.tenant()).await?;
         let host = host.filter(|host| host.standing.deletion.is_none()).ok_or(TenancyError::InvalidInvitation)?;
+        if !self.is_admin(host.id, invitation.inviter).await? {
+            return Err(TenancyError::InvalidInvitation);
+        }
         Ok((host, invitation))
     }
 

@@ -22,12 +22,15 @@ use togglebox_core::{
     Timestamp, Written,
 };
 
+pub use self::domain::Recheck;
 pub use self::ending::Ending;
 pub use self::error::{Result, TenancyError};
 pub use self::invite::Issued;
 pub use self::workspace::{NewTenant, TenantUpdate};
 use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantChange, TenantDirectory, TenantStore};
-use crate::{AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, SubdomainPolicy, Tenant, TxtResolver};
+use crate::{
+    AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, RecheckPolicy, RenamePolicy, SubdomainPolicy, Tenant, TxtResolver,
+};
 
 /// How often a write without a version is tried when others write at the same time. Each failure means that another got through.
 const TRIES: usize = 64;
@@ -66,8 +69,12 @@ pub struct TenancySettings {
     pub plans: Arc<PlanCatalogue>,
     /// Which subdomains nobody may take.
     pub subdomains: SubdomainPolicy,
+    /// How often a tenant may get another one.
+    pub renames: RenamePolicy,
     /// The domains that the service itself is reached under: nobody may claim one, or one below.
     pub own_domains: Vec<DomainName>,
+    /// How often the records of verified domains are looked for again, and when one is given up.
+    pub rechecks: RecheckPolicy,
     /// Whether tenants may have domains of their own. If not, none leads anywhere, also none that was verified before.
     pub custom_domains: bool,
     /// What each status allows.
@@ -83,13 +90,16 @@ pub struct TenancySettings {
 }
 
 impl Default for TenancySettings {
-    /// The built-in plans; invitations for a week, a hundred at a time; 30 days of grace, 90 of quarantine.
+    /// The built-in plans; three renames within 30 days; domains looked at each day; invitations for a week, a hundred at a time; 30 days
+    /// of grace, 90 of quarantine.
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
         Self {
             plans: Arc::new(PlanCatalogue::default()),
             subdomains: SubdomainPolicy::default(),
+            renames: RenamePolicy::default(),
             own_domains: Vec::new(),
+            rechecks: RecheckPolicy::default(),
             custom_domains: true,
             access: AccessPolicy::default(),
             invitation_life: days(7),

@@ -32,7 +32,8 @@ impl Tenancy {
         Ok(self.ports.members.count(tenant).await?)
     }
 
-    /// Gives a member another role. It counts on every node as soon as the notice is there, or by polling.
+    /// Gives a member another role. It counts on every node as soon as the notice is there, or by polling. The invitations of who is no admin
+    /// any more are worth nothing from then on, and are taken back.
     ///
     /// # Errors
     /// `MemberNotFound`, `OwnerStays`, `Conflict`, `Store`.
@@ -61,6 +62,7 @@ impl Tenancy {
             match written {
                 Ok(written) => {
                     self.announce_members(tenant, written.revision).await;
+                    self.revoke_those_of(&before, actor).await;
                     return Ok(written.value);
                 }
                 Err(error) if error.is_conflict() && expected.is_none() && tries > 0 => {}
@@ -69,7 +71,7 @@ impl Tenancy {
         }
     }
 
-    /// Removes a member; one who leaves does the same.
+    /// Removes a member; one who leaves does the same. The invitations of an admin are worth nothing from then on, and are taken back.
     ///
     /// # Errors
     /// `MemberNotFound`, `OwnerStays`, `Conflict`, `Store`.
@@ -83,6 +85,7 @@ impl Tenancy {
             match written {
                 Ok(written) => {
                     self.announce_members(tenant, written.revision).await;
+                    self.revoke_those_of(&before, actor).await;
                     return Ok(());
                 }
                 Err(error) if error.is_conflict() && expected.is_none() && tries > 0 => {}
@@ -105,6 +108,17 @@ impl Tenancy {
         let written = written.map_err(|error| TenancyError::or_absent(error, TenancyError::MemberNotFound))?.value;
         self.announce(None, &written).await;
         Ok(written)
+    }
+
+    /// What cannot be taken back now stays worth nothing, and is taken back when the changes of members are read.
+    async fn revoke_those_of(&self, before: &Member, actor: &Actor) {
+        if before.role != MemberRole::Admin {
+            return;
+        }
+        if let Err(error) = self.revoke_void(before.tenant, actor).await {
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(tenant.id = %before.tenant, error, "Invitations of somebody who is no admin any more were not taken back yet");
+        }
     }
 
     async fn as_read(&self, tenant: TenantId, user: Uuid, expected: Option<Revision>) -> Result<Member> {

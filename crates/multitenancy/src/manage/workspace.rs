@@ -48,6 +48,7 @@ impl Tenancy {
             id,
             name: new.name,
             subdomain: new.subdomain,
+            renames: Vec::new(),
             domains: Vec::new(),
             owner: new.owner.user,
             standing: Standing::default(),
@@ -117,7 +118,7 @@ impl Tenancy {
     /// Changes name and subdomain.
     ///
     /// # Errors
-    /// `Subdomain`, `SubdomainTaken`, `SubdomainQuarantined`, `TenantNotFound`, `Conflict`, `Store`.
+    /// `Subdomain`, `RenamedTooOften`, `SubdomainTaken`, `SubdomainQuarantined`, `TenantNotFound`, `Conflict`, `Store`.
     pub async fn update(
         &self,
         tenant: TenantId,
@@ -129,6 +130,7 @@ impl Tenancy {
             alive(tenant)?;
             if let Some(subdomain) = update.subdomain.as_ref().filter(|subdomain| **subdomain != tenant.subdomain) {
                 self.settings.subdomains.check(subdomain)?;
+                tenant.renames = self.settings.renames.renamed(&tenant.renames, self.now())?;
                 tenant.subdomain = subdomain.clone();
             }
             if let Some(name) = &update.name {

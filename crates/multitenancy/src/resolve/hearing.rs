@@ -1,11 +1,9 @@
 //! How a node hears of changes: by the bus, and by reading the list.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use togglebox_core::{Change, ChangeListener, StoreResult};
 
-use super::options::us;
 use super::{Notice, Resolver, TenantChanges, Versioned};
 
 impl<E: Versioned> Resolver<E> {
@@ -59,7 +57,7 @@ impl<E: Versioned> Resolver<E> {
             heard += part.notices.len();
             *place = Some(part.last);
             if !part.more {
-                inner.polled_us.store(asked_us.saturating_add(1), Ordering::Release);
+                inner.memory.heard(asked_us);
                 return Ok(heard);
             }
         }
@@ -67,8 +65,7 @@ impl<E: Versioned> Resolver<E> {
 
     /// Whether the list of changes was read to its end within that time.
     pub(super) fn heard_within(&self, time: Duration) -> bool {
-        let heard_us = self.inner.polled_us.load(Ordering::Acquire).checked_sub(1);
-        heard_us.is_some_and(|heard_us| self.inner.stopwatch.now_us() < heard_us.saturating_add(us(time)))
+        self.inner.memory.heard_within(time, self.inner.stopwatch.now_us())
     }
 }
 

@@ -5,6 +5,7 @@
 //! are atomic numbers beside it.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::claims::Claims;
 use super::ledger::{Absence, Begun, Ledger, Ticket, Verdict};
@@ -91,6 +92,8 @@ pub(super) struct Memory<E, W> {
     absent: Map<HostKey, u64>,
     /// What was loaded in an earlier one is not used: changes may have been missed.
     era: AtomicU64,
+    /// When the list of changes was last read to its end, plus one; zero for never.
+    heard_us: AtomicU64,
     ledger: Mutex<Ledger<W>>,
 }
 
@@ -101,6 +104,7 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             entries: Map::new(),
             absent: Map::new(),
             era: AtomicU64::new(0),
+            heard_us: AtomicU64::new(0),
             ledger: Mutex::new(Ledger::new(options.strangers_per_second, options.strangers_at_once)),
         }
     }
@@ -123,7 +127,9 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
                 return Look::Known;
             }
             let (age_us, entry) = (now_us.saturating_sub(cached.fetched_us), || Arc::clone(&cached.value));
-            if age_us < us(self.options.fresh) {
+            if age_us < us(self.options.fresh)
+                || (age_us < us(self.options.heard) && self.heard_within(self.options.floors_known, now_us))
+            {
                 return Look::Fresh(entry());
             }
             let rests = now_us < cached.rests_us.load(Ordering::Relaxed);
@@ -181,6 +187,20 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             Look::Unknown => false,
             Look::Stale { .. } | Look::Old { .. } | Look::Known | Look::Doubted => true,
         };
+        self.lead(&mut ledger, key, known, now_us, waiters)
+    }
+
+    /// The store has `key` on a list of the names that lead to tenants: who has it is no stranger, also where a request found nobody a
+    /// moment ago.
+    pub(super) fn begin_listed(&self, key: HostRef<'_>, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
+        let mut ledger = self.ledger();
+        if matches!(self.look(key, now_us, None), Look::Fresh(_)) {
+            return Begin::Look;
+        }
+        self.lead(&mut ledger, key, true, now_us, waiters)
+    }
+
+    fn lead(&self, ledger: &mut Ledger<W>, key: HostRef<'_>, known: bool, now_us: u64, waiters: impl FnOnce() -> W) -> Begin<W> {
         match ledger.begin(key, known, self.era.load(Ordering::Acquire), now_us, waiters) {
             Begun::Lead(ticket) => {
                 let until_us = now_us.saturating_add(us(self.options.deadline));
@@ -249,6 +269,17 @@ impl<E: Versioned, W: Clone> Memory<E, W> {
             self.absent.remove(key);
         }
         ledger.forget_floors(self.most_floors());
+    }
+
+    /// All changes were heard that there were at `asked_us`.
+    pub(super) fn heard(&self, asked_us: u64) {
+        self.heard_us.store(asked_us.saturating_add(1), Ordering::Release);
+    }
+
+    /// Whether all changes were heard that there were so long ago.
+    pub(super) fn heard_within(&self, time: Duration, now_us: u64) -> bool {
+        let heard_us = self.heard_us.load(Ordering::Acquire).checked_sub(1);
+        heard_us.is_some_and(|heard_us| now_us < heard_us.saturating_add(us(time)))
     }
 
     /// Changes may have been missed: nothing that was loaded before this is used any more.

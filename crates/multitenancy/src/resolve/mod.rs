@@ -9,7 +9,7 @@
 //!
 //! | age of an entry | what a request gets |
 //! | --- | --- |
-//! | up to `fresh` (30 s) | the entry |
+//! | up to `fresh` (30 s; 4 min while all changes are heard) | the entry |
 //! | up to `stale` (5 min) | the entry, while the store is asked behind its back |
 //! | up to `outage` (1 h) | what the store says; the entry where that takes too long or fails, and the entry allows it |
 //! | more, or something newer was heard of | what the store says |
@@ -25,6 +25,7 @@ mod memory;
 mod metrics;
 mod notice;
 mod options;
+mod preload;
 #[cfg(test)]
 mod races;
 mod sync;
@@ -32,7 +33,6 @@ mod window;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -49,6 +49,7 @@ use crate::{HostKey, HostRef};
 pub use self::claims::Claims;
 pub use self::notice::{Changes, Notice, TenantChanges};
 pub use self::options::ResolveOptions;
+pub use self::preload::{Preloaded, Preloading, TenantNames};
 
 /// How often a request tries again when whoever loaded for it has gone away.
 const TAKE_OVERS: usize = 8;
@@ -66,10 +67,10 @@ pub trait Versioned: Debug + Send + Sync + 'static {
     /// suspended: it may have been for a reason that goes on.
     fn outlasts_outage(&self) -> bool;
 
-    /// What is used of a tenant of which nothing is kept, where a token tells its version and nothing newer can have been missed: what is
-    /// true of every tenant whose tokens name a place in the list of changes ([`Claims::as_of`]). It is not kept; the tenant is looked up
-    /// behind its back. Without an implementation, nothing is used before it was looked up.
-    fn vouched(_tenant: TenantId, _version: u64) -> Option<Self>
+    /// What is used of a tenant of which nothing is kept, where a token tells its version and name and nothing newer can have been missed:
+    /// what is true of every tenant whose tokens name a place in the list of changes ([`Claims::as_of`]). It is not kept; the tenant is
+    /// looked up behind its back. Without an implementation, nothing is used before it was looked up.
+    fn vouched(_tenant: TenantId, _version: u64, _name: HostRef<'_>) -> Option<Self>
     where
         Self: Sized,
     {
@@ -185,8 +186,6 @@ struct Inner<E: Versioned> {
     metrics: Metrics,
     /// Where in the list of changes this node stands. Held while it is read on, so that nobody goes back.
     place: tokio::sync::Mutex<Option<u64>>,
-    /// When the list was last read to its end, plus one; zero for never.
-    polled_us: AtomicU64,
 }
 
 /// What can be said of a name at once.
@@ -208,7 +207,6 @@ impl<E: Versioned> Resolver<E> {
             options,
             metrics: Metrics::register(),
             place: tokio::sync::Mutex::new(None),
-            polled_us: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -350,7 +348,7 @@ impl<E: Versioned> Resolver<E> {
         if !(claims.names(key) && inner.memory.confirms(&claims)) {
             return None;
         }
-        let entry = E::vouched(claims.tenant, claims.version)?;
+        let entry = E::vouched(claims.tenant, claims.version, key)?;
         self.ask_behind(key, Some(claims));
         Some(Arc::new(entry))
     }
@@ -364,8 +362,20 @@ impl<E: Versioned> Resolver<E> {
     }
 
     fn begin(&self, key: HostRef<'_>, claims: Option<Claims<'_>>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
+        self.take_off(|memory, now_us, waiters| memory.begin(key, now_us, claims, waiters))
+    }
+
+    /// The same for a name that the store has on a list.
+    fn begin_listed(&self, key: HostRef<'_>) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
+        self.take_off(|memory, now_us, waiters| memory.begin_listed(key, now_us, waiters))
+    }
+
+    fn take_off(
+        &self,
+        begin: impl FnOnce(&Memory<E, Waiters<E>>, u64, &mut dyn FnMut() -> Waiters<E>) -> Begin<Waiters<E>>,
+    ) -> Begin<Waiters<E>, (Flight<E>, Waiters<E>)> {
         let (mut landing, now_us) = (None, self.inner.stopwatch.now_us());
-        let begun = self.inner.memory.begin(key, now_us, claims, || {
+        let begun = begin(&self.inner.memory, now_us, &mut || {
             let (sender, waiters) = watch::channel(None);
             landing = Some((sender, waiters.clone()));
             waiters

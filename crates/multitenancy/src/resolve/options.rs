@@ -10,6 +10,7 @@ pub(super) const FLOOR_LIFE_US: u64 = 600_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResolveOptions {
     pub(super) fresh: Duration,
+    pub(super) heard: Duration,
     pub(super) stale: Duration,
     pub(super) outage: Duration,
     pub(super) absent: Duration,
@@ -26,11 +27,12 @@ pub struct ResolveOptions {
 }
 
 impl Default for ResolveOptions {
-    /// Fresh for 30 seconds, stale for 5 minutes, an hour in an outage; absent for 10 seconds; 100,000 tenants and 10,000 absent names; 50
-    /// strangers a second, 32 at once; a load has 2 seconds.
+    /// Fresh for 30 seconds, for 4 minutes while changes are heard, stale for 5 minutes, an hour in an outage; absent for 10 seconds;
+    /// 100,000 tenants and 10,000 absent names; 50 strangers a second, 32 at once; a load has 2 seconds.
     fn default() -> Self {
         Self {
             fresh: Duration::from_secs(30),
+            heard: Duration::from_mins(4),
             stale: Duration::from_mins(5),
             outage: Duration::from_hours(1),
             absent: Duration::from_secs(10),
@@ -54,6 +56,15 @@ impl ResolveOptions {
     #[must_use]
     pub fn lives(mut self, fresh: Duration, stale: Duration) -> Self {
         (self.fresh, self.stale) = (fresh, stale.max(fresh));
+        self
+    }
+
+    /// How long an entry is used without a look at the store while changes are asked for as often as they are to be
+    /// ([`Resolver::poll`](super::Resolver::poll)): then whatever is newer has been heard of, and a look would tell nothing. Not shorter than
+    /// without that.
+    #[must_use]
+    pub const fn heard(mut self, most: Duration) -> Self {
+        self.heard = most;
         self
     }
 
@@ -96,8 +107,8 @@ impl ResolveOptions {
         self
     }
 
-    /// How old an entry may be that a token vouches for, and how long ago changes must have been asked for at the most: so long may what a
-    /// token vouches for be out of date.
+    /// How old an entry may be that a token vouches for, and how long ago changes must have been asked for at the most, so that they count
+    /// as heard: so long may what a token vouches for be out of date.
     #[must_use]
     pub const fn vouched(mut self, most: Duration, floors_known: Duration) -> Self {
         (self.vouched, self.floors_known) = (most, floors_known);

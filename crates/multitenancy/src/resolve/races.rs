@@ -88,7 +88,16 @@ impl Node {
 
     /// What a request that finds nothing does.
     fn load(&self, key: HostRef<'_>) {
-        let Begin::Lead(ticket) = self.memory.begin(key, 0, None, || ()) else { return };
+        self.fly(self.memory.begin(key, 0, None, || ()));
+    }
+
+    /// What a node does that knows the name from a list.
+    fn load_listed(&self, key: HostRef<'_>) {
+        self.fly(self.memory.begin_listed(key, 0, || ()));
+    }
+
+    fn fly(&self, begun: Begin<()>) {
+        let Begin::Lead(ticket) = begun else { return };
         loop {
             let loaded = self.read();
             // Those who ask from now on do not get what comes of this.
@@ -330,5 +339,63 @@ fn a_token_vouches_for_nothing_that_a_notice_has_ended() {
         );
         claim(&node);
         assert!(!node.memory.confirms(&TOKEN));
+    });
+}
+
+#[test]
+fn what_a_list_names_is_loaded_by_the_same_rules() {
+    explore(|| {
+        // One stranger is looked up, and no second one may be: only what is listed is.
+        let node = Node::new(1, 1, ResolveOptions::default().strangers(1, 1));
+        assert!(matches!(node.memory.begin(OTHER, 0, None, || ()), Begin::Lead(_)));
+        run(
+            &node,
+            vec![
+                Box::new(|node| {
+                    node.load_listed(KEY);
+                    node.ask(KEY);
+                }),
+                Box::new(|node| {
+                    node.write(1, 2);
+                    node.tell(1, 2, &[KEY]);
+                    node.ask(KEY);
+                }),
+                Box::new(|node| {
+                    node.load(KEY);
+                    node.ask(KEY);
+                }),
+            ],
+        );
+        node.ask(KEY);
+        node.load_listed(KEY);
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.version == 2));
+    });
+}
+
+#[test]
+fn a_change_that_is_heard_ends_what_need_not_be_looked_at_again() {
+    explore(|| {
+        // Old enough that only hearing all changes keeps the entry fresh.
+        let options = ResolveOptions::default().lives(std::time::Duration::ZERO, std::time::Duration::ZERO);
+        let node = Node::new(1, 1, options);
+        node.memory.heard(0);
+        run(
+            &node,
+            vec![
+                Box::new(|node| {
+                    node.load(KEY);
+                    node.ask(KEY);
+                }),
+                Box::new(|node| {
+                    node.write(1, 2);
+                    node.tell(1, 2, &[]);
+                    node.memory.heard(0);
+                    node.ask(KEY);
+                }),
+            ],
+        );
+        node.ask(KEY);
+        node.load(KEY);
+        assert!(matches!(node.memory.look(KEY, 0, None), Look::Fresh(entry) if entry.version == 2));
     });
 }

@@ -36,6 +36,20 @@ pub trait DomainStore: Send + Sync + Debug + 'static {
     /// `NotFound` when the tenant does not claim it, or is not there or deleted; `Refused(DOMAIN_TAKEN)`.
     async fn verify(&self, tenant: TenantId, domain: &DomainName, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
 
+    /// Notes when the record of a verified domain was looked for, and how often in a row it was not there, as `claim` has them; unless one was
+    /// noted that is not earlier. The rest of the claim stays as it is, nobody's act is recorded, and the revision stays.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such verified claim, with the same token.
+    async fn note_check(&self, tenant: TenantId, claim: &DomainClaim) -> StoreResult<()>;
+
+    /// Ends that a verified domain leads to the tenant, if its record was missing as often in a row as `claim` says. The claim stays, as one that
+    /// is yet to be shown, and has not been looked at.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such verified claim, with the same token and as many misses.
+    async fn lapse(&self, tenant: TenantId, claim: &DomainClaim, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
+
     /// Removes a claim, verified or not. A verified domain leads nowhere from then on.
     ///
     /// # Errors

@@ -43,7 +43,8 @@ pub trait InvitationStore: Send + Sync + Debug + 'static {
     /// `InvalidCursor`, `Unavailable`, `Corrupt`.
     async fn list(&self, tenant: TenantId, page: &PageRequest) -> StoreResult<Page<Invitation>>;
 
-    /// Gives an invitation the token, the sending time and the end of `next`, if its token is still `expected`. The rest stays as it is.
+    /// Gives an invitation the token, the sending time, the end and the inviter of `next`, if its token is still `expected`. The rest stays as
+    /// it is.
     ///
     /// # Errors
     /// `NotFound`, `Refused(SUPERSEDED)` when it has another token, `AlreadyExists` when the new token is taken.
@@ -61,12 +62,13 @@ pub trait InvitationStore: Send + Sync + Debug + 'static {
     /// `NotFound`.
     async fn revoke(&self, tenant: TenantId, id: Uuid, audit: &AuditRecord) -> StoreResult<()>;
 
-    /// Uses an invitation up: if one with this token is open, removes it and adds `member` in the role that it names, if that leaves no
-    /// more than `limit` members. Whose address the account has is for the caller to compare.
+    /// Uses an invitation up: if one with this token is open and its inviter is an admin of the tenant at that moment, removes it and adds
+    /// `member` in the role that it names, if that leaves no more than `limit` members. Whose address the account has is for the caller to
+    /// compare.
     ///
     /// # Errors
-    /// `NotFound` when there is no such invitation (any more), it has expired, or the tenant is not there or deleted; `AlreadyExists` when
-    /// the account is a member already; `QuotaReached`. The invitation stays then.
+    /// `NotFound` when there is no such invitation (any more), it has expired, its inviter is no admin (any more), or the tenant is not there
+    /// or deleted; `AlreadyExists` when the account is a member already; `QuotaReached`. The invitation stays then.
     async fn accept(
         &self,
         tenant: TenantId,

@@ -29,8 +29,8 @@ pub trait TenantStore: Send + Sync + Debug + 'static {
     /// `Unavailable`, `Corrupt`.
     async fn find(&self, tenant: TenantId) -> StoreResult<Option<Tenant>>;
 
-    /// Replaces name, subdomain, standing, plan, overrides and billing; the rest stays as it is. With another subdomain, that one is
-    /// reserved and the old one is quarantined until `quarantined_until`: only this tenant can take it back before.
+    /// Replaces name, subdomain, renames, standing, plan, overrides and billing; the rest stays as it is. With another subdomain, that one
+    /// is reserved and the old one is quarantined until `quarantined_until`: only this tenant can take it back before.
     ///
     /// # Errors
     /// `NotFound`, `Conflict`, `Refused(SUBDOMAIN_TAKEN)`, `Refused(SUBDOMAIN_QUARANTINED)`.

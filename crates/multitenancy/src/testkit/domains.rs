@@ -114,6 +114,101 @@ pub async fn a_released_domain_leads_nowhere_and_can_be_had_by_another(stores: &
     assert_eq!(stores.directory.by_domain(&name).await.unwrap(), Some(other));
 }
 
+/// What is not verified is not looked for; nobody's act is recorded.
+pub async fn a_check_is_noted_unless_a_later_one_was(stores: &TenancyStores) {
+    stores.with_tenant(1).await;
+    let name = domain("flags.example.com");
+    stores.domains.claim(A, &claim("b.example.com"), &audit(1)).await.unwrap();
+    let stands = stores.with_domain(A, name.as_str(), 1).await;
+    let verified = stores.domains.find(A, &name).await.unwrap().unwrap();
+    assert_eq!((verified.checked_at, verified.misses), (None, 0));
+    let noted = |second, misses| DomainClaim { checked_at: Some(at(second)), misses, ..verified.clone() };
+    let find = async || stores.domains.find(A, &name).await.unwrap().unwrap();
+    for (second, misses) in [(100, 1), (200, 2), (300, 0), (400, 1)] {
+        let check = noted(second, misses);
+        // Moments of others are not its business.
+        let given = DomainClaim { claimed_at: at(0), verified_at: Some(at(0)), ..check.clone() };
+        stores.domains.note_check(A, &given).await.unwrap();
+        assert_eq!(find().await, check);
+    }
+    for late in [noted(399, 7), noted(400, 7)] {
+        stores.domains.note_check(A, &late).await.unwrap();
+        assert_eq!(find().await, noted(400, 1));
+    }
+    assert_eq!(stores.domains.list(A).await.unwrap(), [claim("b.example.com"), noted(400, 1)]);
+    for gone in [claim("b.example.com"), claim("c.example.com"), DomainClaim { token: "another".to_owned(), ..noted(500, 1) }] {
+        let gone = DomainClaim { checked_at: Some(at(500)), ..gone };
+        assert_eq!(kind(stores.domains.note_check(A, &gone).await), StoreErrorKind::NotFound, "{gone:?}");
+    }
+    assert_eq!(stores.tenant(A).await, stands);
+    assert_eq!((stores.revision().await, stores.records(A).await.len()), (stands.version, 4));
+}
+
+/// If it was missing as often as the caller thinks. It can be shown again, by whomever it belongs to.
+pub async fn a_lapsed_domain_leads_nowhere_and_is_yet_to_be_shown(stores: &TenancyStores) {
+    stores.with_tenant(1).await;
+    stores.with_tenant(2).await;
+    let name = domain("flags.example.com");
+    stores.with_domain(A, "b.example.com", 1).await;
+    let held = stores.with_domain(A, name.as_str(), 2).await;
+    stores.domains.claim(B, &claim(name.as_str()), &audit(1)).await.unwrap();
+    let missing = DomainClaim { checked_at: Some(at(100)), misses: 4, ..claim(name.as_str()) };
+    stores.domains.note_check(A, &missing).await.unwrap();
+    for other in [
+        DomainClaim { misses: 3, ..missing.clone() },
+        DomainClaim { token: "another".to_owned(), ..missing.clone() },
+        DomainClaim { misses: 0, ..claim("c.example.com") },
+    ] {
+        assert_eq!(kind(stores.domains.lapse(A, &other, &audit(2)).await), StoreErrorKind::NotFound, "{other:?}");
+    }
+    assert_eq!(kind(stores.domains.lapse(B, &claim(name.as_str()), &audit(3)).await), StoreErrorKind::NotFound, "not verified");
+    assert_eq!(stores.directory.by_domain(&name).await.unwrap(), Some(held.clone()));
+
+    let lapsed = stores.domains.lapse(A, &missing, &audit_at(4, 100)).await.unwrap();
+    let expected =
+        Tenant { domains: vec![domain("b.example.com")], version: held.version.next(), updated_at: at(100), ..held.clone() };
+    assert_eq!((&lapsed.value, lapsed.revision), (&expected, expected.version));
+    assert_eq!(stores.tenant(A).await, expected);
+    assert_eq!(stores.directory.by_domain(&name).await.unwrap(), None);
+    assert_eq!(stores.domains.find(A, &name).await.unwrap(), Some(claim(name.as_str())));
+    assert_eq!(kind(stores.domains.lapse(A, &missing, &audit(5)).await), StoreErrorKind::NotFound);
+    assert_eq!(stores.domains.lapse(A, &missing, &audit_at(4, 100)).await.unwrap(), lapsed, "a repeated call");
+
+    let other = stores.domains.verify(B, &name, &audit(6)).await.unwrap().value;
+    assert_eq!(stores.directory.by_domain(&name).await.unwrap(), Some(other));
+    assert_eq!(kind(stores.domains.verify(A, &name, &audit(7)).await), TAKEN);
+    stores.domains.release(B, &name, &audit(8)).await.unwrap();
+    stores.domains.verify(A, &name, &audit(9)).await.unwrap();
+}
+
+/// Whoever finds the record at the last moment, on another node.
+pub async fn of_a_lapse_and_a_check_that_finds_the_record_one_comes_first(stores: &TenancyStores) {
+    stores.with_tenant(1).await;
+    let name = domain("flags.example.com");
+    stores.with_domain(A, name.as_str(), 1).await;
+    let missing = DomainClaim { checked_at: Some(at(100)), misses: 4, ..claim(name.as_str()) };
+    stores.domains.note_check(A, &missing).await.unwrap();
+    let results = race(|n| {
+        let (domains, missing) = (Arc::clone(&stores.domains), missing.clone());
+        async move {
+            if n % 2 == 0 {
+                let found = DomainClaim { checked_at: Some(at(200)), misses: 0, ..missing };
+                domains.note_check(A, &found).await.map(|()| false)
+            } else {
+                domains.lapse(A, &missing, &audit(u128::from(n))).await.map(|_| true)
+            }
+        }
+    })
+    .await;
+    let (done, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    assert!(lost.into_iter().all(|lost| kind(lost) == StoreErrorKind::NotFound));
+    let lapses = done.into_iter().filter(|done| *done.as_ref().unwrap()).count();
+    let leads = stores.directory.by_domain(&name).await.unwrap().is_some();
+    assert_eq!((lapses, leads), if leads { (0, true) } else { (1, false) });
+    let stands = stores.domains.find(A, &name).await.unwrap().unwrap();
+    assert_eq!((stands.verified_at.is_some(), stands.misses), (leads, 0));
+}
+
 /// A caller whose answer was lost may ask again.
 pub async fn writes_of_domains_repeated_with_their_audit_id_are_done_once(stores: &TenancyStores) {
     stores.with_tenant(1).await;

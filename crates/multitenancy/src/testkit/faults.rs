@@ -33,7 +33,7 @@ fn promise(operation: &str) -> Again {
 
 /// How far the register's revision rises.
 fn raises(operation: &str) -> u64 {
-    const RAISING: [&str; 9] = [
+    const RAISING: [&str; 10] = [
         "tenants.create",
         "tenants.change",
         "tenants.transfer",
@@ -42,6 +42,7 @@ fn raises(operation: &str) -> u64 {
         "members.remove",
         "invitations.accept",
         "domains.verify",
+        "domains.lapse",
         "domains.release",
     ];
     u64::from(RAISING.contains(&operation))
@@ -100,6 +101,7 @@ impl Scene {
         let (verified, claimed) = (domain(&format!("a{first}.example.com")), domain(&format!("b{first}.example.com")));
         let tenant = stores.with_domain(here.id, verified.as_str(), 1).await;
         stores.domains.claim(here.id, &claim(claimed.as_str()), &audit(0x8000)).await.unwrap();
+        stores.domains.note_check(here.id, &checked(&verified, 100, 2)).await.unwrap();
         let mut others = Vec::new();
         for n in 1..=3 {
             let other = stores.with_tenant(first + n).await;
@@ -256,6 +258,8 @@ impl Scene {
             "domains.find" => told(store.find(tenant, &self.claimed).await),
             "domains.list" => told(store.list(tenant).await),
             "domains.verify" => told(store.verify(tenant, &self.claimed, &record).await),
+            "domains.note_check" => told(store.note_check(tenant, &checked(&self.verified, 200, 3)).await),
+            "domains.lapse" => told(store.lapse(tenant, &checked(&self.verified, 100, 2), &record).await),
             "domains.release" => told(store.release(tenant, &self.verified, &record).await),
             other => untried(other),
         }
@@ -285,6 +289,11 @@ impl Scene {
             other => untried(other),
         }
     }
+}
+
+/// A claim whose record was looked for in this second, and was not there so often.
+fn checked(domain: &DomainName, second: u64, misses: u32) -> DomainClaim {
+    DomainClaim { checked_at: Some(at(second)), misses, ..claim(domain.as_str()) }
 }
 
 fn told<T: Debug>(outcome: StoreResult<T>) -> Answer {

@@ -56,6 +56,8 @@ faulty_port! {
         read find(domain: &DomainName) -> Option<DomainClaim>;
         read list() -> Vec<DomainClaim>;
         write verify(domain: &DomainName, audit: &AuditRecord) -> Written<Tenant>;
+        write note_check(claim: &DomainClaim) -> ();
+        write lapse(claim: &DomainClaim, audit: &AuditRecord) -> Written<Tenant>;
         write release(domain: &DomainName, audit: &AuditRecord) -> Written<Tenant>;
     }
 }

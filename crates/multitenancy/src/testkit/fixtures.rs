@@ -69,6 +69,7 @@ pub(super) fn tenant(n: u8) -> Tenant {
         id: tenant_id(n),
         name: TenantName::new(&format!("Tenant {n}")).unwrap(),
         subdomain: subdomain(&format!("tenant-{n}")),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: owner_id(n),
         standing: Standing::default(),
@@ -89,13 +90,14 @@ pub(super) fn member(tenant: TenantId, n: u8) -> Member {
     Member { tenant, user: user_id(n), email: email(n), role: MemberRole::Admin, joined_at: at(1), version: Revision::ZERO }
 }
 
-/// Open until second 1000.
+/// Open until second 1000; of the owner of tenant `A`.
 pub(super) fn invitation(n: u8, role: MemberRole) -> Invitation {
     Invitation {
         id: id(0x300 + u128::from(n)),
         email: email(n),
         role,
         token_hash: TokenHash([n; 32]),
+        inviter: owner_id(1),
         invited_by: "owner@example.com".to_owned(),
         created_at: at(u64::from(n)),
         sent_at: at(u64::from(n)),
@@ -104,7 +106,14 @@ pub(super) fn invitation(n: u8, role: MemberRole) -> Invitation {
 }
 
 pub(super) fn claim(text: &str) -> DomainClaim {
-    DomainClaim { domain: domain(text), token: format!("token of {text}"), claimed_at: at(5), verified_at: None }
+    DomainClaim {
+        domain: domain(text),
+        token: format!("token of {text}"),
+        claimed_at: at(5),
+        verified_at: None,
+        checked_at: None,
+        misses: 0,
+    }
 }
 
 /// A record of second 10; `n` tells apart the writes of one test.
@@ -177,7 +186,8 @@ impl TenancyStores {
 
     pub(super) async fn with_invitation(&self, tenant: TenantId, n: u8, role: MemberRole) -> Invitation {
         let record = audit(0x3000 + u128::from(n));
-        self.invitations.issue(tenant, &invitation(n, role), 1000, &record).await.unwrap()
+        let inviter = self.tenant(tenant).await.owner;
+        self.invitations.issue(tenant, &Invitation { inviter, ..invitation(n, role) }, 1000, &record).await.unwrap()
     }
 
     /// Lets a domain lead to a tenant.

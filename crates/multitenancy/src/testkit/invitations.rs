@@ -88,6 +88,8 @@ pub async fn a_reissued_invitation_has_the_new_token_only(stores: &TenancyStores
         token_hash: TokenHash([11; 32]),
         sent_at: at(500),
         expires_at: at(1_500),
+        inviter: user_id(5),
+        invited_by: "another@example.com".to_owned(),
         role: MemberRole::Admin,
         email: email(9),
         ..old.clone()
@@ -164,6 +166,67 @@ pub async fn an_expired_invitation_is_not_accepted(stores: &TenancyStores) {
     let late = stores.invitations.accept(A, &given.token_hash, &member(A, 1), Limit::Unlimited, &audit_at(1, 1_000)).await;
     assert_eq!(kind(late), StoreErrorKind::NotFound);
     assert_eq!(stores.member(A, user_id(1)).await, None);
+}
+
+/// From the moment on in which that was decided, and as long as it is so; the invitation stays.
+pub async fn an_invitation_is_worth_nothing_unless_its_inviter_is_an_admin(stores: &TenancyStores) {
+    stores.with_tenant(1).await;
+    let accept = async |given: &Invitation, n: u8, record| {
+        let guest = member(A, n);
+        stores.invitations.accept(A, &given.token_hash, &guest, Limit::Unlimited, &audit(record)).await
+    };
+    let issue = async |inviter, n: u8| {
+        let given = Invitation { inviter, ..invitation(n, MemberRole::Admin) };
+        stores.invitations.issue(A, &given, 1000, &audit(u128::from(n))).await.unwrap()
+    };
+    let stranger = issue(user_id(99), 10).await;
+    assert_eq!(kind(accept(&stranger, 10, 100).await), StoreErrorKind::NotFound, "nobody's");
+    let admin = stores.with_member(A, 1, MemberRole::Admin).await;
+    let (of_theirs, another) = (issue(admin.user, 11).await, issue(admin.user, 12).await);
+    accept(&of_theirs, 11, 101).await.unwrap();
+
+    let demoted = Member { role: MemberRole::Developer, ..admin.clone() };
+    let demoted = stores.members.replace(A, &demoted, admin.version, &audit(102)).await.unwrap().value;
+    assert_eq!(kind(accept(&another, 12, 103).await), StoreErrorKind::NotFound, "demoted");
+    assert_eq!(stores.invitations.find(A, another.id).await.unwrap(), Some(another.clone()));
+    // Sent again by another admin, it is that one's.
+    let owner = Invitation { inviter: owner_id(1), token_hash: TokenHash([0x70; 32]), ..another.clone() };
+    let again = stores.invitations.reissue(A, &owner, &another.token_hash, &audit(104)).await.unwrap();
+    accept(&again, 12, 105).await.unwrap();
+
+    let removed = issue(demoted.user, 13).await;
+    stores.members.remove(A, demoted.user, demoted.version, &audit(106)).await.unwrap();
+    assert_eq!(kind(accept(&removed, 13, 107).await), StoreErrorKind::NotFound, "removed");
+    assert_eq!(stores.member(A, user_id(13)).await, None);
+}
+
+/// Whoever joins has done so before: no invitation outlives the right to invite.
+pub async fn of_an_acceptance_and_the_end_of_its_inviter_the_acceptance_comes_first_or_not_at_all(stores: &TenancyStores) {
+    stores.with_tenant(1).await;
+    let admin = stores.with_member(A, 100, MemberRole::Admin).await;
+    for n in 0..CROWD {
+        let given = Invitation { inviter: admin.user, ..invitation(n, MemberRole::Viewer) };
+        stores.invitations.issue(A, &given, 1000, &audit(0x6000 + u128::from(n))).await.unwrap();
+    }
+    let results = race(|n| {
+        let (stores, admin) = (stores.clone(), admin.clone());
+        async move {
+            let audit = audit(u128::from(n));
+            if n == CROWD / 2 {
+                return stores.members.remove(A, admin.user, admin.version, &audit).await.map(|written| (true, written.revision));
+            }
+            let (token, guest) = (TokenHash([n; 32]), member(A, n));
+            let joined = stores.invitations.accept(A, &token, &guest, Limit::Unlimited, &audit).await;
+            joined.map(|written| (false, written.revision))
+        }
+    })
+    .await;
+    let (done, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let done: Vec<_> = done.into_iter().map(Result::unwrap).collect();
+    let end = done.iter().find(|(is_end, _)| *is_end).unwrap().1;
+    assert!(done.iter().all(|(is_end, revision)| *is_end || *revision < end), "{done:?}");
+    assert!(lost.into_iter().all(|lost| kind(lost) == StoreErrorKind::NotFound));
+    assert_eq!(stores.members.count(A).await.unwrap(), done.len() as u64);
 }
 
 /// `AlreadyExists`; neither the member nor the invitation changes.

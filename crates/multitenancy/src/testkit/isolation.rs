@@ -65,7 +65,15 @@ pub async fn another_tenants_invitations_are_out_of_reach(stores: &TenancyStores
     assert_eq!(kind(accepted), GONE);
     assert_eq!((stores.member(A, user_id(1)).await, stores.member(B, user_id(1)).await), (None, None));
 
-    let twin = stores.invitations.issue(B, &invitation(1, MemberRole::Viewer), 1, &audit(4)).await.unwrap();
+    // An admin of the one is nobody in the other.
+    let of_their_admin = Invitation { inviter: owner_id(1), ..invitation(1, MemberRole::Viewer) };
+    let of_their_admin = stores.invitations.issue(B, &of_their_admin, 1, &audit(6)).await.unwrap();
+    let accepted = stores.invitations.accept(B, &of_their_admin.token_hash, &member(B, 1), Limit::Unlimited, &audit(7)).await;
+    assert_eq!(kind(accepted), GONE);
+    stores.invitations.revoke(B, of_their_admin.id, &audit(8)).await.unwrap();
+
+    let twin = Invitation { inviter: owner_id(2), ..invitation(1, MemberRole::Viewer) };
+    let twin = stores.invitations.issue(B, &twin, 1, &audit(4)).await.unwrap();
     let joined = stores.invitations.accept(B, &twin.token_hash, &member(A, 1), Limit::of(2).unwrap(), &audit(5)).await;
     assert_eq!(joined.unwrap().value.tenant, B, "whatever the record says");
     assert_eq!(stores.invitations.find(A, given.id).await.unwrap(), Some(given));
@@ -82,6 +90,9 @@ pub async fn another_tenants_domains_are_out_of_reach(stores: &TenancyStores) {
     assert_eq!(stores.domains.list(B).await.unwrap(), []);
     assert_eq!(kind(stores.domains.verify(B, &other, &audit(1)).await), GONE);
     assert_eq!(kind(stores.domains.release(B, &name, &audit(2)).await), GONE);
+    let held = stores.domains.find(A, &name).await.unwrap().unwrap();
+    assert_eq!(kind(stores.domains.note_check(B, &held).await), GONE);
+    assert_eq!(kind(stores.domains.lapse(B, &held, &audit(4)).await), GONE);
     assert_eq!((stores.tenant(A).await, stores.tenant(B).await), (one.clone(), two));
     assert_eq!(stores.directory.by_domain(&name).await.unwrap(), Some(one));
     assert_eq!(kind(stores.domains.claim(tenant(3).id, &claim("c.example.com"), &audit(3)).await), GONE);

@@ -140,6 +140,8 @@ macro_rules! tenancy_store_suite {
             a_revoked_invitation_is_gone
             an_accepted_invitation_makes_a_member
             an_expired_invitation_is_not_accepted
+            an_invitation_is_worth_nothing_unless_its_inviter_is_an_admin
+            of_an_acceptance_and_the_end_of_its_inviter_the_acceptance_comes_first_or_not_at_all
             who_is_a_member_already_does_not_accept
             of_many_who_use_one_token_exactly_one_joins
             no_more_join_than_the_limit_lets_even_in_a_race
@@ -150,6 +152,9 @@ macro_rules! tenancy_store_suite {
             a_verified_domain_leads_to_its_tenant
             of_many_tenants_who_verify_one_domain_exactly_one_has_it
             a_released_domain_leads_nowhere_and_can_be_had_by_another
+            a_check_is_noted_unless_a_later_one_was
+            a_lapsed_domain_leads_nowhere_and_is_yet_to_be_shown
+            of_a_lapse_and_a_check_that_finds_the_record_one_comes_first
             writes_of_domains_repeated_with_their_audit_id_are_done_once
             every_write_to_the_register_raises_its_revision_by_one
             changes_are_read_in_order_and_in_parts

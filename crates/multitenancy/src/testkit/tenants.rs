@@ -125,6 +125,7 @@ pub async fn every_standing_plan_and_override_reads_back(stores: &TenancyStores)
     });
     let next = Tenant {
         plan: "pro".parse().unwrap(),
+        renames: vec![at(3), at(7)],
         overrides: overrides.collect(),
         billing: Billing {
             customer: Some("cus_1".to_owned()),
@@ -135,10 +136,12 @@ pub async fn every_standing_plan_and_override_reads_back(stores: &TenancyStores)
     };
     let written = stores.change(&next, 50).await.unwrap().value;
     assert_eq!((&written.plan, &written.overrides, &written.billing), (&next.plan, &next.overrides, &next.billing));
+    assert_eq!(written.renames, next.renames);
     assert_eq!(stores.tenant(A).await, written);
-    let cleared = Tenant { overrides: LimitOverrides::NONE, billing: Billing::default(), ..written };
+    let cleared = Tenant { renames: Vec::new(), overrides: LimitOverrides::NONE, billing: Billing::default(), ..written };
     let cleared = stores.change(&cleared, 51).await.unwrap().value;
     assert_eq!((cleared.overrides, &cleared.billing), (LimitOverrides::NONE, &Billing::default()));
+    assert_eq!(cleared.renames, []);
     assert_eq!(stores.tenant(A).await, cleared);
 }
 

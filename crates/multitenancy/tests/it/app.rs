@@ -103,7 +103,7 @@ impl App {
 
     /// Lets [`person`]`(n)` join.
     pub(crate) async fn joined(&self, tenant: TenantId, n: u8, role: MemberRole) -> Member {
-        let issued = self.tenancy.invite(tenant, &actor(), person(n).email, role).await.unwrap();
+        let issued = self.tenancy.invite(tenant, &actor(), person(0).user, person(n).email, role).await.unwrap();
         self.tenancy.accept(&issued.token, &person(n)).await.unwrap()
     }
 

@@ -70,7 +70,7 @@ async fn a_purge_leaves_nothing_and_can_be_taken_up_again() {
     for n in 1..3 {
         app.joined(acme.id, n, MemberRole::Viewer).await;
     }
-    app.tenancy.invite(acme.id, &actor(), person(9).email, MemberRole::Viewer).await.unwrap_err();
+    app.tenancy.invite(acme.id, &actor(), person(0).user, person(9).email, MemberRole::Viewer).await.unwrap_err();
     app.tenancy.delete(acme.id, &actor(), None).await.unwrap();
     assert!(matches!(app.tenancy.sweep(acme.id, 10).await, Err(TenancyError::NotYet("purged"))));
     app.clock.advance(GRACE);

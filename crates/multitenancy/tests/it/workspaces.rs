@@ -1,13 +1,17 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 use togglebox_core::testkit::{At, Fault};
-use togglebox_core::{Change, PageRequest};
-use togglebox_multitenancy::manage::{NewTenant, TenancyError, TenantUpdate};
+use togglebox_core::{Change, Clock as _, PageRequest};
+use togglebox_multitenancy::manage::{NewTenant, TenancyError, TenancySettings, TenantUpdate};
 use togglebox_multitenancy::store::TenantFilter;
-use togglebox_multitenancy::{Billing, InvalidSubdomain, Limit, LimitOverrides, Limited, TenantName};
+use togglebox_multitenancy::{Billing, InvalidSubdomain, Limit, LimitOverrides, Limited, RenamePolicy, TenantName};
+use tokio::task::JoinSet;
 
 use crate::app::{App, actor, label, new_tenant, person};
+
+const DAY: Duration = Duration::from_hours(24);
 
 fn renamed(text: &str) -> TenantUpdate {
     TenantUpdate { subdomain: Some(label(text)), ..TenantUpdate::default() }
@@ -56,6 +60,42 @@ async fn reserved_taken_and_quarantined_names_are_told_apart() {
     assert!(matches!(create("acme").await, TenancyError::SubdomainQuarantined(_)));
     app.clock.advance(Duration::from_secs(1));
     app.tenant("acme").await;
+}
+
+/// Each rename keeps a name away from everybody.
+#[tokio::test]
+async fn a_tenant_is_renamed_so_often_in_so_many_days() {
+    let app = App::with(TenancySettings { renames: RenamePolicy::new(2, DAY * 10), ..TenancySettings::default() }).await;
+    let acme = app.tenant("acme").await;
+    app.tenant("globex").await;
+    let rename = async |text: &str| app.tenancy.update(acme.id, &actor(), &renamed(text), None).await;
+    let began = app.clock.now();
+    rename("acme-1").await.unwrap();
+    app.clock.advance(DAY);
+    // What is not done does not count, nor does what changes nothing; taking one's own name back does.
+    assert!(matches!(rename("globex").await, Err(TenancyError::SubdomainTaken(_))));
+    rename("acme-1").await.unwrap();
+    app.faults.inject(At::operation("tenants.change"), Fault::After);
+    rename("acme").await.unwrap();
+    let refused = rename("acme-2").await;
+    assert!(matches!(refused, Err(TenancyError::RenamedTooOften(why)) if why.again_at == began.plus(DAY * 10)), "{refused:?}");
+    let name = TenantUpdate { name: Some(TenantName::new("New").unwrap()), ..TenantUpdate::default() };
+    app.tenancy.update(acme.id, &actor(), &name, None).await.unwrap();
+    app.clock.advance(DAY * 9);
+    assert_eq!(rename("acme-2").await.unwrap().renames.len(), 2);
+    assert!(rename("acme-3").await.is_err());
+}
+
+#[tokio::test]
+async fn of_many_who_rename_at_once_no_more_get_through_than_may() {
+    let app = Arc::new(App::start().await);
+    let acme = app.tenant("acme").await;
+    let mut renames = JoinSet::new();
+    for n in 0..16 {
+        let app = Arc::clone(&app);
+        renames.spawn(async move { app.tenancy.update(acme.id, &actor(), &renamed(&format!("acme-{n}")), None).await.is_ok() });
+    }
+    assert_eq!(renames.join_all().await.into_iter().filter(|done| *done).count(), 3);
 }
 
 #[tokio::test]
@@ -128,7 +168,7 @@ async fn a_store_that_stays_away_is_told() {
     app.tenant("acme").await;
 }
 
-/// Two admins rename and three others change the name, all without a version: everybody gets through.
+/// Two admins rename and others change the name, all without a version: everybody gets through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_without_a_version_all_get_through() {
     let app = std::sync::Arc::new(App::start().await);
@@ -137,7 +177,7 @@ async fn changes_without_a_version_all_get_through() {
     for n in 0..8 {
         let (app, id) = (std::sync::Arc::clone(&app), acme.id);
         calls.spawn(async move {
-            let update = match n % 2 {
+            let update = match n % 4 {
                 0 => renamed(&format!("acme-{n}")),
                 _ => TenantUpdate { name: Some(TenantName::new(&format!("Acme {n}")).unwrap()), ..TenantUpdate::default() },
             };

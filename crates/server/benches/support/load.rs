@@ -17,7 +17,8 @@ const CLIENTS: usize = 2;
 /// `HTTP/1.1 200`: how an answer begins.
 const BEGINNING: usize = 12;
 
-/// What is asked for. All answers are to be of one status and one length: ids of requests, times and dates are.
+/// What is asked for. All answers are to be of one status and one length: ids of requests, times and dates are. An answer from a store that
+/// is away is not, which ends the run.
 pub(crate) struct Requests {
     texts: Vec<String>,
     /// Which comes after which, as places in `texts`; from the beginning again at the end.

@@ -38,6 +38,7 @@ impl Kind {
 pub(crate) struct Service {
     process: Child,
     address: SocketAddr,
+    log: PathBuf,
 }
 
 impl Service {
@@ -54,7 +55,7 @@ impl Service {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address =
             line.trim().parse().unwrap_or_else(|_| panic!("it does not serve: {}", std::fs::read_to_string(&log).unwrap()));
-        Self { process, address }
+        Self { process, address, log }
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -85,6 +86,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the log of the server at {}:\n{}", self.address, std::fs::read_to_string(&self.log).unwrap_or_default());
+        }
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }

@@ -71,6 +71,7 @@ async fn register(store: &Sqlite, workspace: &Workspace) {
         id: tenant,
         name: TenantName::new(&workspace.subdomain).unwrap(),
         subdomain: workspace.subdomain.parse().unwrap(),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: owner.id,
         standing: Standing::default(),

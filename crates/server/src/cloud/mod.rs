@@ -4,6 +4,7 @@ mod dns;
 mod endings;
 mod export;
 mod invitations;
+mod rechecks;
 #[cfg(test)]
 mod testing;
 
@@ -16,13 +17,14 @@ use togglebox_core::{Actor, PageRequest, SystemStopwatch, TenantId, WakingStopwa
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, Exports, PlanRates, WorkspaceSource};
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
-use togglebox_multitenancy::{DomainName, InvitationMailer, ResolveOptions, SubdomainPolicy, Tenant};
+use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy, Tenant};
 
 use self::dns::Dns;
 use self::endings::Endings;
 pub(crate) use self::export::WorkspaceFile;
 use self::export::Workspaces;
 use self::invitations::Invitations;
+use self::rechecks::Rechecks;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
 use crate::settings::{CloudSettings, Settings};
@@ -33,7 +35,9 @@ pub(crate) struct Front {
     pub(crate) cloud: Arc<Cloud>,
     tenancy: Arc<Tenancy>,
     endings: Endings,
+    rechecks: Rechecks,
     workspaces: Workspaces,
+    preloads: bool,
 }
 
 impl Front {
@@ -100,9 +104,27 @@ impl Front {
             options: ResolveOptions::default(),
             sleeps: cloud.serverless,
         };
-        let cloud = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
+        let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
-        Ok(Self { cloud, tenancy, endings, workspaces })
+        let rechecks = Rechecks::new(Arc::clone(&tenancy), Arc::clone(&ports.entropy), Arc::new(SystemStopwatch::start()));
+        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, preloads: !cloud.serverless })
+    }
+
+    /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
+    /// a request that waits, and stops it after that: there, tokens say which workspace a name leads to.
+    pub(crate) async fn preload(&self) {
+        if !self.preloads {
+            return;
+        }
+        match self.cloud.preload(Preloading::default()).await {
+            Ok(Preloaded { found, failed, whole }) => {
+                tracing::info!(names = found, failed, whole, "Brought {found} names of workspaces into memory");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "No names of workspaces were brought into memory: each is looked up when it is asked for");
+            }
+        }
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.
@@ -112,6 +134,20 @@ impl Front {
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "The workspaces that are to be purged could not be listed");
+            }
+        }
+    }
+
+    /// Looks for the records of verified domains again, as far as they are due.
+    pub(crate) async fn recheck_domains(&self) {
+        match self.rechecks.round().await {
+            Ok(round) => {
+                let rechecks::Round { shown, missing, lapsed, unanswered } = round;
+                tracing::debug!(shown, missing, lapsed, unanswered, "Looked at verified domains again");
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "The domains that are to be looked at again could not be listed");
             }
         }
     }

@@ -19,6 +19,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(1, "start", include_str!("migrations/0001_start.sql")),
         step(2, "audit lists", include_str!("migrations/0002_audit_lists.sql")),
         step(3, "tenancy", include_str!("migrations/0003_tenancy.sql")),
+        step(4, "names and people", include_str!("migrations/0004_names_and_people.sql")),
         step(5, "usage", include_str!("migrations/0005_usage.sql")),
     ]
 }

@@ -29,8 +29,11 @@ pub(super) const ENVIRONMENT: &str = "-- directory.environment
 SELECT id, platform, name, description, created_by, created_at, revision FROM environments
 WHERE tenant = $1 AND platform = $2 AND name = $3";
 
+/// All revisions at one moment: nodes ask for it every other second, for every tenant that they serve. The row without a platform is the
+/// directory's.
 pub(super) const REVISIONS: &str = "-- directory.revisions
-SELECT platform, name, contents_revision FROM environments WHERE tenant = $1";
+SELECT NULL AS platform, NULL AS name, directory AS revision FROM tenant_revisions WHERE tenant = $1
+UNION ALL SELECT platform, name, contents_revision FROM environments WHERE tenant = $1";
 
 const CREATE_PLATFORM: &str = "-- directory.create_platform
 INSERT INTO platforms (tenant, name, id, description, created_by, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -92,12 +95,17 @@ impl<E: Engine> DirectoryStore for Database<E> {
 
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions> {
         const OPERATION: &str = "directory.revisions";
-        let mut moment = self.moment(OPERATION, tenant).await?;
-        let directory = revision(&mut moment).await?;
-        let mut environments = BTreeMap::new();
-        for row in &moment.rows(moment.statement(REVISIONS)).await? {
+        let mut reader = self.reader(OPERATION, tenant).await?;
+        let (mut directory, mut environments) = (Revision::ZERO, BTreeMap::new());
+        for row in &reader.rows(reader.statement(REVISIONS)).await? {
             let cells = Cells::new(row, OPERATION, "environments", "name");
-            environments.insert(Scope::new(cells.get("platform")?, cells.get("name")?), cells.get("contents_revision")?);
+            let revision = cells.get("revision")?;
+            match cells.get("platform")? {
+                Some(platform) => {
+                    environments.insert(Scope::new(platform, cells.get("name")?), revision);
+                }
+                None => directory = revision,
+            }
         }
         Ok(Revisions { directory, environments })
     }

@@ -36,6 +36,8 @@ mod statistics;
 #[cfg(feature = "tenancy")]
 mod tenancy;
 mod transfer;
+#[cfg(all(test, feature = "tenancy"))]
+pub(crate) mod upgrade;
 #[cfg(feature = "metering")]
 mod usage;
 mod users;

@@ -24,9 +24,12 @@ pub struct Flusher {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// In the order in which they were drained. Held while flushing, so that flushes do not overlap.
-    pending: Mutex<VecDeque<(TenantId, StatisticsBatch)>>,
+    pending: Mutex<Pending>,
     refused: AtomicU64,
 }
+
+/// Batches that wait, each with whose it is.
+type Pending = VecDeque<(TenantId, StatisticsBatch)>;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +40,13 @@ pub struct FlushReport {
     pub deltas: u64,
     /// Batches that the store will never take: dropped, and logged.
     pub refused: u64,
+}
+
+impl FlushReport {
+    /// Batches that the store has given an answer to.
+    fn sent(&self) -> usize {
+        usize::try_from(self.batches + self.refused).unwrap_or(usize::MAX)
+    }
 }
 
 impl Flusher {
@@ -59,37 +69,75 @@ impl Flusher {
     /// `Unavailable` from the store: this batch and those behind it wait for the next flush. Any other error would come back
     /// for ever, so such a batch is dropped, counted in the report, and logged.
     pub async fn flush(&self) -> StoreResult<FlushReport> {
+        self.flush_some(usize::MAX).await
+    }
+
+    /// The same, but no more than `most` batches; the rest waits for the next flush, and what is counted meanwhile for the one after it. Where
+    /// ten thousand tenants are counted, each is a write, and this bounds what they take of the store.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn flush_some(&self, most: usize) -> StoreResult<FlushReport> {
         let mut pending = self.pending.lock().await;
         let mut report = FlushReport::default();
-        self.send(&mut pending, &mut report).await?;
-        pending.extend(self.recorder.drain(self.clock.now(), &*self.entropy));
-        self.send(&mut pending, &mut report).await?;
+        self.send(&mut pending, most, &mut report).await?;
+        if pending.is_empty() {
+            pending.extend(self.recorder.drain(self.clock.now(), &*self.entropy));
+            self.send(&mut pending, most, &mut report).await?;
+        }
         Ok(report)
     }
 
-    async fn send(&self, pending: &mut VecDeque<(TenantId, StatisticsBatch)>, report: &mut FlushReport) -> StoreResult<()> {
-        while let Some((tenant, batch)) = pending.front() {
-            match self.store.record(*tenant, batch).await {
-                Ok(()) => {
-                    report.batches += 1;
-                    report.deltas += batch.deltas.len() as u64;
-                }
-                Err(unavailable) if *unavailable.kind() == StoreErrorKind::Unavailable => return Err(unavailable),
-                Err(refusal) => {
-                    report.refused += 1;
-                    self.refused.fetch_add(1, Ordering::Relaxed);
-                    let deltas = batch.deltas.len();
-                    error!(
-                        tenant.id = %tenant,
-                        batch.id = %batch.id,
-                        batch.deltas = deltas,
-                        error = &refusal as &dyn std::error::Error,
-                        "Dropped a batch of {deltas} deltas that the store refuses"
-                    );
-                }
-            }
-            pending.pop_front();
+    /// The same for one tenant, which waits for no other's batches, but for those of a flush that is under way.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn flush_of(&self, tenant: TenantId) -> StoreResult<FlushReport> {
+        let mut pending = self.pending.lock().await;
+        let mut report = FlushReport::default();
+        self.send_of(tenant, &mut pending, &mut report).await?;
+        pending.extend(self.recorder.drain_of(tenant, self.clock.now(), &*self.entropy));
+        self.send_of(tenant, &mut pending, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn send(&self, pending: &mut Pending, most: usize, report: &mut FlushReport) -> StoreResult<()> {
+        while !pending.is_empty() && report.sent() < most {
+            self.send_one(pending, 0, report).await?;
         }
+        Ok(())
+    }
+
+    async fn send_of(&self, tenant: TenantId, pending: &mut Pending, report: &mut FlushReport) -> StoreResult<()> {
+        while let Some(place) = pending.iter().position(|(of, _)| *of == tenant) {
+            self.send_one(pending, place, report).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the batch at this place, which goes when the store has taken it or never will.
+    async fn send_one(&self, pending: &mut Pending, place: usize, report: &mut FlushReport) -> StoreResult<()> {
+        let Some((tenant, batch)) = pending.get(place) else { return Ok(()) };
+        match self.store.record(*tenant, batch).await {
+            Ok(()) => {
+                report.batches += 1;
+                report.deltas += batch.deltas.len() as u64;
+            }
+            Err(unavailable) if *unavailable.kind() == StoreErrorKind::Unavailable => return Err(unavailable),
+            Err(refusal) => {
+                report.refused += 1;
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                let deltas = batch.deltas.len();
+                error!(
+                    tenant.id = %tenant,
+                    batch.id = %batch.id,
+                    batch.deltas = deltas,
+                    error = &refusal as &dyn std::error::Error,
+                    "Dropped a batch of {deltas} deltas that the store refuses"
+                );
+            }
+        }
+        pending.remove(place);
         Ok(())
     }
 

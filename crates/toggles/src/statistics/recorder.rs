@@ -95,14 +95,39 @@ impl Recorder {
     /// The caller keeps each batch until the store has taken it, and sends the same one (with its id) again if the outcome is
     /// unknown; [`Flusher`](super::Flusher) does.
     pub fn drain(&self, now: Timestamp, entropy: &dyn Entropy) -> Vec<(TenantId, StatisticsBatch)> {
+        self.drained(now, entropy, |shard| {
+            let Shard { tally, bytes } = mem::take(shard);
+            Some((tally, bytes))
+        })
+    }
+
+    /// The same of one tenant alone; what was counted of others goes on being held.
+    pub fn drain_of(&self, tenant: TenantId, now: Timestamp, entropy: &dyn Entropy) -> Vec<(TenantId, StatisticsBatch)> {
+        self.drained(now, entropy, |shard| {
+            let taken = shard.tally.take(tenant)?;
+            shard.bytes -= taken.1;
+            Some(taken)
+        })
+    }
+
+    /// Hands over what `take` takes out of each shard, with the bytes that it took there.
+    fn drained(
+        &self,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+        take: impl Fn(&mut Shard) -> Option<(Tally, usize)>,
+    ) -> Vec<(TenantId, StatisticsBatch)> {
         let mut tenants: BTreeMap<TenantId, Vec<ScopedDelta>> = BTreeMap::new();
         for index in 0..SHARDS {
-            let shard = {
+            let taken = {
                 let mut shard = self.lock(index);
-                self.bytes.fetch_sub(shard.bytes, Ordering::Relaxed);
-                mem::take(&mut *shard)
+                let taken = take(&mut shard);
+                self.bytes.fetch_sub(taken.as_ref().map_or(0, |(_, bytes)| *bytes), Ordering::Relaxed);
+                taken
             };
-            shard.tally.into_deltas(&mut |tenant, delta| tenants.entry(tenant).or_default().push(delta));
+            if let Some((tally, _)) = taken {
+                tally.into_deltas(&mut |tenant, delta| tenants.entry(tenant).or_default().push(delta));
+            }
         }
         let batched = |(tenant, deltas)| {
             batches(deltas, self.limits.batch_entries, now, entropy).into_iter().map(move |batch| (tenant, batch))

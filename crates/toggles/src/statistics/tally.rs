@@ -34,7 +34,15 @@ type Day = i64;
 /// Counters of some things. By tenant, environment and key in turn, so that each can be looked up as it is at hand.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    tenants: HashMap<TenantId, HashMap<Scope, Place>>,
+    tenants: HashMap<TenantId, Counted>,
+}
+
+/// Counters of what is one tenant's.
+#[derive(Debug, Default)]
+struct Counted {
+    /// What they take in memory.
+    bytes: usize,
+    scopes: HashMap<Scope, Place>,
 }
 
 /// Counters of what is in one environment.
@@ -125,26 +133,46 @@ impl Tally {
         {
             return Err(Refused);
         }
-        let found = self.tenants.get_mut(&tenant).and_then(|scopes| scopes.get_mut(scope));
+        if let Some(counted) = self.tenants.get_mut(&tenant) {
+            return counted.add(scope, occurrence, at, room);
+        }
+        let mut counted = Counted::default();
+        let cost = counted.add(scope, occurrence, at, room)?;
+        self.tenants.insert(tenant, counted);
+        Ok(cost)
+    }
+
+    /// What was counted of one tenant, and how much memory it took.
+    pub(super) fn take(&mut self, tenant: TenantId) -> Option<(Self, usize)> {
+        let counted = self.tenants.remove(&tenant)?;
+        let bytes = counted.bytes;
+        Some((Self { tenants: std::iter::once((tenant, counted)).collect() }, bytes))
+    }
+
+    /// Everything counted, by tenant. The deltas are in no particular order.
+    pub(super) fn into_deltas(self, add: &mut impl FnMut(TenantId, ScopedDelta)) {
+        for (tenant, counted) in self.tenants {
+            for (scope, place) in counted.scopes {
+                place.into_deltas(&mut |delta| add(tenant, ScopedDelta { scope: scope.clone(), delta }));
+            }
+        }
+    }
+}
+
+impl Counted {
+    fn add(&mut self, scope: &Scope, occurrence: Occurrence<'_>, at: Timestamp, room: usize) -> Result<usize, Refused> {
+        let found = self.scopes.get_mut(scope);
         let cost = found.as_deref().map_or_else(|| Place::default().cost(occurrence, at), |place| place.cost(occurrence, at));
         if cost > room {
             return Err(Refused);
         }
         let place = match found {
             Some(place) => place,
-            None => self.tenants.entry(tenant).or_default().entry(scope.clone()).or_default(),
+            None => self.scopes.entry(scope.clone()).or_default(),
         };
         place.add(occurrence, at);
+        self.bytes += cost;
         Ok(cost)
-    }
-
-    /// Everything counted, by tenant. The deltas are in no particular order.
-    pub(super) fn into_deltas(self, add: &mut impl FnMut(TenantId, ScopedDelta)) {
-        for (tenant, scopes) in self.tenants {
-            for (scope, place) in scopes {
-                place.into_deltas(&mut |delta| add(tenant, ScopedDelta { scope: scope.clone(), delta }));
-            }
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use togglebox_auth::input::Registration;
 use togglebox_auth::{Permission, User};
 use togglebox_multitenancy::manage::Issued;
 use togglebox_multitenancy::{InvitationToken, Person};
+use uuid::Uuid;
 
 use super::super::CENTRAL;
 use super::super::failure::tenancy;
@@ -14,7 +15,7 @@ use super::super::schema::{InvitationBody, InviteBody, JoiningBody};
 use super::super::view::{EntranceView, InvitationView, OfferView, SentInvitationView};
 use super::{PAGES, entrance};
 use crate::call::Call;
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::paging::CursorMeta;
 use crate::reply::Reply;
@@ -91,13 +92,21 @@ async fn list(call: Call) -> Result<Reply> {
 
 async fn invite(call: Call) -> Result<Reply> {
     let Invite { email, role } = Invite::read(call.body()).map_err(ApiError::field_validation)?;
-    let issued = call.cloud()?.tenancy.invite(call.tenant, &call.actor()?, email, role).await.map_err(tenancy)?;
+    let issued =
+        call.cloud()?.tenancy.invite(call.tenant, &call.actor()?, inviter(&call)?, email, role).await.map_err(tenancy)?;
     Ok(Reply::created(call.now, &sent(&issued)))
 }
 
 async fn resend(call: Call) -> Result<Reply> {
-    let issued = call.cloud()?.tenancy.resend(call.tenant, &call.actor()?, call.id(0, MISSING)?).await.map_err(tenancy)?;
+    let (actor, id) = (call.actor()?, call.id(0, MISSING)?);
+    let issued = call.cloud()?.tenancy.resend(call.tenant, &actor, inviter(&call)?, id).await.map_err(tenancy)?;
     Ok(Reply::data(call.now, &sent(&issued)))
+}
+
+/// In whose name people are invited: the caller's, or the owner's of the key.
+fn inviter(call: &Call) -> Result<Uuid> {
+    let person = call.principal()?.user_id();
+    person.ok_or_else(|| ApiError::new(Code::Forbidden, "Only people and their keys can invite"))
 }
 
 async fn revoke(call: Call) -> Result<Reply> {

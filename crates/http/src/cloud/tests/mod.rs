@@ -1,6 +1,7 @@
 //! The cloud's routes over their hosts.
 
 mod export;
+mod log;
 mod people;
 mod plans;
 mod rig;

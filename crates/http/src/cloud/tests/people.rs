@@ -147,3 +147,31 @@ async fn a_workspace_is_handed_over_and_left() {
     rig.post(API, "/api/v1/workspaces/acme/restore", Some(&central.token), json!({})).await.expect(200);
     rig.get(&cy.host, "/api/v1/workspace", &cy.token).await.expect(200);
 }
+
+#[actix_web::test]
+async fn the_invitations_of_who_was_an_admin_end_with_that() {
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    let cy = rig.join(&ann, "cy", "admin").await;
+    let invitations = "/api/v1/workspace/invitations";
+    let invite = async |email: &str| {
+        let body = json!({ "email": email, "role": "admin" });
+        rig.post(&cy.host, invitations, Some(&cy.token), body).await.expect(201).json()["data"].clone()
+    };
+    let (kept, lost) = (invite("di@example.com").await, invite("eve@example.com").await);
+    // Sent again by another admin, it is that one's.
+    let again = format!("{invitations}/{}/resend", kept["id"].as_str().unwrap());
+    let kept = rig.post(&ann.host, &again, Some(&ann.token), json!({})).await.expect(200).json()["data"].clone();
+    assert_eq!(kept["invitedBy"], "ann@example.com");
+    let member = format!("/api/v1/workspace/members/{}", cy.user);
+    rig.send((Method::DELETE, &ann.host, &member), Some(&ann.token), None, &[]).await.expect(204);
+    let waiting = rig.get(&ann.host, invitations, &ann.token).await.expect(200).json();
+    let waiting: Vec<_> = waiting["data"].as_array().unwrap().iter().map(|each| each["email"].clone()).collect();
+    assert_eq!(waiting, ["di@example.com"]);
+    let join = async |invited: &serde_json::Value, name: &str| {
+        let body = json!({ "token": invited["token"], "name": name, "password": PASSWORD });
+        rig.post(API, "/api/v1/invitations/join", None, body).await
+    };
+    assert_eq!(join(&lost, "eve").await.expect(400).json()["code"], "INVALID_INVITATION");
+    join(&kept, "di").await.expect(201);
+}

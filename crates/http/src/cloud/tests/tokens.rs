@@ -178,6 +178,8 @@ async fn a_node_that_sleeps_asks_with_requests_what_has_changed() {
     let path = "/api/v1/internal/platforms/web/environments/prod/flags";
     rig.post(&ann.host, path, Some(&ann.token), flag).await.expect(201);
     asleep.stopwatch.advance(SECOND);
+    // It wakes, and what it does each second comes before the request.
+    asleep.cloud.poll().await.unwrap();
     assert_eq!(asleep.get(&ann.host, flags, &ann.token).await.expect(200).json()["data"][0]["flagKey"], "dark");
 
     faults.clear();

@@ -131,6 +131,18 @@ async fn names_are_had_once() {
     let stale = [("if-match", "1")];
     let patch = Some(json!({ "name": "x" }));
     rig.send((Method::PATCH, "acme-2.localtest", "/api/v1/workspace"), Some(&ann.token), patch, &stale).await.expect(409);
+    // Each of its names is nobody else's for a while, so there are not many.
+    let rename = async |from: u8| {
+        let (host, name) = (format!("acme-{from}.localtest"), Some(json!({ "subdomain": format!("acme-{}", from + 1) })));
+        rig.send((Method::PATCH, &host, "/api/v1/workspace"), Some(&ann.token), name, &[]).await
+    };
+    rename(2).await.expect(200);
+    rename(3).await.expect(200);
+    let refused = rename(4).await.expect(409).json();
+    assert_eq!(refused["code"], "RENAME_LIMIT_REACHED");
+    let (meta, again) = (&refused["meta"], "2026-06-27T20:26:40.000Z");
+    assert_eq!((&meta["limit"], &meta["days"], &meta["possibleFrom"]), (&json!(3), &json!(30), &json!(again)));
+    assert!(refused["error"].as_str().unwrap().contains(again), "{refused}");
 }
 
 #[actix_web::test]

@@ -42,6 +42,7 @@ pub(super) struct Model {
     hangs: AtomicBool,
     loads: AtomicUsize,
     directories: AtomicUsize,
+    polls: AtomicUsize,
 }
 
 impl fmt::Debug for Model {
@@ -128,6 +129,11 @@ impl Model {
         self.directories.load(Ordering::SeqCst)
     }
 
+    /// How often a tenant's revisions were asked for since the last time.
+    pub(super) fn polls(&self) -> usize {
+        self.polls.swap(0, Ordering::SeqCst)
+    }
+
     fn turn(contents: &mut Contents) -> Change {
         let revision = contents.directory.revision.next();
         contents.directory.revision = revision;
@@ -183,6 +189,7 @@ impl DirectoryStore for Model {
     }
 
     async fn revisions(&self, _: TenantId) -> StoreResult<Revisions> {
+        self.polls.fetch_add(1, Ordering::SeqCst);
         let began = Instant::now();
         let directory = self.answer(|contents| contents.directory.clone()).await?;
         let contents = self.contents();

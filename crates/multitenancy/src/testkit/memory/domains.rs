@@ -21,7 +21,7 @@ impl DomainStore for MemoryStore {
             if Register::of(&register.claims, tenant).count() >= DomainName::MAX_PER_TENANT {
                 return Err(StoreErrorKind::LimitReached { limit: DomainName::MAX_PER_TENANT });
             }
-            let claim = DomainClaim { verified_at: None, ..claim.clone() };
+            let claim = DomainClaim { verified_at: None, checked_at: None, misses: 0, ..claim.clone() };
             register.claims.insert(key, claim.clone());
             register.note(tenant, audit);
             Ok(claim)
@@ -52,6 +52,35 @@ impl DomainStore for MemoryStore {
             if let Err(place) = after.domains.binary_search(domain) {
                 after.domains.insert(place, domain.clone());
             }
+            Ok(register.put(after, audit))
+        })
+    }
+
+    async fn note_check(&self, tenant: TenantId, claim: &DomainClaim) -> StoreResult<()> {
+        self.act("domains.note_check", |register| {
+            let stands = register.claims.get_mut(&(tenant, claim.domain.clone()));
+            let stands = stands.filter(|stands| stands.verified_at.is_some() && stands.token == claim.token);
+            let stands = stands.ok_or(StoreErrorKind::NotFound)?;
+            if stands.checked_at < claim.checked_at {
+                (stands.checked_at, stands.misses) = (claim.checked_at, claim.misses);
+            }
+            Ok(())
+        })
+    }
+
+    async fn lapse(&self, tenant: TenantId, claim: &DomainClaim, audit: &AuditRecord) -> StoreResult<Written<Tenant>> {
+        self.act("domains.lapse", |register| {
+            if let Some(revision) = register.earlier(tenant, audit) {
+                return repeated(register.tenants.get(&tenant), revision);
+            }
+            let mut after = register.tenant(tenant)?.clone();
+            let stands = register.claims.get_mut(&(tenant, claim.domain.clone()));
+            let stands = stands
+                .filter(|stands| stands.verified_at.is_some() && stands.token == claim.token && stands.misses == claim.misses)
+                .ok_or(StoreErrorKind::NotFound)?;
+            (stands.verified_at, stands.checked_at, stands.misses) = (None, None, 0);
+            register.domains.remove(&claim.domain);
+            after.domains.retain(|held| *held != claim.domain);
             Ok(register.put(after, audit))
         })
     }

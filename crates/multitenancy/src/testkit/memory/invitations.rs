@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::register::{Register, repeated};
 use super::{Answer, MemoryStore, page, sorted};
 use crate::store::{Changed, InvitationStore, SUPERSEDED};
-use crate::{Invitation, Limit, Member, TokenHash};
+use crate::{Invitation, Limit, Member, MemberRole, TokenHash};
 
 #[async_trait]
 impl InvitationStore for MemoryStore {
@@ -77,8 +77,7 @@ impl InvitationStore for MemoryStore {
             if with_token(register, tenant, &next.token_hash).is_some() {
                 return Err(StoreErrorKind::AlreadyExists);
             }
-            let (token_hash, sent_at, expires_at) = (next.token_hash, next.sent_at, next.expires_at);
-            let after = Invitation { token_hash, sent_at, expires_at, ..stands.clone() };
+            let after = stands.clone().sent_again(next);
             register.invitations.insert((tenant, next.id), after.clone());
             register.note(tenant, audit);
             Ok(after)
@@ -122,6 +121,10 @@ fn accept(
     }
     register.living(tenant)?;
     let waiting = with_token(register, tenant, token).filter(|waiting| waiting.is_open(audit.at));
+    let waiting = waiting.filter(|waiting| {
+        let inviter = register.members.get(&(tenant, waiting.inviter));
+        inviter.is_some_and(|inviter| inviter.role == MemberRole::Admin)
+    });
     let (id, role) = waiting.map(|waiting| (waiting.id, waiting.role)).ok_or(StoreErrorKind::NotFound)?;
     if register.members.contains_key(&key) {
         return Err(StoreErrorKind::AlreadyExists);

@@ -59,6 +59,7 @@ impl TenantStore for MemoryStore {
             let after = Tenant {
                 name: record.name,
                 subdomain: record.subdomain,
+                renames: record.renames,
                 standing: record.standing,
                 plan: record.plan,
                 overrides: record.overrides,

@@ -377,13 +377,33 @@ impl World {
     }
 }
 
-/// Runs through the events and checks every answer to a token; how many of them came without a look-up.
-async fn run(events: Vec<Event>, floors: usize, part: usize) -> usize {
-    let options = ResolveOptions::default().capacity(8, 8, floors);
+/// How a node answers without a look-up, that is, out of memory for no other reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// On the word of a token.
+    Token,
+    /// As it has heard of all changes: nothing is fresh by its age.
+    Hearing,
+}
+
+impl By {
+    fn options(self, floors: usize) -> ResolveOptions {
+        let options = ResolveOptions::default().capacity(8, 8, floors);
+        if self == Self::Hearing { options.lives(Duration::ZERO, Duration::ZERO) } else { options }
+    }
+
+    fn source(self) -> Source {
+        if self == Self::Hearing { Source::Fresh } else { Source::Token }
+    }
+}
+
+/// Runs through the events and checks every answer; how many of them came without a look-up.
+async fn run(events: Vec<Event>, by: By, floors: usize, part: usize) -> usize {
+    let options = by.options(floors);
     let mut rig = Rig::with(options);
     rig.pass(10 * SECOND);
     let state = State { at_us: 0, tenants: [(0, false, None); 2] };
-    let (mut world, mut vouched) = (World { states: vec![state], list: List::new(part), tokens: Vec::new() }, 0);
+    let (mut world, mut taken) = (World { states: vec![state], list: List::new(part), tokens: Vec::new() }, 0);
     world.change(&rig, 1, |tenant| tenant.2 = Some(false));
     world.change(&rig, 2, |_| {});
     for event in events {
@@ -416,19 +436,22 @@ async fn run(events: Vec<Event>, floors: usize, part: usize) -> usize {
             Event::Pass(ms) => rig.pass(Duration::from_millis(ms.into())),
             Event::Ask { token, beta } => {
                 if let Some(token) = world.tokens.iter().rev().nth(token) {
-                    vouched += usize::from(ask(&rig, &world, *token, NAMES[usize::from(beta)]).await);
+                    taken += usize::from(ask(&rig, &world, by, *token, NAMES[usize::from(beta)]).await);
                 }
             }
             Event::Plain { beta } => {
-                let _ = rig.resolve(NAMES[usize::from(beta)]).await;
+                let key = NAMES[usize::from(beta)];
+                if let Ok(found) = rig.resolve(key).await {
+                    taken += usize::from(check(&rig, &world, by, key, &found));
+                }
             }
         }
     }
-    vouched
+    taken
 }
 
-/// Whether it was answered on the token's word.
-async fn ask(rig: &Rig, world: &World, token: Claims<'static>, key: HostRef<'static>) -> bool {
+/// Whether it was answered without a look-up.
+async fn ask(rig: &Rig, world: &World, by: By, token: Claims<'static>, key: HostRef<'static>) -> bool {
     let found = rig.resolver.resolve_claimed(key, token).await;
     // What is looked up behind its back.
     rig.settle().await;
@@ -436,37 +459,47 @@ async fn ask(rig: &Rig, world: &World, token: Claims<'static>, key: HostRef<'sta
     let entry = &found.entry;
     assert_eq!(entry.tenant, token.tenant, "{token:?}");
     assert!(entry.version >= token.version, "older than {token:?}: {entry:?}");
-    if found.source == Source::Token {
-        let number = usize::try_from(token.tenant.as_uuid().as_u128()).unwrap() - 1;
+    check(rig, world, by, key, &found)
+}
+
+/// Whether it was answered without a look-up; then it was so within the last two seconds.
+fn check(rig: &Rig, world: &World, by: By, key: HostRef<'static>, found: &Resolved<Entry>) -> bool {
+    let entry = &found.entry;
+    if found.source == by.source() {
+        let number = usize::try_from(entry.tenant.as_uuid().as_u128()).unwrap() - 1;
         let shown = (entry.version, entry.suspended, Some(key));
         let mut states = world.since(rig.now_us(), 2 * SECOND).map(|state| state.tenants[number]);
         let was_so =
             states.any(|(version, suspended, name)| (version, suspended, name.map(|beta| NAMES[usize::from(beta)])) == shown);
-        assert!(was_so, "{shown:?} on the word of {token:?} was over two seconds ago: {:?}", world.states);
+        assert!(was_so, "{shown:?} was over two seconds ago, and is answered by {by:?}: {:?}", world.states);
     }
-    found.source == Source::Token
+    found.source == by.source()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Whatever happens, and whatever a node hears of it: what it takes a token's word for was so within the last two seconds, and no
-    /// answer is older than the token.
+    /// answer is older than the token. So was what it uses without a look because it hears of all changes.
     #[test]
-    fn no_order_of_events_lets_a_token_outlive_what_it_tells(
+    fn no_order_of_events_lets_a_token_or_an_entry_outlive_what_it_tells(
         events in prop::collection::vec(event(), 1..80), floors in 1..6_usize, part in 1..8_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(run(events, floors, part));
+        runtime.block_on(run(events.clone(), By::Token, floors, part));
+        runtime.block_on(run(events, By::Hearing, floors, part));
     }
 }
 
 /// The property above is about something.
 #[tokio::test(start_paused = true)]
-async fn tokens_are_taken_at_their_word_again_and_again() {
+async fn tokens_and_what_was_heard_count_again_and_again() {
     let ask = Event::Ask { token: 0, beta: false };
     let round =
         [Event::Turn(1), Event::Turn(1), Event::Sign(1), Event::Poll, ask.clone(), Event::Pass(1900), ask, Event::Pass(500)];
     let events = round.iter().cycle().take(10 * round.len()).cloned().collect();
-    assert_eq!(run(events, 4, 4).await, 10);
+    assert_eq!(run(events, By::Token, 4, 4).await, 10);
+    let round = [Event::Turn(1), Event::Poll, Event::Plain { beta: false }, Event::Pass(1900), Event::Plain { beta: false }];
+    let events = round.iter().cycle().take(10 * round.len()).cloned().collect();
+    assert_eq!(run(events, By::Hearing, 4, 4).await, 10);
 }

@@ -6,6 +6,7 @@ mod flights;
 mod limits;
 mod lives;
 mod news;
+mod preload;
 mod stress;
 
 use std::collections::HashMap;
@@ -44,7 +45,7 @@ impl Versioned for Entry {
         !self.suspended
     }
 
-    fn vouched(tenant: TenantId, version: u64) -> Option<Self> {
+    fn vouched(tenant: TenantId, version: u64, _name: HostRef<'_>) -> Option<Self> {
         Some(Self { tenant, version, suspended: false })
     }
 }

@@ -147,3 +147,40 @@ async fn what_may_have_been_missed_is_loaded_again() {
     rig.resolver.poll(&list).await.unwrap();
     assert_eq!(rig.version(ACME).await, Ok(3), "the list no longer has all of it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_hears_all_changes_need_not_look_whether_there_are_any() {
+    let (rig, list) = (Rig::of_acme(ResolveOptions::default()).await, List::default());
+    rig.resolver.poll(&list).await.unwrap();
+    assert_eq!(rig.version(ACME).await, Ok(1));
+    rig.register.loads();
+    for _ in 0..239 {
+        rig.pass(SECOND);
+        rig.resolver.poll(&list).await.unwrap();
+        assert_eq!(rig.source(ACME).await, Ok(Source::Fresh));
+    }
+    assert_eq!(rig.register.loads(), 0);
+    rig.pass(SECOND);
+    rig.resolver.poll(&list).await.unwrap();
+    assert_eq!(rig.source(ACME).await, Ok(Source::Stale), "now and then, all the same");
+    rig.settle().await;
+    assert_eq!(rig.register.loads(), 1);
+
+    // Whoever hears nothing for a while goes by the entry's age again.
+    rig.pass(31 * SECOND);
+    rig.resolver.poll(&list).await.unwrap();
+    assert_eq!(rig.source(ACME).await, Ok(Source::Fresh));
+    rig.pass((2 * SECOND).saturating_sub(Duration::from_micros(1)));
+    assert_eq!(rig.source(ACME).await, Ok(Source::Fresh));
+    rig.pass(Duration::from_micros(1));
+    *list.down.lock().unwrap() = true;
+    assert!(rig.resolver.poll(&list).await.is_err());
+    assert_eq!(rig.source(ACME).await, Ok(Source::Stale));
+
+    // What was heard counts at once, however fresh the entry is.
+    *list.down.lock().unwrap() = false;
+    list.push(notice(1, 2, &[]));
+    rig.register.put(ACME, entry(1, 2));
+    rig.resolver.poll(&list).await.unwrap();
+    assert_eq!(rig.version(ACME).await, Ok(2));
+}

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use togglebox_core::{Actor, AuditFilter, AuditLog, OsEntropy};
+use togglebox_core::{Actor, AuditFilter, AuditLog as _, OsEntropy, PageRequest};
 use togglebox_multitenancy::Tenant;
-use togglebox_multitenancy::store::RemainsStore;
+use togglebox_multitenancy::store::RemainsStore as _;
 use uuid::Uuid;
 
 use super::super::testing::{GRACE, Place};
@@ -12,10 +12,6 @@ impl Place {
     /// A node with nothing in its memory.
     fn node(&self) -> Endings {
         Endings::new(Arc::clone(&self.tenancy))
-    }
-
-    async fn delete(&self, tenant: &Tenant) {
-        self.tenancy.delete(tenant.id, &Actor::system(), None).await.unwrap();
     }
 
     /// Gives a workspace so many audit records.
@@ -56,9 +52,7 @@ async fn workspaces_end_when_their_grace_period_is_over_and_not_before() {
     place.clock.advance(GRACE);
     assert_eq!(node.round().await.unwrap(), Round::default());
     assert!(place.is_there(&globex).await);
-    let page = PageRequest::first(10);
-    let told = place.store.list(CENTRAL, &AuditFilter::default(), &page).await.unwrap().items;
-    assert_eq!(told.iter().map(|record| &*record.action).collect::<Vec<_>>(), ["tenant.forget", "tenant.purge"]);
+    assert_eq!(place.actions(CENTRAL).await, ["tenant.forget", "tenant.purge"]);
 }
 
 #[tokio::test]

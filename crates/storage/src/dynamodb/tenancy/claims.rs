@@ -1,7 +1,7 @@
 //! Custom domains: claims to them, and where those that were verified lead.
 
 use async_trait::async_trait;
-use togglebox_core::{AuditRecord, StoreErrorKind, StoreResult, TenantId, Written};
+use togglebox_core::{AuditRecord, StoreError, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_multitenancy::store::{DOMAIN_TAKEN, DomainStore};
 use togglebox_multitenancy::{DomainClaim, DomainName, Tenant};
 use uuid::Uuid;
@@ -21,7 +21,15 @@ pub(super) fn read(item: &Item, operation: &'static str) -> StoreResult<DomainCl
         token: attributes.get("token")?,
         claimed_at: attributes.get("claimed_at")?,
         verified_at: attributes.maybe("verified_at")?,
+        checked_at: attributes.maybe("checked_at")?,
+        misses: misses(&attributes)?,
     })
+}
+
+/// There is no such attribute before the record was looked for again.
+fn misses(attributes: &Attributes<'_>) -> StoreResult<u32> {
+    let misses = attributes.maybe::<u64>("misses")?.unwrap_or_default();
+    u32::try_from(misses).map_err(|source| attributes.unreadable("misses", source))
 }
 
 /// What removes a claim.
@@ -62,7 +70,7 @@ impl DomainStore for DynamoDb {
             let counts = Counts { claims: record.counts.claims.saturating_add(1), ..record.counts };
             let actions = vec![record.count(counts), Action::Put { item, when: Condition::absent() }];
             if write.commit(actions, counted(&stage.items, OPERATION)?).await? {
-                return Ok(DomainClaim { verified_at: None, ..claim.clone() });
+                return Ok(DomainClaim { verified_at: None, checked_at: None, misses: 0, ..claim.clone() });
             }
         }
     }
@@ -112,6 +120,68 @@ impl DomainStore for DynamoDb {
             actions.push(Action::Update { key: own.clone(), set, remove: Vec::new(), when });
             let item = Draft::new(&led).with("tenant", id).finish(OPERATION)?;
             actions.push(Action::Put { item, when: free });
+            if write.commit(actions, change.revision).await? {
+                return Ok(Written { value: next.tenant, revision: change.revision });
+            }
+        }
+    }
+
+    async fn note_check(&self, tenant: TenantId, claim: &DomainClaim) -> StoreResult<()> {
+        const OPERATION: &str = "domains.note_check";
+        let own = key::claim(tenant, &claim.domain);
+        let mut patience = self.patience();
+        loop {
+            let stands = self.get(OPERATION, &mut patience, &own).await?.map(|item| read(&item, OPERATION)).transpose()?;
+            let stands = stands.filter(|stands| stands.token == claim.token);
+            let verified_at = stands.as_ref().and_then(|stands| stands.verified_at);
+            let verified_at = verified_at.ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, OPERATION))?;
+            let is_later = stands.is_some_and(|stands| stands.checked_at < claim.checked_at);
+            let Some(checked_at) = claim.checked_at.filter(|_| is_later) else { return Ok(()) };
+            let set = vec![("checked_at", checked_at.into()), ("misses", u64::from(claim.misses).into())];
+            let when =
+                Condition::below("checked_at", checked_at).and("token", claim.token.as_str()).and("verified_at", verified_at);
+            // Otherwise something has happened to it since it was read.
+            if self
+                .commit(OPERATION, &mut patience, vec![Action::Update { key: own.clone(), set, remove: Vec::new(), when }])
+                .await?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn lapse(&self, tenant: TenantId, claim: &DomainClaim, audit: &AuditRecord) -> StoreResult<Written<Tenant>> {
+        const OPERATION: &str = "domains.lapse";
+        let own = key::claim(tenant, &claim.domain);
+        let mut write = self.write(OPERATION, tenant, key::counter(), audit).await?;
+        loop {
+            let stage = write.read([key::counter(), key::tenant(tenant), own.clone()]).await?;
+            let record = Record::of(&stage.items, tenant, OPERATION)?;
+            if let Some(revision) = stage.earlier {
+                return write.repeated(record.map(|record| record.tenant), revision);
+            }
+            let missing = || write.error(StoreErrorKind::NotFound);
+            let record = record.ok_or_else(missing)?;
+            let stands = read(stage.items.get(&own).ok_or_else(missing)?, OPERATION)?;
+            let is_it = stands.token == claim.token && stands.misses == claim.misses;
+            let verified_at = stands.verified_at.filter(|_| is_it).ok_or_else(missing)?;
+            let mut after = record.tenant.clone();
+            after.domains.retain(|held| *held != claim.domain);
+            let counted = counted(&stage.items, OPERATION)?;
+            let (after, change) = written(Some(&record.tenant), after, counted.next(), audit);
+            let next = Record { tenant: after, counts: record.counts };
+            let mut actions = raise(OPERATION, counted, &change)?.to_vec();
+            let when = Condition::is("token", claim.token.as_str()).and("verified_at", verified_at);
+            let when = match stands.checked_at {
+                Some(checked_at) => when.and("checked_at", checked_at),
+                None => when,
+            };
+            let remove = vec!["verified_at", "checked_at", "misses"];
+            actions.extend([
+                record.replace(&next, OPERATION)?,
+                Action::Update { key: own.clone(), set: Vec::new(), remove, when },
+                lead_nowhere(&claim.domain, tenant),
+            ]);
             if write.commit(actions, change.revision).await? {
                 return Ok(Written { value: next.tenant, revision: change.revision });
             }

@@ -19,6 +19,8 @@ pub(super) fn read(item: &Item, operation: &'static str) -> StoreResult<Invitati
         email: parsed(&attributes, "email", Email::new)?,
         role: role(&attributes)?,
         token_hash: TokenHash(token),
+        // Those from before that was kept are nobody's, and good once they are sent again.
+        inviter: attributes.maybe("inviter")?.unwrap_or_default(),
         invited_by: attributes.get("invited_by")?,
         created_at: attributes.get("created_at")?,
         sent_at: attributes.get("sent_at")?,
@@ -38,6 +40,7 @@ pub(super) fn create(
         .with("email", invitation.email.as_str())
         .with("role", invitation.role.as_str())
         .with("token", invitation.token_hash.0.to_vec())
+        .with("inviter", invitation.inviter)
         .with("invited_by", invitation.invited_by.as_str())
         .with("created_at", invitation.created_at)
         .with("sent_at", invitation.sent_at)
@@ -59,15 +62,20 @@ fn lead(operation: &'static str, tenant: TenantId, invitation: &Invitation) -> S
     Ok(Action::Put { item, when: Condition::absent() })
 }
 
-/// What puts the token, the sending time and the end of `next` in the place of those of `stands`, which must still have its token.
+/// What puts the token, the sending time, the end and the inviter of `next` in the place of those of `stands`, which must still have its token.
 pub(super) fn reissue(
     operation: &'static str,
     tenant: TenantId,
     stands: &Invitation,
     next: &Invitation,
 ) -> StoreResult<[Action; 3]> {
-    let set =
-        vec![("token", next.token_hash.0.to_vec().into()), ("sent_at", next.sent_at.into()), ("ends_at", next.expires_at.into())];
+    let set = vec![
+        ("token", next.token_hash.0.to_vec().into()),
+        ("inviter", next.inviter.into()),
+        ("invited_by", next.invited_by.as_str().into()),
+        ("sent_at", next.sent_at.into()),
+        ("ends_at", next.expires_at.into()),
+    ];
     Ok([
         Action::Update { key: key::invitation(tenant, next.id), set, remove: Vec::new(), when: has_token(stands) },
         Action::Delete { key: key::token(tenant, &stands.token_hash), when: Condition::none() },

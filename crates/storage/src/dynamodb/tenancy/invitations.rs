@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Page, PageRequest, StoreErrorKind, StoreResult, TenantId, Written};
 use togglebox_multitenancy::store::{InvitationStore, SUPERSEDED};
-use togglebox_multitenancy::{Invitation, Limit, Member, TokenHash};
+use togglebox_multitenancy::{Invitation, Limit, Member, MemberRole, TokenHash};
 use uuid::Uuid;
 
 use super::super::DynamoDb;
-use super::super::action::Condition;
+use super::super::action::{Action, Condition};
 use super::super::error::Trouble;
 use super::super::item::Attributes;
 use super::super::patience::Patience;
@@ -126,8 +126,7 @@ impl InvitationStore for DynamoDb {
             if stage.items.contains_key(&token) {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
-            let (token_hash, sent_at, expires_at) = (next.token_hash, next.sent_at, next.expires_at);
-            let after = Invitation { token_hash, sent_at, expires_at, ..stands.clone() };
+            let after = stands.clone().sent_again(next);
             let actions = invitation::reissue(OPERATION, tenant, &stands, &after)?.to_vec();
             if write.commit(actions, counted(&stage.items, OPERATION)?).await? {
                 return Ok(after);
@@ -184,6 +183,10 @@ impl InvitationStore for DynamoDb {
             if !waiting.is_open(audit.at) {
                 return Err(write.error(StoreErrorKind::NotFound));
             }
+            let inviter = key::member(tenant, waiting.inviter);
+            let found = write.get(&inviter).await?.map(|item| member::read(&item, OPERATION)).transpose()?;
+            let found = found.filter(|found| found.role == MemberRole::Admin);
+            let stood = found.ok_or_else(|| write.error(StoreErrorKind::NotFound))?.version;
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
@@ -201,6 +204,8 @@ impl InvitationStore for DynamoDb {
             actions.extend(invitation::remove(tenant, &waiting));
             actions.push(invitation::free(tenant, &waiting));
             actions.extend(member::join(OPERATION, &joined)?);
+            // Still an admin.
+            actions.push(Action::Check { key: inviter, when: Condition::is("rev", stood) });
             if write.commit(actions, version).await? {
                 return Ok(Written { value: joined, revision: version });
             }

@@ -11,7 +11,7 @@ use togglebox_multitenancy::{
 
 use super::super::DynamoDb;
 use super::super::action::{Action, Condition};
-use super::super::item::{Attributes, Draft, Item, Value, json};
+use super::super::item::{Attributes, Draft, Item, Value, json, optional_json};
 use super::super::key::Key;
 use super::super::patience::Patience;
 use super::super::write::Write;
@@ -41,6 +41,7 @@ impl Record {
             id: TenantId::from_uuid(attributes.get("id")?),
             name: parsed(&attributes, "name", TenantName::new)?,
             subdomain: parsed(&attributes, "subdomain", Subdomain::new)?,
+            renames: attributes.optional_json("renames")?.unwrap_or_default(),
             domains: parsed_list(&attributes, "domains", DomainName::new)?,
             owner: attributes.get("owner")?,
             standing: standing(&attributes)?,
@@ -122,10 +123,13 @@ impl Record {
         let Tenant { standing, billing, .. } = &self.tenant;
         let (suspension, deletion) = (standing.suspension.as_ref(), standing.deletion.as_ref());
         let domains: Vec<_> = self.tenant.domains.iter().map(ToString::to_string).collect();
+        let renames = Some(&self.tenant.renames).filter(|renames| !renames.is_empty());
+        let renames = optional_json(operation, renames)?;
         let overrides: BTreeMap<_, _> = self.tenant.overrides.iter().map(|(what, limit)| (what.as_str(), limit.get())).collect();
         Ok(vec![
             ("name", Some(self.tenant.name.as_str().into())),
             ("subdomain", Some(self.tenant.subdomain.as_str().into())),
+            ("renames", renames.map(Value::from)),
             ("domains", Some(json(operation, &domains)?.into())),
             ("owner", Some(self.tenant.owner.into())),
             ("past_due_since", standing.past_due_since.map(Value::from)),
@@ -255,12 +259,14 @@ mod tests {
         fn records()(
             ids: (u128, u128), name in "[a-z\u{1f6a6}%'\"]{1,20}", standing in standings(), overrides in limits(),
             customer in prop::option::of(".*"), subscription in prop::option::of(".*"), current_period_end in moment(),
-            numbers: [u64; 4], times: (i64, i64), domains in prop::collection::vec("[a-z]{1,9}\\.test", 0..3),
+            numbers: [u64; 4], times: (i64, i64), renames in prop::collection::vec(any::<i64>(), 0..3),
+            domains in prop::collection::vec("[a-z]{1,9}\\.test", 0..3),
         ) -> Record {
             let tenant = Tenant {
                 id: TenantId::from_uuid(Uuid::from_u128(ids.0)),
                 name: TenantName::new(&name).unwrap(),
                 subdomain: "acme-1".parse().unwrap(),
+                renames: renames.into_iter().map(Timestamp::from_ms).collect(),
                 domains: domains.iter().map(|text| text.parse().unwrap()).collect(),
                 owner: Uuid::from_u128(ids.1),
                 standing,

@@ -79,6 +79,7 @@ impl TenantStore for DynamoDb {
             let after = Tenant {
                 name: given.name,
                 subdomain: given.subdomain,
+                renames: given.renames,
                 standing: given.standing,
                 plan: given.plan,
                 overrides: given.overrides,

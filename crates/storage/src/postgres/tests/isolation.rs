@@ -134,7 +134,12 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
     let looks = LOOKED_AT.iter().chain([&OF_NOBODY]).map(|table| format!("{table} register_looks SELECT"));
     let changes = ["register register_counts UPDATE", "register_changes register_prunes DELETE"].map(str::to_owned);
     let kept = COUNTED.iter().chain([&"usage_watermarks"]).map(|table| format!("{table} ledger_keeps ALL"));
-    let ledger = ["usage_events ledger_looks SELECT", "usage_events ledger_prunes DELETE", "usage_borders all_look SELECT", "usage_borders ledger_closes UPDATE"];
+    let ledger = [
+        "usage_events ledger_looks SELECT",
+        "usage_events ledger_prunes DELETE",
+        "usage_borders all_look SELECT",
+        "usage_borders ledger_closes UPDATE",
+    ];
     let mut expected: Vec<String> = looks.chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
     expected.sort_unstable();
     let mut others = texts(&mut connection, others).await;

@@ -42,9 +42,10 @@ pub(super) async fn prepare(connection: &mut PgConnection, sql: &str) {
 /// How the server would run a statement whatever its parameters are.
 async fn plan(connection: &mut PgConnection, sql: &str) -> String {
     let highest = (1..20).filter(|n| sql.contains(&format!("${n}"))).max().unwrap_or(0);
-    let arguments = vec!["NULL"; highest];
+    let arguments = vec!["NULL"; highest].join(", ");
     prepare(connection, sql).await;
-    let explain = format!("EXPLAIN (COSTS OFF) EXECUTE wanted ({})", arguments.join(", "));
+    let arguments = if highest == 0 { String::new() } else { format!("({arguments})") };
+    let explain = format!("EXPLAIN (COSTS OFF) EXECUTE wanted {arguments}");
     let rows = sqlx::query(AssertSqlSafe(explain)).persistent(false).fetch_all(connection).await.unwrap();
     rows.iter().fold(String::new(), |mut plan, row| {
         let _ = writeln!(plan, "{}", row.get::<String, _>(0));

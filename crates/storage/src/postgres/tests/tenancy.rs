@@ -11,25 +11,41 @@ use togglebox_toggles::store::DirectoryStore;
 use super::super::Postgres;
 use super::super::migrations::migrations;
 use super::server::{Database, Opened};
+use crate::sql::upgrade;
+
+/// A database of an earlier schema with something in it.
+async fn of_schema(schema: i64, rows: &str) -> Option<Database> {
+    let database = Database::empty().await?;
+    let steps = migrations().into_iter().filter(|step| step.version <= schema).collect();
+    Migrator::with_migrations(steps).run_direct(None, &mut database.connect().await, false).await.unwrap();
+    database.run(rows).await;
+    Some(database)
+}
 
 #[tokio::test]
 async fn a_database_of_before_keeps_what_it_holds_and_takes_tenants_in() {
-    let Some(database) = Database::empty().await else { return };
-    let steps = migrations().into_iter().filter(|step| step.version <= 2).collect();
-    Migrator::with_migrations(steps).run_direct(None, &mut database.connect().await, false).await.unwrap();
     let tenant = TenantId::DEFAULT;
-    database
-        .run(&format!(
-            "INSERT INTO tenant_revisions (tenant, directory) VALUES ('{tenant}', 7);
-            INSERT INTO platforms (tenant, name, id, created_at, revision) VALUES ('{tenant}', 'web', '{tenant}', 0, 7)"
-        ))
-        .await;
+    let rows = format!(
+        "INSERT INTO tenant_revisions (tenant, directory) VALUES ('{tenant}', 7);
+        INSERT INTO platforms (tenant, name, id, created_at, revision) VALUES ('{tenant}', 'web', '{tenant}', 0, 7)"
+    );
+    let Some(database) = of_schema(2, &rows).await else { return };
     let store = Postgres::open(&database.options()).await.unwrap();
     let directory = store.directory(tenant).await.unwrap();
     assert_eq!((directory.revision.get(), directory.platforms.len()), (7, 1));
     // The role may use the new tables, too.
     a_created_tenant_reads_back_with_its_owner(&TenancyStores::over(&Arc::new(store.clone()))).await;
     assert_eq!(store.directory(tenant).await.unwrap(), directory);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn tenants_of_schema_3_are_brought_along() {
+    let literal = |bytes: &[u8]| bytes.iter().fold("'\\x".to_owned(), |text, byte| format!("{text}{byte:02x}")) + "'";
+    let rows = upgrade::rows(|id| format!("'{id}'"), literal);
+    let Some(database) = of_schema(3, &rows).await else { return };
+    let store = Postgres::open(&database.options()).await.unwrap();
+    upgrade::is_brought_along(&store).await;
     store.close().await.unwrap();
 }
 

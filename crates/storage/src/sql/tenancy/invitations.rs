@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Page, PageRequest, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_multitenancy::store::{Changed, InvitationStore, SUPERSEDED};
-use togglebox_multitenancy::{Invitation, Limit, Member, TokenHash};
+use togglebox_multitenancy::{Invitation, Limit, Member, MemberRole, TokenHash};
 use uuid::Uuid;
 
 use super::super::Database;
@@ -15,14 +15,14 @@ use super::lists::ByMoment;
 use super::{members, register, tenants};
 
 pub(super) const FIND: &str = "-- invitations.find
-SELECT id, email, role, token_hash, invited_by, created_at, sent_at, expires_at FROM invitations WHERE tenant = $1 AND id = $2";
+SELECT id, email, role, token_hash, inviter, invited_by, created_at, sent_at, expires_at FROM invitations WHERE tenant = $1 AND id = $2";
 
 pub(super) const FIND_BY_TOKEN: &str = "-- invitations.find_by_token
-SELECT id, email, role, token_hash, invited_by, created_at, sent_at, expires_at FROM invitations
+SELECT id, email, role, token_hash, inviter, invited_by, created_at, sent_at, expires_at FROM invitations
 WHERE tenant = $1 AND token_hash = $2";
 
 const FIND_BY_EMAIL: &str = "-- invitations.find_by_email
-SELECT id, email, role, token_hash, invited_by, created_at, sent_at, expires_at FROM invitations
+SELECT id, email, role, token_hash, inviter, invited_by, created_at, sent_at, expires_at FROM invitations
 WHERE tenant = $1 AND email_key = $2";
 
 /// A tenant has few.
@@ -30,11 +30,11 @@ pub(super) const COUNT: &str = "-- invitations.count
 SELECT count(*) AS count FROM invitations WHERE tenant = $1";
 
 const ADD: &str = "-- invitations.add
-INSERT INTO invitations (tenant, id, email, email_key, role, token_hash, invited_by, created_at, sent_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+INSERT INTO invitations (tenant, id, email, email_key, role, token_hash, inviter, invited_by, created_at, sent_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const REISSUE: &str = "-- invitations.reissue
-UPDATE invitations SET token_hash = $3, sent_at = $4, expires_at = $5 WHERE tenant = $1 AND id = $2";
+UPDATE invitations SET token_hash = $3, sent_at = $4, expires_at = $5, inviter = $6, invited_by = $7 WHERE tenant = $1 AND id = $2";
 
 const REMOVE: &str = "-- invitations.remove
 DELETE FROM invitations WHERE tenant = $1 AND id = $2";
@@ -51,7 +51,7 @@ pub(super) fn list_statement(goes_on: bool) -> String {
     let limit = if goes_on { 4 } else { 2 };
     format!(
         "-- invitations.list
-SELECT id, email, role, token_hash, invited_by, created_at, sent_at, expires_at FROM invitations
+SELECT id, email, role, token_hash, inviter, invited_by, created_at, sent_at, expires_at FROM invitations
 WHERE tenant = $1{after} ORDER BY created_at, id LIMIT ${limit}"
     )
 }
@@ -127,10 +127,9 @@ impl<E: Engine> InvitationStore for Database<E> {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
             let reissue = write.statement(REISSUE).bind(next.id).bind(next.token_hash.0.as_slice());
-            write.execute(reissue.bind(next.sent_at).bind(next.expires_at)).await?;
-            let (token_hash, sent_at, expires_at) = (next.token_hash, next.sent_at, next.expires_at);
-            let after = Invitation { token_hash, sent_at, expires_at, ..stands };
-            Ok(write.commit(after, UNRAISED).await?.value)
+            let reissue = reissue.bind(next.sent_at).bind(next.expires_at).bind(next.inviter).bind(next.invited_by.as_str());
+            write.execute(reissue).await?;
+            Ok(write.commit(stands.sent_again(next), UNRAISED).await?.value)
         })
         .await
     }
@@ -166,6 +165,11 @@ impl<E: Engine> InvitationStore for Database<E> {
             tenants::living(&mut write).await?;
             let waiting = find_by_token(&mut write, token).await?.filter(|waiting| waiting.is_open(audit.at));
             let waiting = waiting.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
+            // Who that is stays so until the end of the write: to remove or demote somebody is a write, too.
+            let inviter = members::find(&mut write, waiting.inviter).await?;
+            if inviter.is_none_or(|inviter| inviter.role != MemberRole::Admin) {
+                return Err(write.error(StoreErrorKind::NotFound));
+            }
             if stands.is_some() {
                 return Err(write.error(StoreErrorKind::AlreadyExists));
             }
@@ -220,6 +224,7 @@ async fn add<E: Engine>(call: &mut Call<E>, invitation: &Invitation) -> StoreRes
         .bind(invitation.email.key())
         .bind(invitation.role.as_str())
         .bind(invitation.token_hash.0.as_slice())
+        .bind(invitation.inviter)
         .bind(invitation.invited_by.as_str())
         .bind(invitation.created_at)
         .bind(invitation.sent_at)
@@ -244,6 +249,7 @@ fn invitation_of(row: &impl Row, operation: &'static str) -> StoreResult<Invitat
         email: cells.get("email")?,
         role: cells.get("role")?,
         token_hash: cells.get("token_hash")?,
+        inviter: cells.get("inviter")?,
         invited_by: cells.get("invited_by")?,
         created_at: cells.get("created_at")?,
         sent_at: cells.get("sent_at")?,

@@ -40,6 +40,7 @@ pub(super) mod statements {
             invitations::COUNT,
             invitations::SWEEP,
             domains::FIND,
+            domains::LAPSE,
             domains::RELEASE,
         ]
     }

@@ -21,7 +21,7 @@ macro_rules! columns {
         "tenants.tenant, tenants.name, tenants.subdomain, tenants.domains, tenants.owner, tenants.past_due_since, \
         tenants.suspended_at, tenants.suspension_reason, tenants.deleted_at, tenants.restorable_until, tenants.purged_at, \
         tenants.plan, tenants.overrides, tenants.customer, tenants.subscription, tenants.current_period_end, tenants.version, \
-        tenants.created_at, tenants.updated_at"
+        tenants.created_at, tenants.updated_at, tenants.renames"
     };
 }
 pub(super) use columns;
@@ -31,13 +31,14 @@ pub(super) const FIND: &str = concat!("-- tenants.find\nSELECT ", columns!(), " 
 const CREATE: &str = "-- tenants.create
 INSERT INTO tenants (tenant, name, name_key, subdomain, domains, owner, status, past_due_since, suspended_at, suspension_reason,
     deleted_at, restorable_until, purged_at, plan, overrides, customer, subscription, current_period_end, version, updated_at,
-    created_at, member_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, 1)";
+    renames, created_at, member_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 1)";
 
 const REPLACE: &str = "-- tenants.replace
 UPDATE tenants SET name = $2, name_key = $3, subdomain = $4, domains = $5, owner = $6, status = $7, past_due_since = $8,
     suspended_at = $9, suspension_reason = $10, deleted_at = $11, restorable_until = $12, purged_at = $13, plan = $14,
-    overrides = $15, customer = $16, subscription = $17, current_period_end = $18, version = $19, updated_at = $20
+    overrides = $15, customer = $16, subscription = $17, current_period_end = $18, version = $19, updated_at = $20,
+    renames = $21
 WHERE tenant = $1";
 
 const FORGET: &str = "-- tenants.forget
@@ -103,6 +104,7 @@ impl<E: Engine> TenantStore for Database<E> {
             let after = Tenant {
                 name: record.name,
                 subdomain: record.subdomain,
+                renames: record.renames,
                 standing: record.standing,
                 plan: record.plan,
                 overrides: record.overrides,
@@ -239,7 +241,7 @@ pub(super) async fn living<E: Engine>(call: &mut Call<E>) -> StoreResult<Tenant>
     stands.ok_or_else(|| call.error(StoreErrorKind::NotFound))
 }
 
-/// What creating and replacing have in common: the parameters 1 to 20.
+/// What creating and replacing have in common: the parameters 1 to 21.
 fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> StoreResult<Statement> {
     let Standing { past_due_since, suspension, deletion } = &tenant.standing;
     let domains: Vec<&str> = tenant.domains.iter().map(DomainName::as_str).collect();
@@ -264,7 +266,8 @@ fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> Store
         .bind(subscription.as_deref())
         .bind(*current_period_end)
         .bind(tenant.version)
-        .bind(tenant.updated_at))
+        .bind(tenant.updated_at)
+        .bind(call.json(&tenant.renames)?))
 }
 
 pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<Tenant> {
@@ -281,6 +284,7 @@ pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<
         id: cells.get("tenant")?,
         name: cells.get("name")?,
         subdomain: cells.get("subdomain")?,
+        renames: cells.json("renames")?,
         domains: cells.get("domains")?,
         owner: cells.get("owner")?,
         standing: Standing { past_due_since: cells.get("past_due_since")?, suspension, deletion },

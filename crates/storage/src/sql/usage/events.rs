@@ -93,7 +93,8 @@ impl<E: Engine> Intake<E> {
     /// Looks up what is known of the events. Nobody else takes any in of this tenant until the end.
     async fn begin(mut call: Call<E>, events: &[UsageEvent]) -> StoreResult<Self> {
         let borders = Borders::find(&mut call).await?;
-        let ids = events.iter().map(|event| GivenEvent { source: event.source(), id: event.id(), minute: event.minute().number() });
+        let ids =
+            events.iter().map(|event| GivenEvent { source: event.source(), id: event.id(), minute: event.minute().number() });
         let ids = call.json(&ids.collect::<Vec<_>>())?;
         let mut claimed = HashSet::new();
         for row in call.rows(call.statement(claimed_statement::<E>()).bind(ids)).await? {

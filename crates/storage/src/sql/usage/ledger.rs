@@ -5,7 +5,7 @@ use togglebox_metering::store::StaleHour;
 use togglebox_metering::{Hour, Minute, Watermark};
 
 use super::super::Database;
-use super::super::cells::{Cells, CellResult};
+use super::super::cells::{CellResult, Cells};
 use super::super::engine::{Access, Engine, Row};
 use super::super::statement::Statement;
 use super::Cell;

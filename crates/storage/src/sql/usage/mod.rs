@@ -51,14 +51,7 @@ pub(super) mod statements {
 
     /// Of all tenants.
     pub(crate) fn across() -> Vec<&'static str> {
-        vec![
-            ledger::STALE_HOURS,
-            pruning::FIRST_STALE,
-            pruning::CELLS,
-            pruning::HOURS,
-            pruning::EVENTS,
-            pruning::WATERMARKS,
-        ]
+        vec![ledger::STALE_HOURS, pruning::FIRST_STALE, pruning::CELLS, pruning::HOURS, pruning::EVENTS, pruning::WATERMARKS]
     }
 }
 

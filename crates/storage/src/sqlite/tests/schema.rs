@@ -8,12 +8,13 @@ use super::super::Sqlite;
 const OF_NOBODY: [&str; 3] = ["register", "usage_borders", "usage_watermarks"];
 
 /// What finds a tenant, or tells of all of them.
-const ACROSS: [&str; 10] = [
+const ACROSS: [&str; 11] = [
     "domain_claims_verified",
     "given_up_subdomains_by_subdomain",
     "members_by_user",
     "tenants_by_subdomain",
     "tenants_subdomain",
+    "sqlite_autoindex_usage_watermarks_1",
     "usage_cells_by_minute",
     "usage_events_by_minute",
     "usage_hours_by_hour",

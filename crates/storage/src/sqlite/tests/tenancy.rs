@@ -1,10 +1,11 @@
 //! A file of an earlier version of the program, which knew of no other tenants.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use togglebox_multitenancy::testkit::{
     TenancyStores, a_created_tenant_reads_back_with_its_owner, versions_rise_from_one_holder_of_a_subdomain_to_the_next,
 };
@@ -13,17 +14,23 @@ use togglebox_toggles::store::DirectoryStore;
 use super::super::Sqlite;
 use super::super::migrations::migrations;
 use super::{TENANT, open};
+use crate::sql::upgrade;
 
-/// A file of schema 2 with something in it.
-async fn earlier(folder: &std::path::Path) {
+/// A file of an earlier schema with something in it.
+async fn of_schema(schema: i64, rows: String, folder: &Path) {
     let options = SqliteConnectOptions::new().filename(folder.join("togglebox.db")).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
-    let steps = migrations().into_iter().filter(|step| step.version <= 2).collect();
+    let steps = migrations().into_iter().filter(|step| step.version <= schema).collect();
     Migrator::with_migrations(steps).run_direct(None, &mut connection, false).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(rows)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// One of before there were tenants.
+async fn earlier(folder: &Path) {
     let rows = "INSERT INTO tenant_revisions (tenant, directory) VALUES (zeroblob(16), 7);
         INSERT INTO platforms (tenant, name, id, created_at, revision) VALUES (zeroblob(16), 'web', zeroblob(16), 0, 7)";
-    sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    of_schema(2, rows.to_owned(), folder).await;
 }
 
 #[tokio::test]
@@ -42,6 +49,14 @@ async fn a_file_of_before_keeps_what_it_holds_and_takes_tenants_in() {
     earlier(other.path()).await;
     let stores = TenancyStores::over(&Arc::new(open(other.path()).await));
     versions_rise_from_one_holder_of_a_subdomain_to_the_next(&stores).await;
+}
+
+#[tokio::test]
+async fn tenants_of_schema_3_are_brought_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let literal = |bytes: &[u8]| bytes.iter().fold("x'".to_owned(), |text, byte| format!("{text}{byte:02x}")) + "'";
+    of_schema(3, upgrade::rows(|id| literal(id.as_bytes()), literal), folder.path()).await;
+    upgrade::is_brought_along(&open(folder.path()).await).await;
 }
 
 /// A table that the end of a tenant does not know of would keep what the tenant had.

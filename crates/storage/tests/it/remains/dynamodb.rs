@@ -54,6 +54,9 @@ impl Kit for OverDynamoDb {
     async fn give_up(&self) {
         self.known(A, true).await;
     }
+
+    /// Not kept here.
+    async fn meter(&self, _owner: TenantId) {}
 }
 
 async fn dynoxide() -> Option<OverDynamoDb> {

@@ -13,6 +13,10 @@ use togglebox_auth::store::{AttemptStore, PasswordResetStore, SessionStore};
 use togglebox_auth::{AttemptPolicy, PasswordReset, Session};
 use togglebox_core::testkit::{At, Fault, Faults, Faulty};
 use togglebox_core::{AuditLog, AuditRecord, Cursor, PageRequest, StoreErrorKind, TenantId, Timestamp};
+#[cfg(feature = "metering")]
+use togglebox_metering::store::{UsageLedger, UsageStore};
+#[cfg(feature = "metering")]
+use togglebox_metering::{Cell, Minute, Series, UsageEvent, WriterId};
 use togglebox_multitenancy::store::{NOT_PURGED, Remains, RemainsStore};
 use togglebox_storage::Sqlite;
 use togglebox_storage::transfer::record::User;
@@ -44,10 +48,14 @@ trait Kit {
 
     /// Deletes A and gives it up, so that nothing leads to it.
     async fn give_up(&self);
+
+    /// Counts something and rolls it up, where the engine keeps usage.
+    async fn meter(&self, owner: TenantId);
 }
 
 /// Something of every kind: what moves from store to store, and what does not.
-async fn fill<S: Contents>(store: &S, owner: TenantId) {
+async fn fill<K: Kit>(kit: &K, owner: TenantId) {
+    let store = &**kit.store();
     let records = tenant(7, SMALL);
     store.restore(owner, &records).await.unwrap();
     Transfer::complete(store, owner).await.unwrap();
@@ -73,6 +81,7 @@ async fn fill<S: Contents>(store: &S, owner: TenantId) {
     AttemptStore::fail(store, owner, "ann@example.com", &AttemptPolicy::default(), now).await.unwrap();
     store.record(owner, &StatisticsBatch { id: Uuid::from_u128(3), at: now, deltas: Vec::new() }).await.unwrap();
     store.note(owner, &AuditRecord { target: owner.to_string(), ..audit(4) }).await.unwrap();
+    kit.meter(owner).await;
 }
 
 async fn left<S: Contents>(store: &S, owner: TenantId) -> Remains {
@@ -117,8 +126,8 @@ async fn assert_cleared<K: Kit>(kit: &K, before: &(Vec<u8>, Remains, bool, u32))
 /// Every kind was there, and none is.
 async fn nothing_of_any_kind_is_left<K: Kit>(kit: &K) {
     let store = &**kit.store();
-    fill(store, A).await;
-    fill(store, B).await;
+    fill(kit, A).await;
+    fill(kit, B).await;
     let kinds: BTreeSet<String> = left(store, A).await.counts.into_keys().collect();
     let missing: Vec<_> = K::KINDS.iter().filter(|kind| !kinds.contains(**kind)).collect();
     assert!(missing.is_empty(), "a kind that nothing was put into: {missing:?}");
@@ -140,8 +149,8 @@ async fn nothing_of_any_kind_is_left<K: Kit>(kit: &K) {
 /// A process that dies leaves the rest; the next one begins anew, with other parts.
 async fn what_a_crash_has_left_goes_with_the_next<K: Kit>(kit: &K) {
     let store = &**kit.store();
-    fill(store, A).await;
-    fill(store, B).await;
+    fill(kit, A).await;
+    fill(kit, B).await;
     let before = neighbour(store).await;
     kit.give_up().await;
     let (mut had, mut calls) = (left(store, A).await.total(), 0);
@@ -164,8 +173,8 @@ async fn what_a_crash_has_left_goes_with_the_next<K: Kit>(kit: &K) {
 
 /// Calls are lost before and after they were made, or made twice; two nodes are at it.
 async fn two_nodes_over_a_bad_network_come_to_the_end<K: Kit>(kit: &K) {
-    fill(&**kit.store(), A).await;
-    fill(&**kit.store(), B).await;
+    fill(kit, A).await;
+    fill(kit, B).await;
     let before = neighbour(&**kit.store()).await;
     kit.give_up().await;
     let faults = Arc::new(Faults::seeded(11));
@@ -211,6 +220,10 @@ const TABLES: &[&str] = &[
     "sessions",
     "statistics_batches",
     "tenant_revisions",
+    "usage_cells",
+    "usage_days",
+    "usage_events",
+    "usage_hours",
     "users",
 ];
 
@@ -234,6 +247,18 @@ macro_rules! ends_of_tenants {
 }
 use ends_of_tenants;
 
+/// Usage of a tenant, in every table that has any.
+#[cfg(feature = "metering")]
+async fn metered<S: UsageStore + UsageLedger>(store: &S, owner: TenantId) {
+    let (now, series) = (Timestamp::EPOCH, Series::plain("api.requests".parse().unwrap()));
+    let (meter, minute) = (series.meter, Minute::EPOCH);
+    let event = UsageEvent::new("tests", "1", series.clone(), 1, now).unwrap();
+    store.ingest(owner, &[event], now).await.unwrap();
+    let writer = WriterId::from_u128(owner.as_uuid().as_u128() << 64);
+    store.merge_cells(&[Cell { tenant: owner, series, minute, writer, total: 5 }]).await.unwrap();
+    assert_eq!(store.rollup(owner, meter, minute.hour()).await.unwrap().unwrap().total, 6);
+}
+
 /// Registers A and B, and gives A up, by the ports of the register.
 mod register {
     use std::sync::Arc;
@@ -253,6 +278,7 @@ mod register {
                 id,
                 name: TenantName::new("Acme").unwrap(),
                 subdomain: format!("acme-{n}").parse().unwrap(),
+                renames: Vec::new(),
                 domains: Vec::new(),
                 owner: Uuid::from_u128(n),
                 standing: Standing::default(),
@@ -296,6 +322,10 @@ impl Kit for OverSqlite {
 
     async fn give_up(&self) {
         register::given_up(&self.0).await;
+    }
+
+    async fn meter(&self, owner: TenantId) {
+        metered(&*self.0, owner).await;
     }
 }
 

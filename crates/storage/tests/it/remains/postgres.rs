@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use togglebox_core::TenantId;
 use togglebox_storage::Postgres;
 
-use super::{Kit, TABLES, register};
+use super::{Kit, TABLES, metered, register};
 use crate::transfer::postgres::Database;
 
 struct OverPostgres {
@@ -22,6 +23,10 @@ impl Kit for OverPostgres {
 
     async fn give_up(&self) {
         register::given_up(&self.store).await;
+    }
+
+    async fn meter(&self, owner: TenantId) {
+        metered(&*self.store, owner).await;
     }
 }
 

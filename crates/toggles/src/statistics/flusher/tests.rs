@@ -141,7 +141,7 @@ impl Bench {
     }
 
     fn record(&mut self, tenant: u64, user: u8, value: Option<i8>) {
-        let tenant = TenantId::from_uuid(SeededEntropy::new(tenant).uuid());
+        let tenant = of(tenant);
         let scope = Scope::new(PlatformName::new("acme").unwrap(), EnvironmentName::new("prod").unwrap());
         let (experiment, variation) = (ExperimentKey::new("cta").unwrap(), VariationKey::new("green").unwrap());
         let user = Subject::of(&user.to_string());
@@ -164,6 +164,10 @@ impl Bench {
     }
 }
 
+fn of(tenant: u64) -> TenantId {
+    TenantId::from_uuid(SeededEntropy::new(tenant).uuid())
+}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
@@ -173,6 +177,10 @@ enum Step {
     Record(u64, u8, Option<i8>),
     /// A flush in which the store does that with the batches that come, and works after.
     Flush(Vec<Fault>),
+    /// The same for no more than so many batches.
+    FlushSome(usize, Vec<Fault>),
+    /// The same for one tenant.
+    FlushOf(u64, Vec<Fault>),
     /// Two flushes at once.
     FlushTwice(Vec<Fault>),
     /// A flush that is dropped after that many polls.
@@ -186,6 +194,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => record.prop_map(|(tenant, user, value)| Step::Record(tenant, user, value)),
         3 => faults().prop_map(Step::Flush),
+        3 => (0_usize..4, faults()).prop_map(|(most, faults)| Step::FlushSome(most, faults)),
+        3 => (0_u64..3, faults()).prop_map(|(tenant, faults)| Step::FlushOf(tenant, faults)),
         1 => faults().prop_map(Step::FlushTwice),
         1 => (1_usize..6).prop_map(Step::Abandon),
     ]
@@ -214,6 +224,19 @@ proptest! {
                     let failed = run(bench.flusher.flush()).is_err();
                     // It stops at the first batch whose outcome is unknown.
                     prop_assert!(!failed || faults.iter().any(|fault| *fault != Fault::None));
+                }
+                Step::FlushSome(most, faults) => {
+                    bench.faults(&faults);
+                    if let Ok(report) = run(bench.flusher.flush_some(most)) {
+                        prop_assert!(report.batches <= u64::try_from(most).unwrap());
+                    }
+                }
+                Step::FlushOf(tenant, faults) => {
+                    bench.faults(&faults);
+                    if run(bench.flusher.flush_of(of(tenant))).is_ok() {
+                        let (taken, expected) = (bench.totals(), &bench.expected);
+                        prop_assert_eq!(taken.exposures.get(&of(tenant)), expected.exposures.get(&of(tenant)));
+                    }
                 }
                 Step::FlushTwice(faults) => {
                     bench.faults(&faults);
@@ -273,4 +296,41 @@ fn a_batch_that_is_refused_for_good_does_not_hold_up_the_others() {
     let report = run(bench.flusher.flush()).unwrap();
     assert_eq!((report.batches, report.refused, bench.flusher.refused()), (1, 1, 1));
     assert_eq!(run(bench.flusher.flush()).unwrap(), FlushReport::default());
+}
+
+#[test]
+fn a_flush_of_some_leaves_the_rest_for_the_next() {
+    let mut bench = Bench::new();
+    for tenant in 0..5 {
+        bench.record(tenant, 1, None);
+    }
+    assert_eq!(run(bench.flusher.flush_some(2)).unwrap().batches, 2);
+    // What comes in meanwhile is counted with what comes after it.
+    for user in 0..3 {
+        bench.record(0, user, None);
+    }
+    assert_eq!(run(bench.flusher.flush_some(2)).unwrap().batches, 2);
+    let report = run(bench.flusher.flush_some(2)).unwrap();
+    assert_eq!((report.batches, report.deltas), (2, 2), "the last one, and the new ones as one");
+    assert_eq!(bench.totals(), bench.expected);
+}
+
+#[test]
+fn nobody_waits_for_what_was_counted_of_others() {
+    let mut bench = Bench::new();
+    for tenant in 0..5 {
+        bench.record(tenant, 1, None);
+    }
+    assert_eq!(run(bench.flusher.flush_some(0)).unwrap(), FlushReport::default(), "drained, and no more");
+    for tenant in [3, 4] {
+        bench.record(tenant, 2, None);
+        let report = run(bench.flusher.flush_of(of(tenant))).unwrap();
+        assert_eq!((report.batches, bench.totals().exposures[&of(tenant)]), (2, 2));
+    }
+    assert_eq!(bench.recorder.memory_bytes(), 0);
+    bench.record(0, 2, None);
+    assert_eq!(run(bench.flusher.flush_of(of(3))).unwrap(), FlushReport::default());
+    assert!(bench.recorder.memory_bytes() > 0, "what was counted of others stays where it is");
+    assert_eq!(run(bench.flusher.flush()).unwrap().batches, 4);
+    assert_eq!(bench.totals(), bench.expected);
 }

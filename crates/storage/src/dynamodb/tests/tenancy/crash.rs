@@ -22,8 +22,8 @@ impl Scene {
         let entropy = OsEntropy;
         let id = TenantId::from_uuid(entropy.uuid());
         let subdomain = format!("t{}", id.as_uuid().as_simple()).parse().unwrap();
-        let (owner, guest) =
-            (Member { tenant: id, ..member(entropy.uuid(), 0) }, Member { tenant: id, ..member(entropy.uuid(), 0) });
+        let guest = Member { tenant: id, ..member(entropy.uuid(), 0) };
+        let owner = Member { tenant: id, role: MemberRole::Admin, ..member(entropy.uuid(), 0) };
         let given = Tenant { id, subdomain, owner: owner.user, ..tenant(0) };
         Self { id, given, owner, guest }
     }
@@ -34,6 +34,7 @@ impl Scene {
             email: self.guest.email.clone(),
             role: MemberRole::Viewer,
             token_hash: TOKEN,
+            inviter: self.owner.user,
             invited_by: "any".to_owned(),
             created_at: Timestamp::EPOCH,
             sent_at: Timestamp::EPOCH,
@@ -43,7 +44,14 @@ impl Scene {
 
     fn claim(&self) -> DomainClaim {
         let domain = format!("{}.example.com", self.given.subdomain).parse().unwrap();
-        DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None }
+        DomainClaim {
+            domain,
+            token: "any".to_owned(),
+            claimed_at: Timestamp::EPOCH,
+            verified_at: None,
+            checked_at: None,
+            misses: 0,
+        }
     }
 
     /// The numbers that writes to this tenant have got: the same for the same call, whether it was made before or not.

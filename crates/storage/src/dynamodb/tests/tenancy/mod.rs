@@ -24,6 +24,7 @@ fn tenant(version: u64) -> Tenant {
         id: TENANT,
         name: TenantName::new("Acme").unwrap(),
         subdomain: "acme".parse().unwrap(),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: OWNER,
         standing: Standing::default(),
@@ -80,7 +81,8 @@ fn token_item() -> Value {
 fn invitation_item(token: &str) -> (u16, Value) {
     ok(json!({ "Item": {
         "PK": { "S": format!("T#{TENANT}#INVITATION#{INVITED}") }, "SK": { "S": "META" }, "id": { "S": INVITED },
-        "email": { "S": "ann@example.com" }, "role": { "S": "viewer" }, "token": { "B": token }, "invited_by": { "S": "any" },
+        "email": { "S": "ann@example.com" }, "role": { "S": "viewer" }, "token": { "B": token }, "inviter": { "S": OWNER },
+        "invited_by": { "S": "any" },
         "created_at": { "N": "0" }, "sent_at": { "N": "0" }, "ends_at": { "N": "1000000" },
     } }))
 }

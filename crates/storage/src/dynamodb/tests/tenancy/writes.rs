@@ -10,9 +10,17 @@ async fn accept(store: &DynamoDb, limit: u64) -> StoreResult<Written<Member>> {
     store.accept(TENANT, &TOKEN, &member(GUEST, 0), Limit::of(limit).unwrap(), &audit()).await
 }
 
-/// What an acceptance reads: the counter, the tenant with its counts and the token; then the invitation.
-fn before_accepting(counted: u64, counts: [u64; 2]) -> [(u16, Value); 2] {
-    [batch(&[counter(counted), tenant_item(1, counts), token_item()]), invitation_item(TOKEN_TEXT)]
+/// What an acceptance reads: the counter, the tenant with its counts and the token; then the invitation; then who invites.
+fn before_accepting(counted: u64, counts: [u64; 2]) -> [(u16, Value); 3] {
+    let first = batch(&[counter(counted), tenant_item(1, counts), token_item()]);
+    [first, invitation_item(TOKEN_TEXT), inviter("admin", 3)]
+}
+
+/// The owner as a member in this role.
+fn inviter(role: &str, version: u64) -> (u16, Value) {
+    let mut item = member_item(OWNER, version);
+    item["role"] = json!({ "S": role });
+    ok(json!({ "Item": item }))
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,8 +116,8 @@ async fn a_mistake_of_ours_is_not_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn an_acceptance_counts_in_the_transaction_that_uses_the_invitation_up() {
-    let [first, second] = before_accepting(4, [3, 2]);
-    let (store, replay) = answering([first, second, ok(json!({}))]);
+    let [first, second, third] = before_accepting(4, [3, 2]);
+    let (store, replay) = answering([first, second, third, ok(json!({}))]);
     let joined = accept(&store, 4).await.unwrap();
     assert_eq!(joined, Written { value: member(GUEST, 5), revision: Revision::new(5) });
     let sent = &transactions(&replay)[0];
@@ -123,14 +131,37 @@ async fn an_acceptance_counts_in_the_transaction_that_uses_the_invitation_up() {
         (&used["ConditionExpression"], &used["ExpressionAttributeValues"]),
         (&json!("#token = :v0"), &json!({ ":v0": { "B": TOKEN_TEXT } }))
     );
+    let checks: Vec<&Value> =
+        sent["TransactItems"].as_array().unwrap().iter().filter_map(|each| each.get("ConditionCheck")).collect();
+    let [still] = checks[..] else { panic!("{checks:?}") };
+    assert_eq!(still["Key"]["PK"]["S"], format!("T#{TENANT}#MEMBER#{OWNER}"), "who invites still is an admin");
+    assert_eq!(
+        (&still["ConditionExpression"], &still["ExpressionAttributeValues"]),
+        (&json!("#rev = :v0"), &json!({ ":v0": { "N": "3" } }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invitation_of_who_is_no_admin_any_more_is_not_accepted() {
+    let [first, second, _] = before_accepting(4, [3, 2]);
+    for gone in [inviter("developer", 3), ok(json!({}))] {
+        let (store, replay) = answering([first.clone(), second.clone(), gone]);
+        assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::NotFound);
+        assert!(transactions(&replay).is_empty());
+    }
+    // Demoted after that was looked up, and before the transaction was made.
+    let lost = cancelled(&["None", "None", "ConditionalCheckFailed"]);
+    let [third, fourth, fifth] = before_accepting(5, [3, 2]);
+    let (store, replay) = answering([third, fourth, fifth, lost, first, second, inviter("viewer", 5)]);
+    assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::NotFound);
+    assert_eq!(transactions(&replay).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_second_to_the_last_place_is_told_the_limit() {
-    let [first, second] = before_accepting(4, [3, 2]);
-    let [third, fourth] = before_accepting(5, [4, 1]);
+    let before = before_accepting(4, [3, 2]).into_iter();
     let lost = cancelled(&["None", "None", "ConditionalCheckFailed"]);
-    let (store, replay) = answering([first, second, lost, third, fourth]);
+    let (store, replay) = answering(before.chain([lost]).chain(before_accepting(5, [4, 1])));
     assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::QuotaReached { usage: 4, limit: 4 });
     assert_eq!(transactions(&replay).len(), 1);
 }
@@ -139,15 +170,15 @@ async fn who_comes_second_to_the_last_place_is_told_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn an_invitation_that_went_meanwhile_is_looked_for_again() {
     let made = batch(&[counter(5), tenant_item(1, [4, 1]), member_item(GUEST, 5), recorded(5)]);
-    let [first, second] = before_accepting(4, [3, 2]);
+    let before = before_accepting(4, [3, 2]).into_iter();
     // The record is not seen yet, but that the invitation is gone.
     let half = [batch(&[counter(4), tenant_item(1, [3, 2]), token_item()]), ok(json!({}))];
-    let answers = [first, second, refusal(500, "InternalServerError")].into_iter().chain(half.clone()).chain([made]);
+    let answers = before.chain([refusal(500, "InternalServerError")]).chain(half.clone()).chain([made]);
     let (store, replay) = answering(answers);
     assert_eq!(accept(&store, 4).await.unwrap(), Written { value: member(GUEST, 5), revision: Revision::new(5) });
     assert_eq!(transactions(&replay).len(), 1);
 
-    let [first, _] = before_accepting(4, [3, 2]);
+    let [first, ..] = before_accepting(4, [3, 2]);
     let gone = batch(&[counter(4), tenant_item(1, [3, 1])]);
     let (store, replay) = answering([first, invitation_item(OTHER_TEXT), gone]);
     assert_eq!(*accept(&store, 4).await.unwrap_err().kind(), StoreErrorKind::NotFound);

@@ -24,6 +24,7 @@ pub(super) fn tenant(n: u128) -> Tenant {
         id: id(n),
         name: TenantName::new(&format!("Tenant {n}")).unwrap(),
         subdomain: format!("tenant-{n}").parse().unwrap(),
+        renames: Vec::new(),
         domains: Vec::new(),
         owner: Uuid::from_u128(0xb_0000 + n),
         standing: Standing::default(),
@@ -46,12 +47,14 @@ pub(super) fn guest(n: u128) -> Uuid {
     Uuid::from_u128(0xc_0000 + n)
 }
 
+/// Of tenant 1.
 pub(super) fn invitation(n: u128) -> Invitation {
     Invitation {
         id: Uuid::from_u128(0xd_0000 + n),
         email: Email::new(&format!("guest{n}@example.com")).unwrap(),
         role: MemberRole::Viewer,
         token_hash: token(n),
+        inviter: tenant(1).owner,
         invited_by: "ann@example.com".to_owned(),
         created_at: Timestamp::EPOCH,
         sent_at: Timestamp::EPOCH,
@@ -67,7 +70,7 @@ pub(super) fn token(n: u128) -> TokenHash {
 
 pub(super) fn claim(text: &str) -> DomainClaim {
     let domain = text.parse().unwrap();
-    DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None }
+    DomainClaim { domain, token: "any".to_owned(), claimed_at: Timestamp::EPOCH, verified_at: None, checked_at: None, misses: 0 }
 }
 
 /// Adds tenant `n` with its owner.
@@ -78,7 +81,8 @@ pub(super) async fn made(store: &DynamoDb, n: u128) -> Tenant {
 
 /// Invites guest `n`.
 pub(super) async fn invited(store: &DynamoDb, tenant: TenantId, n: u128) -> Invitation {
-    store.issue(tenant, &invitation(n), 10_000, &audit(0x2_0000 + n)).await.unwrap()
+    let inviter = TenantStore::find(store, tenant).await.unwrap().unwrap().owner;
+    store.issue(tenant, &Invitation { inviter, ..invitation(n) }, 10_000, &audit(0x2_0000 + n)).await.unwrap()
 }
 
 /// Lets guest `n` in.
