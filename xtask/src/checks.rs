@@ -25,6 +25,7 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox-cloud", ""),
     ("togglebox-ratelimit", "tower"),
     ("togglebox-storage", "sqlite,tenancy"),
+    ("togglebox-storage", "sqlite,metering"),
     ("togglebox-storage", "tenancy"),
 ];
 

@@ -178,7 +178,7 @@ impl Memory {
         let _ = self.directory(tenant).await;
     }
 
-    /// Asks the store for the revisions of the tenants in memory, at most [`PART`] of them in turn, and begins to bring what is behind up
+    /// Asks the store for the revisions of the tenants in memory, at most a thousand of them in turn, and begins to bring what is behind up
     /// to date. To be called every two seconds: notices may get lost.
     ///
     /// # Errors

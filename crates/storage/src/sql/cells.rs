@@ -143,6 +143,13 @@ impl Cell for Uuid {
     }
 }
 
+#[cfg(any(feature = "metering", feature = "tenancy"))]
+impl Cell for togglebox_core::TenantId {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        Uuid::read(row, column).map(Self::from_uuid)
+    }
+}
+
 impl Cell for Timestamp {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Ok(Self::from_ms(i64::read(row, column)?))

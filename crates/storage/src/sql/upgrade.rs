@@ -1,4 +1,5 @@
 //! Tenants of a database of schema 3, and what the next schema makes of them: the same in every engine.
+#![expect(clippy::unwrap_used, reason = "a broken promise is a panic here")]
 
 use togglebox_core::{Actor, AuditRecord, Revision, StoreErrorKind, TenantId, Timestamp};
 use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use togglebox_core::TenantId;
 use togglebox_multitenancy::{
     DomainName, Limit, LimitOverrides, Limited, MemberRole, PlanName, Reason, Subdomain, TenantName, TokenHash,
 };
-use uuid::Uuid;
 
 use super::super::cells::{Cell, CellResult, word};
 use super::super::engine::Row;
@@ -22,12 +20,6 @@ macro_rules! names {
 }
 
 names!(Subdomain, DomainName, PlanName, TenantName, Reason);
-
-impl Cell for TenantId {
-    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
-        Uuid::read(row, column).map(Self::from_uuid)
-    }
-}
 
 impl Cell for MemberRole {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
