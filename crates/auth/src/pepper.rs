@@ -65,8 +65,12 @@ impl Pepper {
     /// All that a key may be stored as: see [`hash`](Self::hash), and the plain SHA-256 of the original system. `None` when the text
     /// cannot be a key.
     pub(crate) fn candidates(&self, key: &str) -> Option<[KeyHash; 2]> {
-        (key.starts_with(KNOWN) && key.len() <= MAX_BYTES)
-            .then(|| [self.hash(key), KeyHash(Sha256::digest(key.as_bytes()).into())])
+        Some([self.first_candidate(key)?, KeyHash(Sha256::digest(key.as_bytes()).into())])
+    }
+
+    /// The first of [`candidates`](Self::candidates).
+    pub(crate) fn first_candidate(&self, key: &str) -> Option<KeyHash> {
+        (key.starts_with(KNOWN) && key.len() <= MAX_BYTES).then(|| self.hash(key))
     }
 }
 

@@ -105,22 +105,32 @@ pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> Ser
     ServiceResponse::new(request, response)
 }
 
-/// The answer to a read, if it is in memory and for everybody. Nothing on the way to the handler takes a share in something that another
-/// core uses, or logs.
+/// The answer to a read, if it is in memory, and so is whoever asks. Nothing on the way to the handler takes a share in something that
+/// another core uses, but for the caller; and nothing logs. Whoever is to be turned away is so elsewhere.
 fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestamp) -> AtOnce {
     let path = visit.path(request.uri().path());
     let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else { return AtOnce::Open };
     let route = &api.routes[index];
     let Handler::Reads(read) = route.handler else { return AtOnce::Open };
-    if !gate::is_open(api, route.access) || visit.closed.is_some() {
+    if visit.closed.is_some() {
         return AtOnce::Open;
     }
     let tenant = visit.tenant;
+    let principal = if gate::is_open(api, route.access) {
+        None
+    } else {
+        match gate::admitted_at_once(api, tenant, request, route.access) {
+            Some(principal) => Some(principal),
+            None => return AtOnce::Open,
+        }
+    };
     let mut limits = LimitHeaders::new();
     if let Some(each) = api.limits.as_ref().filter(|_| api.limited[index]) {
-        let Some((passed, told)) = each.pass_now(route.class, &each.anonymous(tenant, route.class, request)) else {
-            return AtOnce::Open;
+        let subject = match &principal {
+            Some(principal) => ApiLimits::known(tenant, route.class, principal),
+            None => each.anonymous(tenant, route.class, request),
         };
+        let Some((passed, told)) = each.pass_now(route.class, &subject) else { return AtOnce::Open };
         limits = told;
         if let Err(error) = passed {
             return AtOnce::Answered((Err(error), route.caching), limits);

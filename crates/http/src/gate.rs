@@ -38,6 +38,12 @@ pub(crate) fn admit(principal: &Principal, access: Access) -> Result<()> {
     Ok(())
 }
 
+/// Who is calling such a route, if that is remembered and they may.
+pub(crate) fn admitted_at_once(api: &Api, tenant: TenantId, request: &HttpRequest, access: Access) -> Option<Arc<Principal>> {
+    let principal = api.authenticator.remembered(tenant, presented(request.headers()))?;
+    admit(&principal, access).is_ok().then_some(principal)
+}
+
 /// Whether everybody may pass, so that nobody needs to be asked who they are.
 pub(crate) const fn is_open(api: &Api, access: Access) -> bool {
     match access {

@@ -48,7 +48,7 @@ pub(super) struct Entry {
     loaded_at: Timestamp,
     /// Void from this moment on, whatever the policy says: a session's, a grace's or a key's end.
     void_from: Option<Timestamp>,
-    /// When a use was last noted, in milliseconds since 1970.
+    /// When a use was last noted, in milliseconds since 1970: by this entry or, as the store knew it, by an earlier one or another node.
     noted_ms: AtomicI64,
     /// When the store last left a question about the caller without an answer, likewise.
     failed_ms: AtomicI64,
@@ -109,6 +109,16 @@ pub(super) enum Remembered {
     Nothing,
 }
 
+impl Remembered {
+    /// What can be used without asking the store.
+    pub(super) fn fresh(self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Fresh(entry) => Some(entry),
+            Self::Stale(_) | Self::Nothing => None,
+        }
+    }
+}
+
 /// A loading that has begun. What it finds counts as known at the floor of its beginning.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Loading {
@@ -164,12 +174,16 @@ impl PrincipalCache {
 
     /// Remembers what a loading found.
     pub(super) fn put(&self, loading: Loading, principal: Principal, void_from: Option<Timestamp>) -> Arc<Entry> {
+        let last_used_at = match &principal {
+            Principal::ApiKey(holder) => holder.key.last_used_at,
+            _ => None,
+        };
         let entry = Arc::new(Entry {
             principal: Arc::new(principal),
             floor: loading.floor,
             loaded_at: loading.at,
             void_from,
-            noted_ms: AtomicI64::new(i64::MIN),
+            noted_ms: AtomicI64::new(last_used_at.map_or(i64::MIN, Timestamp::as_ms)),
             failed_ms: AtomicI64::new(i64::MIN),
         });
         if self.entries.len() >= self.policy.capacity {

@@ -20,8 +20,9 @@ use crate::session::Standing;
 use crate::store::{ApiKeyStore, SessionStore, UserStore};
 use crate::{KeyHash, KeyHolder, Marked, Pepper, Principal, SessionPolicy, SignedInUser, SignedKeys, TokenKeys, TokenSession};
 
-/// A key's last use is noted once in this time on each node.
-const USE_INTERVAL: Duration = Duration::from_mins(1);
+/// A key's last use is noted once in this time on each node. Each one is a write: with ten thousand keys in use, a minute would cost the
+/// store more than all reads do.
+const USE_INTERVAL: Duration = Duration::from_mins(5);
 
 /// How long the store is waited for when the caller was known a while ago.
 const WAIT: Duration = Duration::from_millis(500);
@@ -129,6 +130,17 @@ impl Authenticator {
         }
     }
 
+    /// The same, if it is remembered; `None` where the store has to be asked, or somebody turned away. Waits for nothing.
+    pub fn remembered(&self, tenant: TenantId, presented: Presented<'_>) -> Option<Arc<Principal>> {
+        let now = self.ports.clock.now();
+        // A token that is not good does not spoil a key, and finding that out is not for here.
+        match (presented.bearer, presented.api_key) {
+            (Some(token), _) => self.token_at_hand(tenant, token, now),
+            (None, Some(key)) => self.key_at_hand(tenant, key, now),
+            (None, None) => None,
+        }
+    }
+
     /// What a valid token says of its tenant; `None` of one that is not valid or says nothing. Asks no store: the session may be over.
     pub fn marked(&self, token: &str) -> Option<Marked> {
         self.settings.tokens.marked(token, self.ports.clock.now())
@@ -164,36 +176,54 @@ impl Authenticator {
 
     async fn by_token(&self, tenant: TenantId, token: &str) -> Result<Arc<Principal>, Denied> {
         let now = self.ports.clock.now();
+        let claims = self.claims(tenant, token, now)?;
+        let entry = match claims.session {
+            Some(session) => {
+                let load = self.load_session(tenant, claims.user, session, now);
+                self.entry(tenant, claims.subject(), now, load).await?
+            }
+            None => self.entry(tenant, claims.subject(), now, self.load_user(tenant, claims.user)).await?,
+        };
+        claims.caller(&entry).ok_or(Denied::InvalidToken)
+    }
+
+    fn token_at_hand(&self, tenant: TenantId, token: &str, now: Timestamp) -> Option<Arc<Principal>> {
+        let claims = self.claims(tenant, token, now).ok()?;
+        let entry = self.cache.get(tenant, claims.subject(), now).fresh()?;
+        claims.caller(&entry)
+    }
+
+    /// What a token that is valid for `tenant` says.
+    fn claims(&self, tenant: TenantId, token: &str, now: Timestamp) -> Result<Bearer, Denied> {
         let claims = self.settings.tokens.verify(token, now).map_err(|_| Denied::InvalidToken)?;
         let (bound_to, session) = claims.binding().map_err(|_| Denied::InvalidToken)?;
         if bound_to != tenant {
             return Err(Denied::InvalidToken);
         }
-        let entry = match session {
-            Some(session) => {
-                self.remembered(tenant, Subject::Token(session.token), now, self.load_session(tenant, claims.id, session, now))
-                    .await?
-            }
-            None => self.remembered(tenant, Subject::User(claims.id), now, self.load_user(tenant, claims.id)).await?,
-        };
-        match entry.principal.signed_in() {
-            Some(caller) if session.is_some() || claims.issued_at() >= caller.user.tokens_valid_from => {
-                Ok(Arc::clone(&entry.principal))
-            }
-            _ => Err(Denied::InvalidToken),
-        }
+        Ok(Bearer { user: claims.id, session, issued_at: claims.issued_at() })
     }
 
     async fn by_key(&self, tenant: TenantId, text: &str) -> Result<Arc<Principal>, Denied> {
         let now = self.ports.clock.now();
         let Some(hashes) = self.settings.pepper.candidates(text) else { return self.by_signed_key(tenant, text, now) };
-        let entry = self.remembered(tenant, Subject::Key(hashes[0]), now, self.load_key(tenant, hashes, now)).await?;
+        let entry = self.entry(tenant, Subject::Key(hashes[0]), now, self.load_key(tenant, hashes, now)).await?;
+        self.note_use(tenant, &entry, now);
+        Ok(Arc::clone(&entry.principal))
+    }
+
+    fn key_at_hand(&self, tenant: TenantId, text: &str, now: Timestamp) -> Option<Arc<Principal>> {
+        let subject = Subject::Key(self.settings.pepper.first_candidate(text)?);
+        let entry = self.cache.get(tenant, subject, now).fresh()?;
+        self.note_use(tenant, &entry, now);
+        Some(Arc::clone(&entry.principal))
+    }
+
+    fn note_use(&self, tenant: TenantId, entry: &Entry, now: Timestamp) {
         if let Principal::ApiKey(caller) = &*entry.principal
             && entry.notes(now, USE_INTERVAL)
         {
             self.uses.note(tenant, caller.key.id, now);
         }
-        Ok(Arc::clone(&entry.principal))
     }
 
     /// Such a key names no tenant: it is one of the only tenant that the original system knew.
@@ -205,7 +235,7 @@ impl Authenticator {
 
     /// The remembered caller, or what `load` finds. While the store does not answer, a caller who was known a while ago still is; and
     /// waits for it now and then only, and not for long, so that reads from memory go on.
-    async fn remembered(
+    async fn entry(
         &self,
         tenant: TenantId,
         subject: Subject,
@@ -289,6 +319,26 @@ impl Authenticator {
             // The caller is denied all the same, and the next use of the token tries again.
             Err(error) => tracing::error!(%error, "a session could not be ended"),
         }
+    }
+}
+
+/// Whom a valid token names.
+struct Bearer {
+    user: Uuid,
+    session: Option<TokenSession>,
+    issued_at: Timestamp,
+}
+
+impl Bearer {
+    fn subject(&self) -> Subject {
+        self.session.map_or(Subject::User(self.user), |session| Subject::Token(session.token))
+    }
+
+    /// The caller that is remembered, if the token still counts.
+    fn caller(&self, entry: &Entry) -> Option<Arc<Principal>> {
+        let signed_in = entry.principal.signed_in()?;
+        let counts = self.session.is_some() || self.issued_at >= signed_in.user.tokens_valid_from;
+        counts.then(|| Arc::clone(&entry.principal))
     }
 }
 

@@ -274,6 +274,50 @@ async fn uses_are_gathered_and_written_when_told() {
 }
 
 #[tokio::test]
+async fn a_use_is_written_once_in_five_minutes_however_often_the_caller_is_looked_up() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let caller = app.caller("ann").await;
+    let key = app.key(&caller, &["config:read"]).await;
+    let mut written = Vec::new();
+    // A caller is looked up again after half a minute.
+    for _ in 0..=10 {
+        app.by_key(&key.secret).await.unwrap();
+        written.push(app.authenticator.flush_uses().await.unwrap());
+        app.clock.advance(Duration::from_secs(40));
+    }
+    assert_eq!(written, [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn whoever_is_remembered_is_known_at_once() {
+    let app = App::start();
+    app.user("ann", Role::Viewer).await;
+    let caller = app.caller("ann").await;
+    let key = app.key(&caller, &["config:read"]).await.secret;
+    let by_key = Presented { bearer: None, api_key: Some(key.expose_secret()) };
+    let token = app.sign_in("ann").await.token;
+    let by_token = Presented { bearer: Some(token.expose_secret()), api_key: None };
+    let known = |presented| app.authenticator.remembered(T, presented).is_some();
+    for presented in [by_key, by_token] {
+        assert!(!known(presented), "nobody has asked yet");
+        app.authenticator.authenticate(T, presented).await.unwrap();
+        assert!(known(presented));
+        assert!(app.authenticator.remembered(TenantId::from_uuid(Uuid::from_u128(9)), presented).is_none());
+    }
+    assert!(!known(Presented::default()) && !known(Presented { bearer: Some("x"), ..by_key }), "that takes a look of its own");
+    app.store.set_down(true);
+    assert!(known(by_key), "nothing is asked");
+    app.clock.advance(Duration::from_secs(30));
+    assert!(!known(by_key) && !known(by_token), "the store is asked again now and then");
+    app.store.set_down(false);
+    app.authenticator.authenticate(T, by_key).await.unwrap();
+    assert!(known(by_key));
+    app.authenticator.observe(T, Revision::new(u64::MAX >> 1));
+    assert!(!known(by_key), "a right may have been withdrawn");
+}
+
+#[tokio::test]
 async fn uses_that_could_not_be_written_wait() {
     let app = App::start();
     app.user("ann", Role::Viewer).await;

@@ -96,17 +96,23 @@ impl<S: ?Sized + fmt::Debug> fmt::Debug for Faulty<S> {
 ///
 /// The port, its name in errors and the list's name; then each method as in the trait, without `&self`, the tenant and the
 /// `StoreResult` around the answer, after `read` or `write`. A method that the port has and the list has not does not compile. The
-/// calling crate needs `async_trait`, and the port's types in scope. With the word `tenantless` before the port, its calls name no tenant.
+/// calling crate needs `async_trait`, and the port's types in scope. Calls that name no tenant come after the others, in a list
+/// called `across`; with the word `tenantless` before the port, none of its calls names one.
 #[macro_export]
 macro_rules! faulty_port {
     ($port:ident as $prefix:literal, $operations:ident {
         $($kind:ident $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
-    }) => {
+    } $(across {
+        $($kind_across:ident $method_across:ident($($argument_across:ident: $type_across:ty),*) -> $answer_across:ty;)*
+    })?) => {
         #[doc = concat!("The operations of [`", stringify!($port), "`].")]
         pub const $operations: &[$crate::testkit::Operation] = &[$($crate::testkit::Operation {
             name: concat!($prefix, ".", stringify!($method)),
             writes: $crate::faulty_port!(@writes $kind),
-        }),*];
+        },)* $($($crate::testkit::Operation {
+            name: concat!($prefix, ".", stringify!($method_across)),
+            writes: $crate::faulty_port!(@writes $kind_across),
+        }),*)?];
 
         #[deny(clippy::missing_trait_methods)]
         #[::async_trait::async_trait]
@@ -121,6 +127,12 @@ macro_rules! faulty_port {
                     self.call(operation, |store| $port::$method(store, tenant, $($argument),*)).await
                 }
             )*
+            $($(
+                async fn $method_across(&self, $($argument_across: $type_across),*) -> $crate::StoreResult<$answer_across> {
+                    let operation = concat!($prefix, ".", stringify!($method_across));
+                    self.call(operation, |store| $port::$method_across(store, $($argument_across),*)).await
+                }
+            )*)?
         }
     };
     (tenantless $port:ident as $prefix:literal, $operations:ident {

@@ -15,6 +15,7 @@ mod rendered;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -42,8 +43,14 @@ pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// How long the store may take to tell its revisions. Readiness is asked by probes that have little time themselves.
 const ASK: Duration = Duration::from_secs(2);
 
-/// How many tenants are polled at once.
-const POLLS: usize = 8;
+/// How many tenants the store is asked about in one call.
+const TOGETHER: usize = 100;
+
+/// How many such calls are made at once.
+const CALLS: usize = 2;
+
+/// How many tenants are brought up to date at once.
+const REFRESHES: usize = 8;
 
 /// How many tenants one poll asks about: what is beyond that has its turn the next time, so that a node which serves ten thousand does
 /// not spend its time, and the store's, on asking.
@@ -197,7 +204,8 @@ impl Memory {
     }
 
     async fn poll_these(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
-        let mut polls = stream::iter(tenants).map(|tenant| self.poll_tenant(tenant)).buffer_unordered(POLLS);
+        let parts = tenants.chunks(TOGETHER).map(<[_]>::to_vec);
+        let mut polls = stream::iter(parts).map(|part| self.poll_together(part)).buffer_unordered(CALLS);
         let mut outcome = Ok(());
         while let Some(poll) = polls.next().await {
             let is_away = matches!(&poll, Err(error) if *error.kind() == StoreErrorKind::Unavailable);
@@ -209,6 +217,51 @@ impl Memory {
             }
         }
         outcome
+    }
+
+    async fn poll_together(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
+        let mut outcome = Ok(());
+        match self.ask(&tenants).await {
+            Ok(all) => {
+                for (tenant, revisions) in tenants.iter().zip(&all) {
+                    self.hear(*tenant, revisions);
+                }
+            }
+            Err(error) if *error.kind() == StoreErrorKind::Unavailable || tenants.len() == 1 => {
+                for tenant in &tenants {
+                    self.tenant(*tenant).unheard.store(true, Ordering::Relaxed);
+                }
+                return Err(error);
+            }
+            // What is wrong with one tenant is not the others' fault.
+            Err(_) => {
+                for tenant in &tenants {
+                    let revisions = self.ask(std::slice::from_ref(tenant)).await;
+                    match revisions {
+                        Ok(all) => all.iter().for_each(|revisions| self.hear(*tenant, revisions)),
+                        Err(error) => {
+                            self.tenant(*tenant).unheard.store(true, Ordering::Relaxed);
+                            outcome = outcome.and(Err(error));
+                        }
+                    }
+                }
+            }
+        }
+        // Told is told: whoever reads what is not brought up to date in this time does so itself.
+        let refreshes = stream::iter(tenants).map(|tenant| self.refresh(tenant)).buffer_unordered(REFRESHES);
+        let _ = timeout(REFRESH, refreshes.for_each(|()| ready(()))).await;
+        outcome
+    }
+
+    /// A tenant is at these revisions.
+    fn hear(&self, tenant: TenantId, revisions: &Revisions) {
+        let memory = self.tenant(tenant);
+        memory.unheard.store(false, Ordering::Relaxed);
+        memory.directory.tell(revisions.directory);
+        for (scope, revision) in &revisions.environments {
+            // Where there is no such slot yet, the directory is behind, and has just been told so.
+            Self::tell_environment(&memory, scope.platform.as_str(), scope.environment.as_str(), *revision);
+        }
     }
 
     fn all(&self) -> Vec<TenantId> {
@@ -230,27 +283,12 @@ impl Memory {
         tenants
     }
 
-    async fn poll_tenant(&self, tenant: TenantId) -> StoreResult<()> {
-        let revisions = self.ask(tenant).await;
-        let memory = self.tenant(tenant);
-        memory.unheard.store(revisions.is_err(), Ordering::Relaxed);
-        let revisions = revisions?;
-        memory.directory.tell(revisions.directory);
-        for (scope, revision) in &revisions.environments {
-            // Where there is no such slot yet, the directory is behind, and has just been told so.
-            Self::tell_environment(&memory, scope.platform.as_str(), scope.environment.as_str(), *revision);
-        }
-        // Told is told: whoever reads what is not brought up to date in this time does so itself.
-        let _ = timeout(REFRESH, self.refresh(tenant)).await;
-        Ok(())
-    }
-
     /// Whether the store answers, within [`ASK`]; at once where it left the last poll without an answer.
     pub(crate) async fn reach(&self, tenant: TenantId) -> bool {
         if self.known(tenant).is_some_and(|memory| memory.unheard.load(Ordering::Relaxed)) {
             return false;
         }
-        match self.ask(tenant).await {
+        match self.ask(&[tenant]).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "The store does not answer");
@@ -259,9 +297,9 @@ impl Memory {
         }
     }
 
-    async fn ask(&self, tenant: TenantId) -> StoreResult<Revisions> {
+    async fn ask(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
         let late = |late| StoreError::new(StoreErrorKind::Unavailable, "memory.ask").caused_by(late);
-        timeout(ASK, self.directories.revisions(tenant)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+        timeout(ASK, self.directories.revisions_of(tenants)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
     }
 
     /// Whether there is anything in memory to serve from.

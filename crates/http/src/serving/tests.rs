@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::model::{Model, TENANT, scope, told};
-use super::{ASK, Memory, PART, POLLS, RETRY, WAIT};
+use super::{ASK, CALLS, Memory, PART, RETRY, TOGETHER, WAIT};
 
 const SWIFT: Duration = Duration::from_millis(20);
 
@@ -224,7 +224,7 @@ async fn many_tenants_are_polled_in_turn() {
     // One that is away is not asked about everybody, and nobody counts as up to date.
     model.hang(true);
     assert!(node.poll().await.is_err());
-    assert_eq!(model.polls(), POLLS);
+    assert_eq!(model.polls(), CALLS * TOGETHER);
     for tenant in &tenants {
         assert_eq!(revision(tenant).await, (1, true));
     }

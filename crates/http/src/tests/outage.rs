@@ -56,6 +56,11 @@ impl DirectoryStore for Interrupted {
         self.store.revisions(tenant).await
     }
 
+    async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
+        self.outage.check("revisions_of")?;
+        self.store.revisions_of(tenants).await
+    }
+
     async fn create_platform(
         &self,
         tenant: TenantId,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use togglebox_core::{AuditRecord, Limit, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
@@ -18,6 +19,7 @@ use super::key::{self, Key};
 use super::patience::Patience;
 use super::place::Counts;
 use super::store::Range;
+use super::transfer::AT_ONCE;
 use super::write::{Stage, Write};
 
 /// The attribute of a directory whose tenant was begun by an import that is not complete.
@@ -133,6 +135,11 @@ impl DirectoryStore for DynamoDb {
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions> {
         let Listing { directory, revisions, .. } = self.listing("directory.revisions", &mut self.patience(), tenant).await?;
         Ok(Revisions { directory: directory.revision, environments: revisions })
+    }
+
+    /// Each for itself, a few at once: nothing tells of several tenants together.
+    async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
+        stream::iter(tenants.iter().copied()).map(|tenant| self.revisions(tenant)).buffered(AT_ONCE).try_collect().await
     }
 
     async fn create_platform(

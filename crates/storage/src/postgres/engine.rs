@@ -20,15 +20,16 @@ use uuid::Uuid;
 
 use super::{error, text};
 use crate::home::{Ended, Home};
-#[cfg(feature = "metering")]
-use crate::sql::Kind;
-use crate::sql::{self, Access, Argument, Statement};
+use crate::sql::{self, Access, Argument, Kind, Statement};
 
 /// Lets a transaction see what the register holds of every tenant: the policies name this setting.
 #[cfg(feature = "tenancy")]
 pub(super) const LOOK_BEYOND: &str = "SELECT set_config('togglebox.register', 'on', true)";
 #[cfg(feature = "tenancy")]
 const LOOK_NO_FURTHER: &str = "SELECT set_config('togglebox.register', '', true)";
+
+/// Lets a transaction see the revisions of every tenant: the policies name this setting.
+pub(super) const WATCH: &str = "SELECT set_config('togglebox.watch', 'on', true)";
 
 /// Lets a transaction keep the usage of every tenant: the policies name this setting.
 #[cfg(feature = "metering")]
@@ -196,6 +197,10 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
         self.begun(&self.preamble(tenant, access)).await
     }
 
+    async fn begin_watch(&self) -> sqlx::Result<Session> {
+        self.begun(&format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {}; {WATCH}", self.settings)).await
+    }
+
     #[cfg(feature = "tenancy")]
     async fn begin_register(&self, access: Access) -> sqlx::Result<Session> {
         self.begun(&self.register_preamble(access)).await
@@ -206,12 +211,13 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
         self.begun(&self.ledger_preamble(access)).await
     }
 
-    #[cfg(feature = "metering")]
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
         let columns = columns.iter().map(|(name, kind)| {
             let kind = match kind {
                 Kind::Uuid => "uuid",
+                #[cfg(feature = "metering")]
                 Kind::Int => "bigint",
+                #[cfg(feature = "metering")]
                 Kind::Text => "text",
             };
             format!("{name} {kind}")

@@ -1,16 +1,20 @@
 //! Platforms and environments.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::Serialize;
 use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
+use uuid::fmt::Simple;
 
 use super::Database;
-use super::call::Call;
+use super::call::{Call, json_text};
 use super::cells::Cells;
-use super::engine::{Engine, Row};
+use super::engine::{Engine, Kind, Row};
+use super::look::Look;
+use super::statement::Statement;
 use super::write::{Revised, Turn};
 
 pub(super) const REVISION: &str = "-- directory.revision
@@ -34,6 +38,18 @@ WHERE tenant = $1 AND platform = $2 AND name = $3";
 pub(super) const REVISIONS: &str = "-- directory.revisions
 SELECT NULL AS platform, NULL AS name, directory AS revision FROM tenant_revisions WHERE tenant = $1
 UNION ALL SELECT platform, name, contents_revision FROM environments WHERE tenant = $1";
+
+/// The same of the tenants in a list.
+pub(super) fn revisions_of<E: Engine>() -> String {
+    let given = E::given(1, &[("tenant", Kind::Uuid)]);
+    format!(
+        "-- directory.revisions_of
+SELECT tenant, NULL AS platform, NULL AS name, directory AS revision FROM tenant_revisions
+WHERE tenant IN (SELECT given.tenant FROM {given})
+UNION ALL SELECT tenant, platform, name, contents_revision FROM environments
+WHERE tenant IN (SELECT given.tenant FROM {given})"
+    )
+}
 
 const CREATE_PLATFORM: &str = "-- directory.create_platform
 INSERT INTO platforms (tenant, name, id, description, created_by, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -60,6 +76,25 @@ UPDATE environments SET description = $4, revision = $5 WHERE tenant = $1 AND pl
 
 const DELETE_ENVIRONMENT: &str = "-- directory.delete_environment
 DELETE FROM environments WHERE tenant = $1 AND platform = $2 AND name = $3";
+
+/// A row of the list that is asked about.
+#[derive(Serialize)]
+struct Listed {
+    tenant: Simple,
+}
+
+/// Adds what a row of [`REVISIONS`] tells.
+fn note(revisions: &mut Revisions, row: &impl Row, operation: &'static str) -> StoreResult<()> {
+    let cells = Cells::new(row, operation, "environments", "name");
+    let revision = cells.get("revision")?;
+    match cells.get("platform")? {
+        Some(platform) => {
+            revisions.environments.insert(Scope::new(platform, cells.get("name")?), revision);
+        }
+        None => revisions.directory = revision,
+    }
+    Ok(())
+}
 
 impl Revised for Platform {
     fn revision(&self) -> Revision {
@@ -96,18 +131,25 @@ impl<E: Engine> DirectoryStore for Database<E> {
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions> {
         const OPERATION: &str = "directory.revisions";
         let mut reader = self.reader(OPERATION, tenant).await?;
-        let (mut directory, mut environments) = (Revision::ZERO, BTreeMap::new());
+        let mut revisions = Revisions::default();
         for row in &reader.rows(reader.statement(REVISIONS)).await? {
-            let cells = Cells::new(row, OPERATION, "environments", "name");
-            let revision = cells.get("revision")?;
-            match cells.get("platform")? {
-                Some(platform) => {
-                    environments.insert(Scope::new(platform, cells.get("name")?), revision);
-                }
-                None => directory = revision,
-            }
+            note(&mut revisions, row, OPERATION)?;
         }
-        Ok(Revisions { directory, environments })
+        Ok(revisions)
+    }
+
+    async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
+        const OPERATION: &str = "directory.revisions_of";
+        let list: Vec<_> = tenants.iter().map(|tenant| Listed { tenant: tenant.as_uuid().simple() }).collect();
+        let mut look = Look::<E>::of(self.engine.begin_watch().await, OPERATION)?;
+        let statement = Statement::new(revisions_of::<E>()).bind(json_text(OPERATION, &list)?);
+        let mut of_each: HashMap<TenantId, Revisions> = HashMap::with_capacity(tenants.len());
+        for row in &look.rows(statement).await? {
+            let tenant = Cells::new(row, OPERATION, "tenant_revisions", "tenant").get("tenant")?;
+            note(of_each.entry(tenant).or_default(), row, OPERATION)?;
+        }
+        // A tenant may be asked for twice.
+        Ok(tenants.iter().map(|tenant| of_each.get(tenant).cloned().unwrap_or_default()).collect())
     }
 
     async fn create_platform(

@@ -26,14 +26,15 @@ pub enum Access {
 }
 
 /// What a column of a list that is bound as JSON holds.
-#[cfg(feature = "metering")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// 32 hexadecimal digits.
     Uuid,
     /// A whole number.
+    #[cfg(feature = "metering")]
     Int,
     /// A text without control characters.
+    #[cfg(feature = "metering")]
     Text,
 }
 
@@ -55,6 +56,9 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// Begins a session. Nothing that it does reaches beyond the tenant.
     fn begin(&self, tenant: TenantId, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
 
+    /// Begins a session of one statement that is of no tenant: it sees the revisions of every one, and changes nothing.
+    fn begin_watch(&self) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
     /// Begins a session that is of no tenant: it sees what the register holds of every one, and changes only the sequence of changes.
     /// `Write` makes it lasting; nobody is kept waiting by its beginning.
     #[cfg(feature = "tenancy")]
@@ -66,7 +70,6 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     fn begin_ledger(&self, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
 
     /// As in `FROM …`: the rows, called `given`, of a list of objects that is bound as JSON text at `parameter`; in their order.
-    #[cfg(feature = "metering")]
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String;
 
     /// What an error that the database itself told means for the caller.

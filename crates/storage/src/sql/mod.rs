@@ -48,9 +48,7 @@ use std::future::Future;
 use togglebox_core::{AuditRecord, StoreResult, TenantId};
 
 use self::call::Call;
-#[cfg(feature = "metering")]
-pub(crate) use self::engine::Kind;
-pub(crate) use self::engine::{Access, Engine, Row, Session};
+pub(crate) use self::engine::{Access, Engine, Kind, Row, Session};
 pub(crate) use self::statement::{Argument, Statement};
 use self::write::Write;
 

@@ -3,6 +3,7 @@
 use togglebox_auth::Role;
 use togglebox_core::AuditFilter;
 
+use super::engine::Engine;
 #[cfg(feature = "tenancy")]
 use super::tenancy;
 #[cfg(feature = "metering")]
@@ -86,6 +87,11 @@ pub(crate) fn ordered() -> Vec<String> {
     let of_tenants = Vec::new();
     let fixed = fixed.map(str::to_owned).into_iter();
     fixed.chain(users).chain(records).chain(transfer::statements()).chain(of_tenants).collect()
+}
+
+/// What asks after many tenants at once: by an index for each.
+pub(crate) fn watching<E: Engine>() -> String {
+    directory::revisions_of::<E>()
 }
 
 /// Statements that look beyond one tenant: by an index, in its order.

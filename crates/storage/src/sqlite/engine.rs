@@ -12,9 +12,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error;
-#[cfg(feature = "metering")]
-use crate::sql::Kind;
-use crate::sql::{self, Access, Argument, Statement};
+use crate::sql::{self, Access, Argument, Kind, Statement};
 
 /// The connections to one database: one that writes, a few that read.
 #[derive(Clone, Debug)]
@@ -53,9 +51,13 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         }
     }
 
+    async fn begin_watch(&self) -> sqlx::Result<Session> {
+        // Every session reaches the whole file: what keeps tenants apart here is the statements.
+        self.begin(TenantId::DEFAULT, Access::Read).await
+    }
+
     #[cfg(feature = "tenancy")]
     async fn begin_register(&self, access: Access) -> sqlx::Result<Session> {
-        // Every session reaches the whole file: what keeps tenants apart here is the statements.
         self.begin(TenantId::DEFAULT, access).await
     }
 
@@ -64,10 +66,10 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         self.begin(TenantId::DEFAULT, access).await
     }
 
-    #[cfg(feature = "metering")]
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
         let columns = columns.iter().map(|(name, kind)| match kind {
             Kind::Uuid => format!("unhex(value ->> '{name}') AS {name}"),
+            #[cfg(feature = "metering")]
             Kind::Int | Kind::Text => format!("value ->> '{name}' AS {name}"),
         });
         let columns: Vec<_> = columns.collect();

@@ -33,6 +33,19 @@ pub trait DirectoryStore: Send + Sync + Debug + 'static {
     /// `Unavailable`.
     async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions>;
 
+    /// The same of several tenants, one after the other as they are given: each tenant's as if asked for alone, at some time within the
+    /// call. A store that can tell them together does: nodes ask for a hundred tenants at once.
+    ///
+    /// # Errors
+    /// The first one, of whichever tenant.
+    async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
+        let mut all = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
+            all.push(self.revisions(*tenant).await?);
+        }
+        Ok(all)
+    }
+
     /// Adds a platform; its `revision` is ignored and given by the store. With it the tenant has no more than `quota` platforms,
     /// however many create at once.
     ///

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use togglebox_core::{Actor, AuditFilter, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind};
+use togglebox_core::{Actor, AuditFilter, AuditRecord, Limit, PageRequest, Revision, StoreErrorKind, TenantId};
+use uuid::Uuid;
 
 use super::ToggleStores;
-use super::fixtures::{A, audit, audit_at, environment, kind, one_winner, platform, race, scope};
+use super::fixtures::{A, B, audit, audit_at, environment, kind, one_winner, platform, race, scope};
+use crate::store::Revisions;
 use crate::{Environment, Platform};
 
 /// Nothing is there before the first write, not even a revision.
@@ -232,6 +234,28 @@ pub async fn writes_inside_an_environment_do_not_raise_the_directory(stores: &To
     let revisions = stores.directory.revisions(A).await.unwrap();
     assert_eq!(revisions.directory, before.revision);
     assert_eq!((revisions.environments[&here].get(), revisions.environments[&there].get()), (3, 0));
+}
+
+/// Of each tenant that is asked for, in the order of the question, what it is told when it is asked for alone.
+pub async fn revisions_of_several_tenants_are_those_of_each(stores: &ToggleStores) {
+    let here = stores.with_environment(A, "web", "production").await;
+    stores.with_environment(A, "app", "production").await;
+    stores.with_one_of_each(A, &here).await;
+    // A place of the same name is another tenant's own.
+    stores.with_environment(B, "web", "production").await;
+    let nobody = TenantId::from_uuid(Uuid::from_u128(0xdead));
+    let store = &stores.directory;
+    let (of_a, of_b) = (store.revisions(A).await.unwrap(), store.revisions(B).await.unwrap());
+    assert_ne!(of_a, of_b);
+    let nothing = Revisions::default();
+    for (asked, told) in [
+        (vec![], vec![]),
+        (vec![A], vec![&of_a]),
+        (vec![nobody, B, A, B], vec![&nothing, &of_b, &of_a, &of_b]),
+        ([vec![nobody; 99], vec![A]].concat(), [vec![&nothing; 99], vec![&of_a]].concat()),
+    ] {
+        assert_eq!(store.revisions_of(&asked).await.unwrap().iter().collect::<Vec<_>>(), told);
+    }
 }
 
 /// An environment takes everything in it along; its name is then free, and what comes after it begins anew.

@@ -170,6 +170,7 @@ impl Scene {
         match operation {
             "directory.directory" => told(store.directory(tenant).await),
             "directory.revisions" => told(store.revisions(tenant).await),
+            "directory.revisions_of" => told(store.revisions_of(&[tenant]).await),
             "directory.create_platform" => told(store.create_platform(tenant, &self.draft.platforms[1], two(), record).await),
             "directory.replace_platform" => told(store.replace_platform(tenant, platform, platform.revision, record).await),
             "directory.delete_platform" => told(store.delete_platform(tenant, &platform.name, platform.revision, record).await),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::faulty_port;
 use togglebox_core::testkit::{Faults, Faulty};
-use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, Timestamp, Written};
+use togglebox_core::{AuditRecord, Limit, Page, PageRequest, Revision, TenantId, Timestamp, Written};
 
 use super::ToggleStores;
 use crate::store::{
@@ -26,6 +26,8 @@ faulty_port! {
         write create_environment(environment: &Environment, quota: Limit, audit: &AuditRecord) -> Written<Environment>;
         write replace_environment(environment: &Environment, expected: Revision, audit: &AuditRecord) -> Written<Environment>;
         write delete_environment(scope: &Scope, expected: Revision, audit: &AuditRecord) -> Written<()>;
+    } across {
+        read revisions_of(tenants: &[TenantId]) -> Vec<Revisions>;
     }
 }
 

@@ -34,6 +34,7 @@ pub async fn another_tenants_directory_is_out_of_reach(stores: &ToggleStores) {
     let store = &stores.directory;
     assert_eq!(store.directory(B).await.unwrap(), Directory::default());
     assert_eq!(store.revisions(B).await.unwrap(), Revisions::default());
+    assert_eq!(store.revisions_of(&[B, A]).await.unwrap(), [Revisions::default(), before.revisions.clone()]);
     assert!(stores.environments.load(B, &place).await.unwrap().is_none());
     let (theirs, inner) = (&before.directory.platforms[&place.platform], &before.directory.environments[&place]);
     let record = || audit("any", "any");

@@ -119,6 +119,7 @@ macro_rules! toggle_store_suite {
             an_environment_name_is_taken_once_per_platform
             of_many_who_create_one_environment_exactly_one_does
             every_directory_write_raises_its_revision_by_one
+            revisions_of_several_tenants_are_those_of_each
             writes_inside_an_environment_do_not_raise_the_directory
             a_recreated_environment_is_empty_and_another
             a_recreated_platform_is_empty

@@ -188,8 +188,13 @@ impl DirectoryStore for Model {
         self.answer(|contents| contents.directory.clone()).await
     }
 
-    async fn revisions(&self, _: TenantId) -> StoreResult<Revisions> {
-        self.polls.fetch_add(1, Ordering::SeqCst);
+    async fn revisions(&self, tenant: TenantId) -> StoreResult<Revisions> {
+        Ok(self.revisions_of(&[tenant]).await?.remove(0))
+    }
+
+    /// Every tenant has the same.
+    async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
+        self.polls.fetch_add(tenants.len(), Ordering::SeqCst);
         let began = Instant::now();
         let directory = self.answer(|contents| contents.directory.clone()).await?;
         let contents = self.contents();
@@ -202,7 +207,7 @@ impl DirectoryStore for Model {
             revisions.next_back().map_or(Revision::ZERO, |(_, _, revision)| *revision)
         };
         let environments = directory.environments.iter().map(|(place, made)| (place.clone(), revision(place, made.id))).collect();
-        Ok(Revisions { directory: directory.revision, environments })
+        Ok(vec![Revisions { directory: directory.revision, environments }; tenants.len()])
     }
 
     async fn create_platform(&self, _: TenantId, _: &Platform, _: Limit, _: &AuditRecord) -> StoreResult<Written<Platform>> {

@@ -20,6 +20,8 @@ const OF_LEDGER: [&str; 2] = ["usage_borders", "usage_watermarks"];
 const COUNTED: [&str; 2] = ["usage_cells", "usage_hours"];
 /// What the register holds of every tenant: statements that look for one may read it.
 const LOOKED_AT: [&str; 5] = ["domain_claims", "given_up_subdomains", "members", "register_changes", "tenants"];
+/// What nodes ask about, for many tenants at once.
+const WATCHED: [&str; 2] = ["environments", "tenant_revisions"];
 /// What finds a tenant, or tells of all of them.
 const ACROSS: [&str; 14] = [
     "domain_claims_verified",
@@ -140,7 +142,8 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
         "usage_borders all_look SELECT",
         "usage_borders ledger_closes UPDATE",
     ];
-    let mut expected: Vec<String> = looks.chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
+    let watched = WATCHED.iter().map(|table| format!("{table} watch_looks SELECT"));
+    let mut expected: Vec<String> = looks.chain(watched).chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
     expected.sort_unstable();
     let mut others = texts(&mut connection, others).await;
     others.sort_unstable();
@@ -261,6 +264,27 @@ async fn who_looks_for_a_tenant_sees_the_register_and_writes_nothing_of_anybody(
 async fn assert_no_counter_left(connection: &mut PgConnection) {
     connection.execute("BEGIN").await.unwrap();
     assert_no_counter(connection).await;
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// Under the setting for asking after many tenants, where they stand is seen, and nothing changed.
+#[tokio::test]
+async fn who_watches_sees_what_is_watched_and_changes_nothing() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute("SELECT set_config('togglebox.watch', 'on', true)").await.unwrap();
+    assert_no_counter(&mut connection).await;
+    for table in &tables {
+        let seen = if WATCHED.contains(&table.as_str()) { 2 } else { 0 };
+        assert_eq!(count(&mut connection, table).await, seen, "{table}");
+        for sql in [format!("UPDATE {table} SET tenant = tenant"), format!("DELETE FROM {table}")] {
+            assert_eq!(tried(&mut connection, sql.clone()).await, Ok(0), "{sql}");
+        }
+        let row = row_of(&mut connection, table, A).await;
+        assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+    }
     connection.execute("ROLLBACK").await.unwrap();
 }
 

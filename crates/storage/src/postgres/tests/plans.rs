@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor, Row};
 use togglebox_core::TenantId;
 
+use super::super::engine::Engine;
 use super::server::Opened;
 use crate::sql::statements;
 
@@ -82,6 +83,18 @@ async fn statements_can_use_an_index_and_lists_come_out_of_one() {
     for sql in statements::ordered() {
         assert_in_order(&sql, &plan(&mut connection, &sql).await);
     }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_asks_after_many_tenants_can_use_an_index() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(super::super::engine::WATCH).await.unwrap();
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
+    let sql = statements::watching::<Engine>();
+    assert_indexed(&sql, &plan(&mut connection, &sql).await);
     connection.execute("ROLLBACK").await.unwrap();
 }
 

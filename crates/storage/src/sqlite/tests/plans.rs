@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Row};
 
 use super::super::Sqlite;
+use super::super::engine::Engine;
 use crate::sql::statements;
 
 /// How SQLite would run a statement, a line per step.
@@ -38,6 +39,17 @@ async fn lists_come_out_of_an_index_in_their_order() {
     for sql in statements::ordered() {
         assert_in_order(&store, &sql).await;
     }
+}
+
+/// The list that is given is read from end to end, and nothing else.
+#[tokio::test]
+async fn what_asks_after_many_tenants_uses_an_index() {
+    let store = Sqlite::in_memory().await.unwrap();
+    let sql = statements::watching::<Engine>();
+    let plan = plan(&store, &sql).await;
+    let searches = |table: &str| plan.iter().any(|step| step.starts_with(&format!("SEARCH {table} USING")));
+    assert!(searches("tenant_revisions") && searches("environments"), "{plan:#?}");
+    assert!(plan.iter().all(|step| !step.starts_with("SCAN") || step.starts_with("SCAN json_each ")), "{plan:#?}");
 }
 
 /// Lists of all tenants read an index from end to end, and nothing else. The counter is one row, and there are few changes to sort.
