@@ -47,6 +47,19 @@ pub trait UserStore: Send + Sync + Debug + 'static {
     /// `Unavailable`.
     async fn revision(&self, tenant: TenantId) -> StoreResult<Revision>;
 
+    /// The same of several tenants, one after the other as they are given: each tenant's as if asked for alone, at some time within the
+    /// call. A store that can tell them together does: nodes ask for a hundred tenants at once.
+    ///
+    /// # Errors
+    /// The first one, of whichever tenant.
+    async fn revision_of_each(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revision>> {
+        let mut all = Vec::with_capacity(tenants.len());
+        for tenant in tenants {
+            all.push(self.revision(*tenant).await?);
+        }
+        Ok(all)
+    }
+
     /// Adds a user. `user.revision` is given by the store.
     ///
     /// # Errors

@@ -93,6 +93,16 @@ impl Locating {
         self
     }
 
+    /// Whether [`Named::forwarded_host`] is looked at.
+    pub const fn reads_forwarded_host(&self) -> bool {
+        self.forwarded > 0
+    }
+
+    /// Whether [`Named::tenant`] is looked at.
+    pub const fn reads_header(&self) -> bool {
+        self.header
+    }
+
     /// Whom the request is for.
     ///
     /// Header and path count on the central host. On a tenant's host they may only say the same, so that nothing which trusts a page

@@ -284,12 +284,14 @@ impl Node {
 
     /// Asks the store what other processes changed: accounts and environments.
     pub(crate) async fn poll(&self) {
-        let accounts = async {
-            let revision = self.stores.users.revision(self.home()).await;
-            revision.map(|revision| self.authenticator.observe(self.home(), revision))
-        };
+        let memory = self.api().memory();
+        let served = memory.turn();
+        let mut known = served.clone();
+        if !known.contains(&self.home()) {
+            known.push(self.home());
+        }
         // Both at once: reads say so soon when the store does not answer the second, however long it is silent about the first.
-        let (accounts, environments) = tokio::join!(accounts, self.api().memory().poll());
+        let (accounts, environments) = tokio::join!(self.authenticator.poll(&known), memory.poll_of(served));
         if let Err(error) = accounts.and(environments) {
             tracing::warn!(error = &error as &dyn std::error::Error, "The store could not be asked for changes");
         }

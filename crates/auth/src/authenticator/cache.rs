@@ -74,16 +74,17 @@ impl Entry {
         (failed..Timestamp::from_ms(failed).plus(pause).as_ms()).contains(&now.as_ms())
     }
 
-    /// Until when the entry may be used at all, and whether it is fresh.
-    fn state(&self, now: Timestamp, policy: &CachePolicy) -> State {
+    /// Until when the entry may be used at all, and whether it is fresh. `confirmed_at`: when the store last said that the tenant's
+    /// accounts are where they were when this was loaded.
+    fn state(&self, now: Timestamp, confirmed_at: Timestamp, policy: &CachePolicy) -> State {
         // A clock that was set back makes an entry look young: then it is not trusted.
         let age_known = now >= self.loaded_at;
-        if self.void_from.is_some_and(|end| now >= end)
-            || !age_known
-            || now >= self.loaded_at.plus(policy.stale.max(policy.fresh))
-        {
+        // Where a session stands is more than the accounts' revision tells.
+        let counts = matches!(*self.principal, Principal::ApiKey(_)) && confirmed_at <= now;
+        let known_at = if counts { self.loaded_at.max(confirmed_at) } else { self.loaded_at };
+        if self.void_from.is_some_and(|end| now >= end) || !age_known || now >= known_at.plus(policy.stale.max(policy.fresh)) {
             State::Void
-        } else if now < self.loaded_at.plus(policy.fresh) {
+        } else if now < known_at.plus(policy.fresh) {
             State::Fresh
         } else {
             State::Stale
@@ -128,6 +129,37 @@ pub(super) struct Loading {
     at: Timestamp,
 }
 
+/// What is known of a tenant's accounts.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    /// The highest revision that this node was told of.
+    revision: Revision,
+    /// When the store was last asked, and said that this is where they are.
+    confirmed_at: Timestamp,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self::told(Revision::ZERO)
+    }
+}
+
+impl Floor {
+    const fn told(revision: Revision) -> Self {
+        Self { revision, confirmed_at: Timestamp::from_ms(i64::MIN) }
+    }
+
+    fn raised(self, revision: Revision) -> Self {
+        if revision > self.revision { Self::told(revision) } else { self }
+    }
+
+    fn confirmed(self, revision: Revision, at: Timestamp) -> Self {
+        let raised = self.raised(revision);
+        // What was asked before the news came tells nothing new.
+        if revision == raised.revision { Self { confirmed_at: raised.confirmed_at.max(at), ..raised } } else { raised }
+    }
+}
+
 /// The remembered callers of all tenants.
 ///
 /// A tenant's *floor* is the highest revision of its accounts that this node was told of. An entry counts only while the floor is the
@@ -136,7 +168,7 @@ pub(super) struct Loading {
 pub(super) struct PrincipalCache {
     policy: CachePolicy,
     entries: papaya::HashMap<(TenantId, Subject), Arc<Entry>>,
-    floors: papaya::HashMap<TenantId, Revision>,
+    floors: papaya::HashMap<TenantId, Floor>,
     /// Held while room is made, so that one caller does it.
     sweeping: Mutex<()>,
 }
@@ -148,19 +180,26 @@ impl PrincipalCache {
 
     /// Forgets what was learnt of `tenant` before `revision`.
     pub(super) fn raise(&self, tenant: TenantId, revision: Revision) {
-        self.floors.pin().update_or_insert(tenant, |floor| (*floor).max(revision), revision);
+        self.floors.pin().update_or_insert(tenant, |floor| floor.raised(revision), Floor::told(revision));
     }
 
-    fn floor(&self, tenant: TenantId) -> Revision {
+    /// The same; and the store was asked at `at`, so that what was learnt at this revision is as good as learnt then.
+    pub(super) fn confirm(&self, tenant: TenantId, revision: Revision, at: Timestamp) {
+        let confirmed = Floor::told(revision).confirmed(revision, at);
+        self.floors.pin().update_or_insert(tenant, |floor| floor.confirmed(revision, at), confirmed);
+    }
+
+    fn floor(&self, tenant: TenantId) -> Floor {
         self.floors.pin().get(&tenant).copied().unwrap_or_default()
     }
 
     pub(super) fn get(&self, tenant: TenantId, subject: Subject, now: Timestamp) -> Remembered {
         let Some(entry) = self.entries.pin().get(&(tenant, subject)).map(Arc::clone) else { return Remembered::Nothing };
-        if entry.floor != self.floor(tenant) {
+        let floor = self.floor(tenant);
+        if entry.floor != floor.revision {
             return Remembered::Nothing;
         }
-        match entry.state(now, &self.policy) {
+        match entry.state(now, floor.confirmed_at, &self.policy) {
             State::Fresh => Remembered::Fresh(entry),
             State::Stale => Remembered::Stale(entry),
             State::Void => Remembered::Nothing,
@@ -169,7 +208,7 @@ impl PrincipalCache {
 
     /// Begins loading. To be called before the store is asked.
     pub(super) fn begin(&self, tenant: TenantId, subject: Subject, at: Timestamp) -> Loading {
-        Loading { tenant, subject, floor: self.floor(tenant), at }
+        Loading { tenant, subject, floor: self.floor(tenant).revision, at }
     }
 
     /// Remembers what a loading found.
@@ -201,7 +240,10 @@ impl PrincipalCache {
             return;
         }
         let entries = self.entries.pin();
-        entries.retain(|(tenant, _), entry| entry.floor == self.floor(*tenant) && entry.state(now, &self.policy) == State::Fresh);
+        entries.retain(|(tenant, _), entry| {
+            let floor = self.floor(*tenant);
+            entry.floor == floor.revision && entry.state(now, floor.confirmed_at, &self.policy) == State::Fresh
+        });
         if entries.len() > self.policy.capacity / 2 {
             entries.clear();
         }
@@ -211,8 +253,9 @@ impl PrincipalCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Permissions, SignedKey};
+    use crate::{ApiKey, KeyHolder, PasswordHash, Permissions, Role, SignedKey, User};
     use proptest::prelude::*;
+    use togglebox_core::Email;
 
     const A: TenantId = TenantId::DEFAULT;
     const B: TenantId = TenantId::from_uuid(Uuid::from_u128(1));
@@ -247,6 +290,59 @@ mod tests {
         assert!(matches!(cache.get(A, subject(1), at(99)), Remembered::Nothing), "the clock was set back");
         assert!(matches!(cache.get(B, subject(1), at(101)), Remembered::Nothing));
         assert!(matches!(cache.get(A, subject(2), at(101)), Remembered::Nothing));
+    }
+
+    fn remember_key(cache: &PrincipalCache, now: Timestamp, void_from: Option<Timestamp>) {
+        let user = User {
+            id: Uuid::nil(),
+            name: None,
+            email: Email::new("ann@example.com").unwrap(),
+            password: PasswordHash::new("none"),
+            role: Role::Viewer,
+            created_at: at(0),
+            updated_at: at(0),
+            tokens_valid_from: at(0),
+            revision: Revision::ZERO,
+        };
+        let key = ApiKey {
+            id: Uuid::nil(),
+            user: user.id,
+            name: String::new(),
+            hash: KeyHash([0; 32]),
+            prefix: String::new(),
+            last4: String::new(),
+            permissions: Vec::new(),
+            expires_at: void_from,
+            last_used_at: None,
+            created_at: at(0),
+        };
+        cache.put(cache.begin(A, subject(9), now), Principal::ApiKey(KeyHolder { key, owner: user }), void_from);
+    }
+
+    #[test]
+    fn a_key_stays_fresh_while_the_store_says_that_nothing_has_changed() {
+        let (cache, fresh) =
+            (PrincipalCache::new(CachePolicy::default()), |cache: &PrincipalCache, s| is_fresh(cache, A, 9, at(s)));
+        cache.raise(A, Revision::new(5));
+        remember_key(&cache, at(100), Some(at(900)));
+        remember(&cache, A, 1, at(100));
+        for asked in [20, 110, 125, 150] {
+            cache.confirm(A, Revision::new(5), at(asked));
+        }
+        assert!(fresh(&cache, 100) && fresh(&cache, 179) && !fresh(&cache, 180));
+        assert!(!is_fresh(&cache, A, 1, at(130)), "where a session stands is looked up");
+        cache.confirm(A, Revision::new(4), at(170));
+        assert!(!fresh(&cache, 180), "asked before, answered late");
+        cache.confirm(A, Revision::new(5), at(899));
+        assert!(fresh(&cache, 899) && !fresh(&cache, 900), "it ends when it ends");
+        assert!(!fresh(&cache, 200), "the clock was set back: nobody knows when the store was asked");
+        cache.confirm(A, Revision::new(6), at(899));
+        assert!(matches!(cache.get(A, subject(9), at(899)), Remembered::Nothing));
+        assert!(matches!(cache.get(A, subject(9), at(100)), Remembered::Nothing));
+        remember_key(&cache, at(899), None);
+        cache.raise(A, Revision::new(7));
+        cache.confirm(A, Revision::new(6), at(899));
+        assert!(!fresh(&cache, 899), "old news revives nobody");
     }
 
     #[test]

@@ -30,6 +30,12 @@ const WAIT: Duration = Duration::from_millis(500);
 /// For how long a store that did not answer is not asked about the same caller again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How many tenants the store is asked about in one call.
+const TENANTS_PER_CALL: usize = 100;
+
+/// How long such a call may take.
+const ASK: Duration = Duration::from_secs(2);
+
 /// The most uses that one call to the store writes.
 const USES_PER_CALL: usize = 500;
 
@@ -149,6 +155,23 @@ impl Authenticator {
     /// The accounts of `tenant` are at `revision`: what was known before is forgotten.
     pub fn observe(&self, tenant: TenantId, revision: Revision) {
         self.cache.raise(tenant, revision);
+    }
+
+    /// Asks the store how far the accounts of these tenants are, which [`observe`](Self::observe)s them; and as long as nothing has
+    /// changed, their keys need not be looked up again. To be called now and then, of the tenants whose requests come here.
+    ///
+    /// # Errors
+    /// The first one of the store, which is not asked about the others then.
+    pub async fn poll(&self, tenants: &[TenantId]) -> StoreResult<()> {
+        for part in tenants.chunks(TENANTS_PER_CALL) {
+            let asked_at = self.ports.clock.now();
+            let late = |elapsed| Err(StoreError::new(StoreErrorKind::Unavailable, "authenticator.poll").caused_by(elapsed));
+            let revisions = timeout(ASK, self.ports.users.revision_of_each(part)).await.unwrap_or_else(late)?;
+            for (tenant, revision) in part.iter().zip(revisions) {
+                self.cache.confirm(*tenant, revision, asked_at);
+            }
+        }
+        Ok(())
     }
 
     /// Writes when keys were last used; says how many. To be called now and then, and before the process ends. Dropping the future

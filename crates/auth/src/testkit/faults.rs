@@ -144,6 +144,7 @@ impl Scene {
         let record = audit(1, "any", viewer.id);
         match operation {
             "users.revision" => told(store.revision(tenant).await),
+            "users.revision_of_each" => told(store.revision_of_each(&[tenant]).await),
             "users.create" => told(store.create(tenant, &user(3, Role::Developer), &record).await),
             "users.find" => told(store.find(tenant, viewer.id).await),
             "users.find_by_email" => told(store.find_by_email(tenant, &viewer.email.key()).await),

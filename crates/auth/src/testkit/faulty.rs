@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use togglebox_core::faulty_port;
 use togglebox_core::testkit::{Faults, Faulty};
-use togglebox_core::{AuditRecord, Revision, Timestamp, Written};
+use togglebox_core::{AuditRecord, Revision, TenantId, Timestamp, Written};
 use uuid::Uuid;
 
 use super::AuthStores;
@@ -20,6 +20,8 @@ faulty_port! {
         read list(role: Option<Role>, offset: u64, limit: u64) -> UserList;
         write replace(user: &User, expected: Revision, ending: Ending, audit: &AuditRecord) -> Written<User>;
         write delete(id: Uuid, expected: Revision, audit: &AuditRecord) -> Written<()>;
+    } across {
+        read revision_of_each(tenants: &[TenantId]) -> Vec<Revision>;
     }
 }
 

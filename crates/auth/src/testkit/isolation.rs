@@ -1,6 +1,7 @@
 //! What one tenant holds, another can neither see nor touch, through any method.
 
-use togglebox_core::{AuditFilter, PageRequest, Revision, StoreErrorKind};
+use togglebox_core::{AuditFilter, PageRequest, Revision, StoreErrorKind, TenantId};
+use uuid::Uuid;
 
 use super::{A, AuthStores, B, at, audit, id, is_over, key, kind, reset, session, user};
 use crate::store::{Ending, Rotation};
@@ -95,6 +96,10 @@ pub async fn tenants_share_no_names_and_no_revision(stores: &AuthStores) {
     stores.sessions.revoke(A, session(1, id(1)).id, at(300)).await.unwrap();
     assert_eq!(stores.revision(A).await, Revision::new(3));
     assert_eq!(stores.revision(B).await, Revision::new(2));
+    let nobody = TenantId::from_uuid(Uuid::from_u128(0xdead));
+    let several = stores.users.revision_of_each(&[B, nobody, A, B]).await.unwrap();
+    assert_eq!(several, [2, 0, 3, 2].map(Revision::new));
+    assert!(stores.users.revision_of_each(&[]).await.unwrap().is_empty());
     assert!(!is_over(stores.sessions.find(B, session(1, id(1)).id).await.unwrap().as_ref()));
     let admin = stores.users.find(B, id(1)).await.unwrap().unwrap();
     let refused = stores.users.delete(B, admin.id, admin.revision, &audit(9, "user.delete", admin.id)).await;

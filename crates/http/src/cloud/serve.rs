@@ -236,8 +236,9 @@ impl Cloud {
 
     fn whom(&self, request: &ServiceRequest) -> Whom {
         let (uri, headers) = (request.request().uri(), request.headers());
-        let forwarded = values(headers, &FORWARDED_HOST);
-        let tenant = values(headers, &HeaderName::from_static(TENANT_HEADER));
+        let forwarded = if self.locating.reads_forwarded_host() { values(headers, &FORWARDED_HOST) } else { SmallVec::new() };
+        let tenant =
+            if self.locating.reads_header() { values(headers, &HeaderName::from_static(TENANT_HEADER)) } else { SmallVec::new() };
         // The target of a request may name the host, and then it counts (RFC 9112 §3.2.2).
         let host = uri.authority().map(|authority| authority.as_str().as_bytes());
         let host = host.or_else(|| headers.get(HOST).map(HeaderValue::as_bytes));

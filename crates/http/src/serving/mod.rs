@@ -192,7 +192,7 @@ impl Memory {
     /// The first error of the store. A store that is not available is asked no further; after another error the other tenants are still
     /// asked about.
     pub async fn poll(&self) -> StoreResult<()> {
-        self.poll_these(self.next_part()).await
+        self.poll_of(self.turn()).await
     }
 
     /// The same of all tenants in memory, however many they are: for where this is not called every two seconds.
@@ -200,10 +200,14 @@ impl Memory {
     /// # Errors
     /// As [`poll`](Self::poll).
     pub async fn poll_all(&self) -> StoreResult<()> {
-        self.poll_these(self.all()).await
+        self.poll_of(self.all()).await
     }
 
-    async fn poll_these(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
+    /// The same of these tenants.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub async fn poll_of(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
         let parts = tenants.chunks(TOGETHER).map(<[_]>::to_vec);
         let mut polls = stream::iter(parts).map(|part| self.poll_together(part)).buffer_unordered(CALLS);
         let mut outcome = Ok(());
@@ -268,8 +272,8 @@ impl Memory {
         self.tenants.pin().keys().copied().collect()
     }
 
-    /// The tenants whose turn it is.
-    fn next_part(&self) -> Vec<TenantId> {
+    /// The tenants in memory whose turn it is to be asked about.
+    pub fn turn(&self) -> Vec<TenantId> {
         let mut tenants = self.all();
         if tenants.len() <= PART {
             return tenants;

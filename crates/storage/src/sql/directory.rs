@@ -3,18 +3,15 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use serde::Serialize;
 use togglebox_core::{AuditRecord, Limit, Revision, StoreResult, TenantId, Written};
 use togglebox_toggles::store::{DirectoryStore, Revisions};
 use togglebox_toggles::{Directory, Environment, Platform, PlatformName, Scope};
-use uuid::fmt::Simple;
 
 use super::Database;
-use super::call::{Call, json_text};
+use super::call::Call;
 use super::cells::Cells;
-use super::engine::{Engine, Kind, Row};
-use super::look::Look;
-use super::statement::Statement;
+use super::engine::{Engine, Row};
+use super::watch;
 use super::write::{Revised, Turn};
 
 pub(super) const REVISION: &str = "-- directory.revision
@@ -41,7 +38,7 @@ UNION ALL SELECT platform, name, contents_revision FROM environments WHERE tenan
 
 /// The same of the tenants in a list.
 pub(super) fn revisions_of<E: Engine>() -> String {
-    let given = E::given(1, &[("tenant", Kind::Uuid)]);
+    let given = watch::given::<E>();
     format!(
         "-- directory.revisions_of
 SELECT tenant, NULL AS platform, NULL AS name, directory AS revision FROM tenant_revisions
@@ -76,12 +73,6 @@ UPDATE environments SET description = $4, revision = $5 WHERE tenant = $1 AND pl
 
 const DELETE_ENVIRONMENT: &str = "-- directory.delete_environment
 DELETE FROM environments WHERE tenant = $1 AND platform = $2 AND name = $3";
-
-/// A row of the list that is asked about.
-#[derive(Serialize)]
-struct Listed {
-    tenant: Simple,
-}
 
 /// Adds what a row of [`REVISIONS`] tells.
 fn note(revisions: &mut Revisions, row: &impl Row, operation: &'static str) -> StoreResult<()> {
@@ -140,11 +131,8 @@ impl<E: Engine> DirectoryStore for Database<E> {
 
     async fn revisions_of(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revisions>> {
         const OPERATION: &str = "directory.revisions_of";
-        let list: Vec<_> = tenants.iter().map(|tenant| Listed { tenant: tenant.as_uuid().simple() }).collect();
-        let mut look = Look::<E>::of(self.engine.begin_watch().await, OPERATION)?;
-        let statement = Statement::new(revisions_of::<E>()).bind(json_text(OPERATION, &list)?);
         let mut of_each: HashMap<TenantId, Revisions> = HashMap::with_capacity(tenants.len());
-        for row in &look.rows(statement).await? {
+        for row in &self.watch(OPERATION, revisions_of::<E>(), tenants).await? {
             let tenant = Cells::new(row, OPERATION, "tenant_revisions", "tenant").get("tenant")?;
             note(of_each.entry(tenant).or_default(), row, OPERATION)?;
         }

@@ -41,6 +41,7 @@ pub(crate) mod upgrade;
 #[cfg(feature = "metering")]
 mod usage;
 mod users;
+mod watch;
 mod write;
 
 use std::future::Future;

@@ -90,8 +90,8 @@ pub(crate) fn ordered() -> Vec<String> {
 }
 
 /// What asks after many tenants at once: by an index for each.
-pub(crate) fn watching<E: Engine>() -> String {
-    directory::revisions_of::<E>()
+pub(crate) fn watching<E: Engine>() -> [String; 2] {
+    [directory::revisions_of::<E>(), users::revisions::<E>()]
 }
 
 /// Statements that look beyond one tenant: by an index, in its order.

@@ -1,5 +1,7 @@
 //! Users.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use togglebox_auth::store::{Ending, LAST_ADMIN, UserList, UserStore};
 use togglebox_auth::{Role, User};
@@ -11,7 +13,7 @@ use super::cells::Cells;
 use super::engine::{Engine, Row};
 use super::statement::Statement;
 use super::write::{Revised, Turn, Write};
-use super::{Database, sessions};
+use super::{Database, sessions, watch};
 
 const REVISION: &str = "-- users.revision
 SELECT tenant, accounts AS revision FROM tenant_revisions WHERE tenant = $1";
@@ -57,11 +59,30 @@ impl Revised for User {
     }
 }
 
+/// The same of the tenants in a list.
+pub(super) fn revisions<E: Engine>() -> String {
+    let given = watch::given::<E>();
+    format!(
+        "-- users.revision_of_each
+SELECT tenant, accounts AS revision FROM tenant_revisions WHERE tenant IN (SELECT given.tenant FROM {given})"
+    )
+}
+
 #[async_trait]
 impl<E: Engine> UserStore for Database<E> {
     async fn revision(&self, tenant: TenantId) -> StoreResult<Revision> {
         let mut reader = self.reader("users.revision", tenant).await?;
         revision(&mut reader).await
+    }
+
+    async fn revision_of_each(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revision>> {
+        const OPERATION: &str = "users.revision_of_each";
+        let mut of_each = HashMap::with_capacity(tenants.len());
+        for row in &self.watch(OPERATION, revisions::<E>(), tenants).await? {
+            let cells = Cells::new(row, OPERATION, "tenant_revisions", "tenant");
+            of_each.insert(cells.get::<TenantId>("tenant")?, cells.get("revision")?);
+        }
+        Ok(tenants.iter().map(|tenant| of_each.get(tenant).copied().unwrap_or_default()).collect())
     }
 
     async fn create(&self, tenant: TenantId, user: &User, audit: &AuditRecord) -> StoreResult<Written<User>> {

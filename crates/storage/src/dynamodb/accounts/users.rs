@@ -1,6 +1,7 @@
 //! Users.
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use togglebox_auth::store::{Ending, LAST_ADMIN, UserList, UserStore};
 use togglebox_auth::{Role, User};
 use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Written};
@@ -12,6 +13,7 @@ use super::super::gone::Gone;
 use super::super::item::{Attributes, Draft};
 use super::super::key::Key;
 use super::super::store::Range;
+use super::super::transfer::AT_ONCE;
 use super::super::write::Write;
 use super::head::Head;
 use super::key;
@@ -26,6 +28,11 @@ impl UserStore for DynamoDb {
         const OPERATION: &str = "users.revision";
         let item = self.get(OPERATION, &mut self.patience(), &key::head(tenant)).await?;
         item.map_or(Ok(Revision::ZERO), |item| Ok(Head::read(&item, OPERATION)?.revision))
+    }
+
+    /// Each for itself, a few at once.
+    async fn revision_of_each(&self, tenants: &[TenantId]) -> StoreResult<Vec<Revision>> {
+        stream::iter(tenants.iter().copied()).map(|tenant| self.revision(tenant)).buffered(AT_ONCE).try_collect().await
     }
 
     async fn create(&self, tenant: TenantId, user: &User, audit: &AuditRecord) -> StoreResult<Written<User>> {

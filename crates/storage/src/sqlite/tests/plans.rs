@@ -45,11 +45,12 @@ async fn lists_come_out_of_an_index_in_their_order() {
 #[tokio::test]
 async fn what_asks_after_many_tenants_uses_an_index() {
     let store = Sqlite::in_memory().await.unwrap();
-    let sql = statements::watching::<Engine>();
-    let plan = plan(&store, &sql).await;
-    let searches = |table: &str| plan.iter().any(|step| step.starts_with(&format!("SEARCH {table} USING")));
-    assert!(searches("tenant_revisions") && searches("environments"), "{plan:#?}");
-    assert!(plan.iter().all(|step| !step.starts_with("SCAN") || step.starts_with("SCAN json_each ")), "{plan:#?}");
+    for sql in statements::watching::<Engine>() {
+        let plan = plan(&store, &sql).await;
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH tenant_revisions USING")), "{plan:#?}");
+        let searches = |step: &String| !step.starts_with("SCAN") || step.starts_with("SCAN json_each ");
+        assert!(plan.iter().all(searches), "{plan:#?}");
+    }
 }
 
 /// Lists of all tenants read an index from end to end, and nothing else. The counter is one row, and there are few changes to sort.
