@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use togglebox_auth::{Denied, Presented, Principal, Role};
 use togglebox_core::TenantId;
 
@@ -67,10 +67,15 @@ pub(crate) async fn unrouted(api: &Api, tenant: TenantId, request: &HttpRequest,
 
 /// What a request carries.
 pub(crate) fn presented(headers: &HeaderMap) -> Presented<'_> {
-    let text = |name| headers.get(name).and_then(|value: &actix_web::http::header::HeaderValue| value.to_str().ok());
+    // Names that are parsed already: a text would be parsed for each request.
+    static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+    Presented { bearer: bearer(headers), api_key: headers.get(&API_KEY).and_then(|value| value.to_str().ok()) }
+}
+
+/// The token of it.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     // The scheme is matched as written, with one space: what the original takes.
-    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-    Presented { bearer, api_key: text("x-api-key") }
+    headers.get(&AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn refusal(api: &Api, path: &str, denied: Denied) -> ApiError {

@@ -140,9 +140,6 @@ impl HostRules {
         if self.central.contains(&*name) {
             return Ok(Host::Central);
         }
-        if is_address(&name) {
-            return Err(HostError::Address);
-        }
         if *name == *self.base {
             return Err(HostError::NoSubdomain);
         }
@@ -152,8 +149,10 @@ impl HostRules {
                 if label.contains('.') {
                     return Err(HostError::TooDeep);
                 }
-                is_subdomain(&label).then_some(Host::Subdomain(label)).ok_or(HostError::Label)
+                may_be_had(&label).then_some(Host::Subdomain(label)).ok_or(HostError::Label)
             }
+            // The base is none, so that nothing below it is.
+            None if is_address(&name) => Err(HostError::Address),
             None if !self.custom_domains => Err(HostError::Foreign),
             // Whoever owns a domain has proven it, so that one in another script (`xn--`) is theirs to choose.
             None if name.contains('.') => Ok(Host::Domain(name)),
@@ -230,7 +229,12 @@ fn is_label(label: &str) -> bool {
 /// Whether a tenant can have this, which is in lower case already: `[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])` without `--`, which is how names
 /// in other scripts begin, that look like what they are not.
 fn is_subdomain(label: &str) -> bool {
-    label.len() >= SHORTEST_LABEL && is_label(label) && !label.contains("--")
+    is_label(label) && may_be_had(label)
+}
+
+/// The same of what is known to be a label.
+fn may_be_had(label: &str) -> bool {
+    label.len() >= SHORTEST_LABEL && !label.as_bytes().windows(2).any(|two| two == b"--")
 }
 
 /// Whether a normalised host is an address, or what some programs take for one: they read a last label of digits, or of `0x` and

@@ -77,6 +77,16 @@ pub fn of_pass(pass: &Pass, dialect: Dialect) -> SmallVec<[Header; 3]> {
     headers
 }
 
+/// What `RateLimit-Policy` says of a limit. It stays the same as long as the policy's name and quota do.
+pub fn policy_of(limit: &LimitReport) -> String {
+    list(&[limit], policy)
+}
+
+/// What `RateLimit` says of a limit after a request that passed.
+pub fn standing_of(limit: &LimitReport) -> String {
+    list(&[limit], |text, limit| standing(text, limit, Outcome::Allowed))
+}
+
 fn tell(headers: &mut SmallVec<[Header; 3]>, limits: &[&LimitReport], outcome: Outcome, dialect: Dialect) {
     let [first, ..] = limits else { return };
     match dialect {
@@ -263,6 +273,13 @@ mod tests {
         assert_eq!(retry_after_s(Duration::from_secs(100), 0), 100);
         assert_eq!(retry_after_s(Duration::from_secs(100), 255), 103);
         assert_eq!(retry_after_s(Duration::MAX, 255), u64::MAX);
+    }
+
+    #[test]
+    fn the_parts_are_those_of_the_whole() {
+        let limit = report("tenant", quota(10, 1000, 100), 37, 6300, 0, Mode::Enforce);
+        let whole = of(&decision(&[limit]), Dialect::Draft, Told::All, 0.2);
+        assert_eq!([&whole[0].1, &whole[1].1], [&policy_of(&limit), &standing_of(&limit)]);
     }
 
     #[test]

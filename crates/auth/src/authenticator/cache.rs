@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::{KeyHash, Principal};
 
+/// How maps hash what nobody outside chooses: ids, and hashes of keys under our secret.
+type Keyed = foldhash::fast::RandomState;
+
 /// What a caller is remembered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
@@ -167,15 +170,15 @@ impl Floor {
 #[derive(Debug)]
 pub(super) struct PrincipalCache {
     policy: CachePolicy,
-    entries: papaya::HashMap<(TenantId, Subject), Arc<Entry>>,
-    floors: papaya::HashMap<TenantId, Floor>,
+    entries: papaya::HashMap<(TenantId, Subject), Arc<Entry>, Keyed>,
+    floors: papaya::HashMap<TenantId, Floor, Keyed>,
     /// Held while room is made, so that one caller does it.
     sweeping: Mutex<()>,
 }
 
 impl PrincipalCache {
     pub(super) fn new(policy: CachePolicy) -> Self {
-        Self { policy, entries: papaya::HashMap::new(), floors: papaya::HashMap::new(), sweeping: Mutex::new(()) }
+        Self { policy, entries: papaya::HashMap::default(), floors: papaya::HashMap::default(), sweeping: Mutex::new(()) }
     }
 
     /// Forgets what was learnt of `tenant` before `revision`.

@@ -255,7 +255,7 @@ impl Cloud {
             uri.path().len() - located.path.len()
         };
         let Some(key) = located.key() else { return Whom::Central(skip) };
-        let token = gate::presented(headers).bearer.and_then(|token| self.workspaces.authenticator.marked(token));
+        let token = gate::bearer(headers).and_then(|token| self.workspaces.authenticator.marked(token));
         match self.find_now(key, token.as_ref()) {
             Some(found) => Whom::Known(skip, found),
             None => Whom::Asked(skip, key.to_key(), token),

@@ -6,6 +6,7 @@
 
 mod middleware;
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use smallvec::SmallVec;
 use togglebox_auth::Principal;
 use togglebox_core::{Entropy, EntropyExt as _, TenantId};
 use togglebox_ratelimit::headers::{self, Dialect, Told};
-use togglebox_ratelimit::{Decision, Limiter, Outcome, Subject, address};
+use togglebox_ratelimit::{Decision, LimitReport, Limiter, Outcome, PolicyName, Quota, Subject, address};
 
 pub use self::middleware::RateLimit;
 use crate::error::{ApiError, Code, Result};
@@ -83,7 +84,11 @@ impl ApiLimits {
     /// The same without waiting; `None` when the store of limits has to be waited for.
     pub(crate) fn pass_now(&self, class: RouteClass, subject: &Subject<'_>) -> Option<(Result<()>, LimitHeaders)> {
         if let Some(pass) = self.limiter.pass_now(subject) {
-            return Some((Ok(()), as_headers(headers::of_pass(&pass, self.dialect))));
+            let told = match (self.dialect, pass.limit()) {
+                (Dialect::Draft, Some(limit)) => told_at_once(&limit),
+                _ => as_headers(headers::of_pass(&pass, self.dialect)),
+            };
+            return Some((Ok(()), told));
         }
         self.limiter.acquire_now(subject).map(|decision| self.said(class, &decision))
     }
@@ -142,6 +147,30 @@ fn refusal(decision: &Decision, is_patient: bool, spread: u8) -> Option<ApiError
 /// What clients are told of limits.
 fn told(decision: &Decision, dialect: Dialect, told: Told) -> LimitHeaders {
     as_headers(headers::of(decision, dialect, told, WARN_BELOW))
+}
+
+/// The same as the draft has it of a request that passed. What a policy says of itself is put together once on each thread: nearly every
+/// answer carries it.
+fn told_at_once(limit: &LimitReport) -> LimitHeaders {
+    /// As many as there are plans, and more.
+    const KEPT: usize = 16;
+    thread_local! {
+        static POLICIES: RefCell<Vec<(PolicyName, Quota, HeaderValue)>> = const { RefCell::new(Vec::new()) };
+    }
+    let text = |text: String| HeaderValue::try_from(text).ok();
+    let policy = POLICIES.with_borrow_mut(|known| {
+        if let Some((.., value)) = known.iter().find(|(policy, quota, _)| *policy == limit.policy && *quota == limit.quota) {
+            return Some(value.clone());
+        }
+        let value = text(headers::policy_of(limit))?;
+        if known.len() == KEPT {
+            known.clear();
+        }
+        known.push((limit.policy, limit.quota, value.clone()));
+        Some(value)
+    });
+    let values = [(headers::NAMES[0], policy), (headers::NAMES[1], text(headers::standing_of(limit)))];
+    values.into_iter().filter_map(|(name, value)| Some((named(name)?, value?))).collect()
 }
 
 fn as_headers(mut headers: SmallVec<[headers::Header; 3]>) -> LimitHeaders {

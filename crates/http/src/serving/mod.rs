@@ -90,7 +90,7 @@ struct TenantMemory {
 pub struct Memory {
     directories: Arc<dyn DirectoryStore>,
     environments: Arc<dyn EnvironmentStore>,
-    tenants: papaya::HashMap<TenantId, Arc<TenantMemory>>,
+    tenants: papaya::HashMap<TenantId, Arc<TenantMemory>, foldhash::fast::RandomState>,
     /// The last tenant, by id, that was polled.
     polled: Mutex<Option<TenantId>>,
 }
@@ -98,7 +98,7 @@ pub struct Memory {
 impl Memory {
     /// An empty memory over these stores.
     pub fn new(directories: Arc<dyn DirectoryStore>, environments: Arc<dyn EnvironmentStore>) -> Arc<Self> {
-        Arc::new(Self { directories, environments, tenants: papaya::HashMap::new(), polled: Mutex::default() })
+        Arc::new(Self { directories, environments, tenants: papaya::HashMap::default(), polled: Mutex::default() })
     }
 
     /// Looks at an environment, if that can be done without waiting; at `None` when there is no such environment.

@@ -143,7 +143,6 @@ impl Cell for Uuid {
     }
 }
 
-#[cfg(any(feature = "metering", feature = "tenancy"))]
 impl Cell for togglebox_core::TenantId {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         Uuid::read(row, column).map(Self::from_uuid)

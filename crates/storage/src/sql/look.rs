@@ -26,6 +26,7 @@ impl<E: Engine> Look<E> {
     }
 
     /// The first row of an answer, if there is one.
+    #[cfg(any(feature = "metering", feature = "tenancy"))]
     pub(super) async fn optional(&mut self, statement: Statement) -> StoreResult<Option<RowOf<E>>> {
         self.session.optional(statement).await.map_err(failed::<E>(self.operation))
     }
@@ -36,11 +37,13 @@ impl<E: Engine> Look<E> {
     }
 
     /// Runs a statement; says how many rows it changed.
+    #[cfg(any(feature = "metering", feature = "tenancy"))]
     pub(super) async fn execute(&mut self, statement: Statement) -> StoreResult<u64> {
         self.session.execute(statement).await.map_err(failed::<E>(self.operation))
     }
 
     /// Makes everything lasting.
+    #[cfg(any(feature = "metering", feature = "tenancy"))]
     pub(super) async fn commit(self) -> StoreResult<()> {
         self.session.commit().await.map_err(failed::<E>(self.operation))
     }

@@ -21,7 +21,6 @@ mod environments;
 mod error;
 mod experiments;
 mod flags;
-#[cfg(any(feature = "metering", feature = "tenancy"))]
 mod look;
 mod page;
 #[cfg(test)]
