@@ -30,7 +30,8 @@ pub(super) enum Action {
 pub(super) struct Condition {
     absent: bool,
     equal: Vec<(&'static str, Value)>,
-    below: Option<(&'static str, Value)>,
+    below: Vec<(&'static str, Value)>,
+    lacks: Vec<&'static str>,
 }
 
 impl Condition {
@@ -51,7 +52,7 @@ impl Condition {
 
     /// An attribute is less than this, or is not there.
     pub(super) fn below(name: &'static str, value: impl Into<Value>) -> Self {
-        Self { below: Some((name, value.into())), ..Self::default() }
+        Self::default().and_below(name, value)
     }
 
     /// Something has counted up to `revision`. It need not be there before it has counted anything.
@@ -65,6 +66,19 @@ impl Condition {
         self
     }
 
+    /// And another attribute is less than this, or is not there.
+    pub(super) fn and_below(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.below.push((name, value.into()));
+        self
+    }
+
+    /// And another attribute is not there, or nor is the item.
+    #[cfg(feature = "metering")]
+    pub(super) fn and_lacking(mut self, name: &'static str) -> Self {
+        self.lacks.push(name);
+        self
+    }
+
     /// Writes the condition down; `None` when there is none.
     fn express(self, words: &mut Words) -> Option<String> {
         let mut parts = Vec::new();
@@ -74,9 +88,12 @@ impl Condition {
         for (name, value) in self.equal {
             parts.push(format!("{} = {}", words.name(name), words.value(value)));
         }
-        if let Some((name, value)) = self.below {
+        for (name, value) in self.below {
             let name = words.name(name);
             parts.push(format!("(attribute_not_exists({name}) OR {name} < {})", words.value(value)));
+        }
+        for name in self.lacks {
+            parts.push(format!("attribute_not_exists({})", words.name(name)));
         }
         (!parts.is_empty()).then(|| parts.join(" AND "))
     }

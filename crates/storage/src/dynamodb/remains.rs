@@ -20,30 +20,48 @@ use super::tenancy::key as of_register;
 /// The most pages, of a megabyte each, that one call reads on its way to what it removes.
 const PAGES: usize = 8;
 
+/// Which keys are a tenant's.
+#[cfg(not(feature = "metering"))]
+const FILTER: &str = "begins_with(#p, :p)";
+#[cfg(feature = "metering")]
+const FILTER: &str = "begins_with(#p, :p) OR (begins_with(#p, :r) AND contains(#s, :t))";
+
 /// What every key of a tenant begins with.
 fn prefix(tenant: TenantId) -> String {
     format!("T#{tenant}#")
 }
 
-/// What kind of item has a key that begins with `prefix`.
+/// What kind of item has a key that begins with `prefix`, or stands in a list of the installation.
 fn kind<'k>(key: &'k Key, prefix: &str) -> &'k str {
+    #[cfg(feature = "metering")]
+    if key.pk.starts_with(super::usage::key::REGISTER) {
+        return super::usage::key::USAGE;
+    }
     let rest = key.pk.strip_prefix(prefix).unwrap_or(&key.pk);
     rest.split('#').next().unwrap_or(rest)
 }
 
 impl DynamoDb {
-    /// The keys with a prefix on the next page of the table, and where the page after it begins, if there is one.
-    async fn scan(&self, operation: &'static str, prefix: &str, start: Option<&Key>) -> StoreResult<(Vec<Key>, Option<Key>)> {
+    /// The keys of a tenant on the next page of the table, and where the page after it begins, if there is one.
+    async fn scan(&self, operation: &'static str, tenant: TenantId, start: Option<&Key>) -> StoreResult<(Vec<Key>, Option<Key>)> {
         let names = HashMap::from([("#p".to_owned(), PK.to_owned()), ("#s".to_owned(), SK.to_owned())]);
+        let values = HashMap::from([(":p".to_owned(), AttributeValue::S(prefix(tenant)))]);
+        // In the installation's lists of usage the tenant is a part of the sort key.
+        #[cfg(feature = "metering")]
+        let values = {
+            let listed = [(":r", super::usage::key::REGISTER.to_owned()), (":t", format!("#{tenant}#"))];
+            let listed = listed.map(|(name, value)| (name.to_owned(), AttributeValue::S(value)));
+            values.into_iter().chain(listed).collect::<HashMap<_, _>>()
+        };
         let request = || {
             self.client
                 .scan()
                 .table_name(&*self.table)
                 .consistent_read(true)
-                .filter_expression("begins_with(#p, :p)")
+                .filter_expression(FILTER)
                 .projection_expression("#p, #s")
                 .set_expression_attribute_names(Some(names.clone()))
-                .expression_attribute_values(":p", AttributeValue::S(prefix.to_owned()))
+                .set_expression_attribute_values(Some(values.clone()))
                 .set_exclusive_start_key(start.map(Key::item))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
@@ -71,13 +89,15 @@ impl RemainsStore for DynamoDb {
         let mut start: Option<Key> = after.map(place).transpose()?;
         let (prefix, mut removed) = (prefix(tenant), 0);
         for _ in 0..PAGES {
-            let (mut keys, end) = self.scan(OPERATION, &prefix, start.as_ref()).await?;
+            let (mut keys, end) = self.scan(OPERATION, tenant, start.as_ref()).await?;
             keys.retain(|key| !of_register::KINDS.contains(&kind(key, &prefix)));
             let cut = keys.len() > limit - removed;
             keys.truncate(limit - removed);
             removed += keys.len();
             // A page that is cut goes on after the last of its keys that was taken, though nothing is there any more.
             start = if cut { keys.last().cloned().or(start) } else { end };
+            #[cfg(feature = "metering")]
+            let keys = self.strike_stale(OPERATION, keys).await?;
             self.remove(OPERATION, &mut self.long_patience(), keys).await?;
             if start.is_none() || removed == limit {
                 break;
@@ -91,7 +111,7 @@ impl RemainsStore for DynamoDb {
     async fn left(&self, tenant: TenantId) -> StoreResult<Remains> {
         let (prefix, mut remains, mut start) = (prefix(tenant), Remains::default(), None);
         loop {
-            let (keys, end) = self.scan("remains.left", &prefix, start.as_ref()).await?;
+            let (keys, end) = self.scan("remains.left", tenant, start.as_ref()).await?;
             for key in &keys {
                 match kind(key, &prefix) {
                     of_register::TENANT => remains.is_known = true,

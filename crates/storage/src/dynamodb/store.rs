@@ -55,6 +55,9 @@ pub struct DynamoDb {
     patience: Duration,
     queues: Arc<[Arc<Mutex<()>>]>,
     pub(super) meter: Arc<Meter>,
+    /// Which of the writers for events this process counts under: by chance, so that those of others rarely meet it at an item.
+    #[cfg(feature = "metering")]
+    pub(super) counts_as: u8,
 }
 
 impl fmt::Debug for DynamoDb {
@@ -166,6 +169,9 @@ pub(super) enum Wanted {
     Prefix(String),
     /// Those before this one.
     Below(Value),
+    /// Those from the first to the last.
+    #[cfg(feature = "metering")]
+    Between(String, String),
 }
 
 /// A part of a partition, in the order of its sort keys.
@@ -195,14 +201,17 @@ impl Range {
     }
 
     /// The attributes that are partition and sort key, and the condition on them.
-    fn condition(&self) -> (&'static str, &'static str, &'static str, Option<AttributeValue>) {
+    fn condition(&self) -> (&'static str, &'static str, &'static str, Vec<(&'static str, AttributeValue)>) {
         let (partition, sort) = self.index.map_or((PK, SK), |index| (index.partition, index.sort));
+        let text = |text: &String| AttributeValue::S(text.clone());
         match &self.wanted {
-            Wanted::All => (partition, sort, "#p = :p", None),
-            Wanted::Prefix(prefix) => {
-                (partition, sort, "#p = :p AND begins_with(#s, :s)", Some(AttributeValue::S(prefix.clone())))
+            Wanted::All => (partition, sort, "#p = :p", Vec::new()),
+            Wanted::Prefix(prefix) => (partition, sort, "#p = :p AND begins_with(#s, :s)", vec![(":s", text(prefix))]),
+            Wanted::Below(end) => (partition, sort, "#p = :p AND #s < :s", vec![(":s", end.0.clone())]),
+            #[cfg(feature = "metering")]
+            Wanted::Between(first, last) => {
+                (partition, sort, "#p = :p AND #s BETWEEN :s AND :t", vec![(":s", text(first)), (":t", text(last))])
             }
-            Wanted::Below(end) => (partition, sort, "#p = :p AND #s < :s", Some(end.0.clone())),
         }
     }
 }
@@ -225,7 +234,16 @@ impl DynamoDb {
     /// A handle on a table that nobody has looked at. Requests are made on the runtime that this is called on.
     pub(super) fn over(client: Client, table: &str, patience: Duration) -> Self {
         let queues = (0..QUEUES).map(|_| Arc::default()).collect();
-        Self { client, home: Home::here(), table: table.into(), patience, queues, meter: Arc::default() }
+        Self {
+            client,
+            home: Home::here(),
+            table: table.into(),
+            patience,
+            queues,
+            meter: Arc::default(),
+            #[cfg(feature = "metering")]
+            counts_as: OsEntropy.bytes::<1>()[0] % super::usage::EVENT_WRITERS,
+        }
     }
 
     /// What this handle and its clones have cost so far.
@@ -340,7 +358,7 @@ impl DynamoDb {
         start: Option<Item>,
         limit: Option<usize>,
     ) -> StoreResult<(Vec<Item>, Option<Item>)> {
-        let (partition, sort, condition, bound) = range.condition();
+        let (partition, sort, condition, bounds) = range.condition();
         let request = || {
             let query = self.client.query().table_name(&*self.table).select(Select::AllAttributes);
             let mut query = query
@@ -349,8 +367,8 @@ impl DynamoDb {
                 .key_condition_expression(condition)
                 .expression_attribute_names("#p", partition)
                 .expression_attribute_values(":p", AttributeValue::S(range.partition.clone()));
-            if let Some(bound) = &bound {
-                query = query.expression_attribute_names("#s", sort).expression_attribute_values(":s", bound.clone());
+            for (name, bound) in &bounds {
+                query = query.expression_attribute_names("#s", sort).expression_attribute_values(*name, bound.clone());
             }
             query
                 .scan_index_forward(!range.descending)

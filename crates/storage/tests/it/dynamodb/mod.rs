@@ -18,6 +18,8 @@ mod table;
 mod tenancy;
 mod toggles;
 mod tokens;
+#[cfg(feature = "metering")]
+mod usage;
 
 /// Runs each of these tests on every server.
 macro_rules! on_every_server {
