@@ -50,7 +50,8 @@ async fn everything_fails_in_turn(ground: Ground) {
     let there = ground.launch.start().await;
     let parameters = ["at-here", "at-there"];
     let mut workspaces = Vec::new();
-    for name in ["acme", "globex", "initech"] {
+    // With a hyphen: random ids, which every answer has, are of letters and digits, and one in a few hundred thousand says "acme".
+    for name in ["acme-inc", "globex-inc", "initech-inc"] {
         workspaces.push(Workspace::furnished(&here, name, &parameters).await);
     }
     let quiet = Workspace::furnished(&here, "umbrella", &[]).await;
@@ -183,7 +184,7 @@ impl Storm {
         // The load goes on as if nothing were: it is calm for all but who signs in.
         self.both_answer().await;
         for (_, server) in self.nodes() {
-            let body = json!({ "email": "acme@example.com", "password": PASSWORD });
+            let body = json!({ "email": "acme-inc@example.com", "password": PASSWORD });
             let refused = Client::new(server).host(API).post("/api/v1/auth/login", body).await;
             assert_eq!(refused.code(503), "SERVICE_UNAVAILABLE");
         }
@@ -195,7 +196,7 @@ impl Storm {
     async fn redis_is_back(&self) {
         self.ground.redis.has_listeners(2).await;
         for (name, server) in self.nodes() {
-            let body = json!({ "email": "acme@example.com", "password": PASSWORD });
+            let body = json!({ "email": "acme-inc@example.com", "password": PASSWORD });
             let central = Client::new(server).host(API);
             let signs_in = async || central.post("/api/v1/auth/login", body.clone()).await.status == 200;
             eventually(format!("people sign in {name}"), signs_in).await;
@@ -233,7 +234,7 @@ impl Storm {
         let made = sign_up(&self.here, name).await.client;
         let there = made.at(self.there.as_ref().unwrap());
         eventually("the other node finds it", async || there.get("/api/v1/workspace").await.status == 200).await;
-        assert!(sign_in(&self.here, &format!("{name}@example.com"), &host("acme")).await.is_none());
+        assert!(sign_in(&self.here, &format!("{name}@example.com"), &host("acme-inc")).await.is_none());
     }
 }
 
@@ -246,7 +247,7 @@ async fn serves_what_it_knows((name, server): (&'static str, &Server), workspace
     let began = Instant::now();
     let (central, stranger) = (member.anonymous().host(API), member.anonymous().host(&host("stranger")));
     let toggle = format!("{INTERNAL}/flags/dark/toggle");
-    let login = json!({ "email": "acme@example.com", "password": PASSWORD });
+    let login = json!({ "email": "acme-inc@example.com", "password": PASSWORD });
     let (write, unknown, login) = tokio::join!(
         member.patch(&toggle, json!({ "enabled": true })),
         // Nobody can say that there is none.
