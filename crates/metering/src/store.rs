@@ -259,6 +259,17 @@ impl UsageQuery {
     }
 }
 
+/// What every adapter checks of events before it takes any in.
+///
+/// # Errors
+/// Those of [`ingest`](UsageStore::ingest) that do not depend on what is stored.
+pub fn check_events(events: &[UsageEvent], operation: &'static str) -> StoreResult<()> {
+    if events.len() > MOST_EVENTS {
+        return Err(StoreError::new(StoreErrorKind::LimitReached { limit: MOST_EVENTS }, operation));
+    }
+    Ok(())
+}
+
 /// What every adapter checks of cells before it takes any in.
 ///
 /// # Errors

@@ -212,9 +212,9 @@ impl Memory {
         let mut polls = stream::iter(parts).map(|part| self.poll_together(part)).buffer_unordered(CALLS);
         let mut outcome = Ok(());
         while let Some(poll) = polls.next().await {
-            let is_away = matches!(&poll, Err(error) if *error.kind() == StoreErrorKind::Unavailable);
+            let away = poll.as_ref().is_err_and(is_away);
             outcome = outcome.and(poll);
-            if is_away {
+            if away {
                 // What was not asked about is as little known to be up to date.
                 self.tenants.pin().values().for_each(|memory| memory.unheard.store(true, Ordering::Relaxed));
                 break;
@@ -224,43 +224,44 @@ impl Memory {
     }
 
     async fn poll_together(&self, tenants: Vec<TenantId>) -> StoreResult<()> {
-        let mut outcome = Ok(());
-        match self.ask(&tenants).await {
-            Ok(all) => {
-                for (tenant, revisions) in tenants.iter().zip(&all) {
-                    self.hear(*tenant, revisions);
-                }
-            }
-            Err(error) if *error.kind() == StoreErrorKind::Unavailable || tenants.len() == 1 => {
-                for tenant in &tenants {
-                    self.tenant(*tenant).unheard.store(true, Ordering::Relaxed);
-                }
-                return Err(error);
-            }
+        let outcome = match self.ask(&tenants).await {
             // What is wrong with one tenant is not the others' fault.
-            Err(_) => {
-                for tenant in &tenants {
-                    let revisions = self.ask(std::slice::from_ref(tenant)).await;
-                    match revisions {
-                        Ok(all) => all.iter().for_each(|revisions| self.hear(*tenant, revisions)),
-                        Err(error) => {
-                            self.tenant(*tenant).unheard.store(true, Ordering::Relaxed);
-                            outcome = outcome.and(Err(error));
-                        }
-                    }
-                }
+            Err(error) if tenants.len() > 1 && !is_away(&error) => self.poll_each(&tenants).await,
+            asked => self.heard(&tenants, asked),
+        };
+        if !outcome.as_ref().is_err_and(is_away) {
+            // Told is told: whoever reads what is not brought up to date in this time does so itself.
+            let refreshes = stream::iter(tenants).map(|tenant| self.refresh(tenant)).buffer_unordered(REFRESHES);
+            let _ = timeout(REFRESH, refreshes.for_each(|()| ready(()))).await;
+        }
+        outcome
+    }
+
+    async fn poll_each(&self, tenants: &[TenantId]) -> StoreResult<()> {
+        let mut outcome = Ok(());
+        for tenant in tenants.chunks(1) {
+            match self.heard(tenant, self.ask(tenant).await) {
+                Err(error) if is_away(&error) => return Err(error),
+                heard => outcome = outcome.and(heard),
             }
         }
-        // Told is told: whoever reads what is not brought up to date in this time does so itself.
-        let refreshes = stream::iter(tenants).map(|tenant| self.refresh(tenant)).buffer_unordered(REFRESHES);
-        let _ = timeout(REFRESH, refreshes.for_each(|()| ready(()))).await;
         outcome
+    }
+
+    /// Takes in what the store says of tenants, or that it says nothing.
+    fn heard(&self, tenants: &[TenantId], asked: StoreResult<Vec<Revisions>>) -> StoreResult<()> {
+        for tenant in tenants {
+            self.tenant(*tenant).unheard.store(asked.is_err(), Ordering::Relaxed);
+        }
+        for (tenant, revisions) in tenants.iter().zip(&asked?) {
+            self.hear(*tenant, revisions);
+        }
+        Ok(())
     }
 
     /// A tenant is at these revisions.
     fn hear(&self, tenant: TenantId, revisions: &Revisions) {
         let memory = self.tenant(tenant);
-        memory.unheard.store(false, Ordering::Relaxed);
         memory.directory.tell(revisions.directory);
         for (scope, revision) in &revisions.environments {
             // Where there is no such slot yet, the directory is behind, and has just been told so.
@@ -345,6 +346,11 @@ impl Memory {
         let slot = directory.as_ref().and_then(|directory| directory.slot(platform, environment));
         slot.map(|slot| slot.held.tell(revision)).is_some()
     }
+}
+
+/// Whether the store does not answer.
+fn is_away(error: &StoreError) -> bool {
+    *error.kind() == StoreErrorKind::Unavailable
 }
 
 async fn load(store: Arc<dyn EnvironmentStore>, tenant: TenantId, scope: Scope, id: Uuid) -> StoreResult<ServedEnvironment> {

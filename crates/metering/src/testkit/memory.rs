@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
+use togglebox_core::{StoreResult, TenantId, Timestamp};
 
 use super::UsageStores;
 use crate::store::{
-    AHEAD, Bucket, MOST_EVENTS, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore, check_cells,
+    AHEAD, Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore, check_cells, check_events,
 };
 use crate::{
     Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Rejection, Totals, UsageEvent, Watermark, WriterId,
@@ -204,9 +204,7 @@ fn take<K: Clone + Ord, V>(map: &mut BTreeMap<K, V>, limit: usize, which: impl F
 #[async_trait]
 impl UsageStore for MemoryStore {
     async fn ingest(&self, tenant: TenantId, events: &[UsageEvent], now: Timestamp) -> StoreResult<Vec<Ingested>> {
-        if events.len() > MOST_EVENTS {
-            return Err(StoreError::new(StoreErrorKind::LimitReached { limit: MOST_EVENTS }, "usage.ingest"));
-        }
+        check_events(events, "usage.ingest")?;
         let mut state = self.lock();
         Ok(events.iter().map(|event| state.ingest(tenant, event, now)).collect())
     }

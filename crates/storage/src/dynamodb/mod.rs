@@ -3,8 +3,9 @@
 //! # The table
 //!
 //! Keys are `PK` and `SK`, both texts; every partition begins with the tenant, `T#<tenant>#…`, but those of the register of all tenants
-//! and the installation's lists of usage, which begin with `REG`. Below, *inc* is an **incarnation**: the id of the audit record of something's creation. What is deleted and made
-//! again has another one, and with it other keys for all that is inside it, even where its name and its id are the old ones.
+//! and the installation's lists of usage, which begin with `REG`. Below, *inc* is an **incarnation**: the id of the audit record of
+//! something's creation. What is deleted and made again has another one, and with it other keys for all that is inside it, even where its
+//! name and its id are the old ones.
 //!
 //! | item | `PK` | `SK` | attributes |
 //! | --- | --- | --- | --- |

@@ -66,52 +66,48 @@ impl Engine {
     ///
     /// All settings are the transaction's own, so that a pool between here and the server may hand connections round.
     fn preamble(&self, tenant: TenantId, access: Access) -> String {
-        let (begin, locks) = match access {
-            Access::Read => ("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", String::new()),
-            Access::Moment => ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", String::new()),
-            Access::Write => {
-                let writes = lock_of(tenant, "writes");
-                ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock({writes})"))
-            }
+        let locks = match access {
+            Access::Read | Access::Moment => String::new(),
+            Access::Write => format!(", pg_advisory_xact_lock({})", lock_of(tenant, "writes")),
             Access::Count => {
                 let (writes, counts) = (lock_of(tenant, "writes"), lock_of(tenant, "counts"));
-                let locks = format!(", pg_advisory_xact_lock_shared({writes}), pg_advisory_xact_lock({counts})");
-                ("BEGIN ISOLATION LEVEL READ COMMITTED", locks)
+                format!(", pg_advisory_xact_lock_shared({writes}), pg_advisory_xact_lock({counts})")
             }
             #[cfg(feature = "metering")]
             Access::Usage => {
                 let (counts, usage) = (lock_of(tenant, "usage"), usage_lock());
-                let locks = format!(", pg_advisory_xact_lock({counts}), pg_advisory_xact_lock_shared({usage})");
-                ("BEGIN ISOLATION LEVEL READ COMMITTED", locks)
+                format!(", pg_advisory_xact_lock({counts}), pg_advisory_xact_lock_shared({usage})")
             }
         };
         // A uuid has no character that could end the text.
-        format!("{begin}; {}; SELECT set_config('togglebox.tenant', '{tenant}', true){locks}", self.settings)
+        self.beginning(access, &format!("SELECT set_config('togglebox.tenant', '{tenant}', true){locks}"))
     }
 
     /// The same for a session that is of no tenant, and takes no lock.
     #[cfg(feature = "tenancy")]
     fn register_preamble(&self, access: Access) -> String {
-        let begin = match access {
-            Access::Read => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
-            Access::Moment => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            _ => "BEGIN ISOLATION LEVEL READ COMMITTED",
-        };
-        format!("{begin}; {}; {LOOK_BEYOND}", self.settings)
+        self.beginning(access, LOOK_BEYOND)
     }
 
     /// The same for a session that keeps the usage of all tenants.
     #[cfg(feature = "metering")]
     fn ledger_preamble(&self, access: Access) -> String {
-        let (begin, lock) = match access {
-            Access::Read => ("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", String::new()),
-            Access::Moment => ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", String::new()),
-            Access::Write => ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock({})", usage_lock())),
-            Access::Count | Access::Usage => {
-                ("BEGIN ISOLATION LEVEL READ COMMITTED", format!(", pg_advisory_xact_lock_shared({})", usage_lock()))
-            }
+        let lock = match access {
+            Access::Read | Access::Moment => String::new(),
+            Access::Write => format!(", pg_advisory_xact_lock({})", usage_lock()),
+            Access::Count | Access::Usage => format!(", pg_advisory_xact_lock_shared({})", usage_lock()),
         };
-        format!("{begin}; {}; {KEEP_LEDGER}{lock}", self.settings)
+        self.beginning(access, &format!("{KEEP_LEDGER}{lock}"))
+    }
+
+    /// The transaction and the role, and then whose it is.
+    fn beginning(&self, access: Access, whose: &str) -> String {
+        let begin = match access {
+            Access::Read => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+            Access::Moment => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            _ => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        format!("{begin}; {}; {whose}", self.settings)
     }
 
     /// A session that has begun with `preamble`.
@@ -198,7 +194,7 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
     }
 
     async fn begin_watch(&self) -> sqlx::Result<Session> {
-        self.begun(&format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {}; {WATCH}", self.settings)).await
+        self.begun(&self.beginning(Access::Read, WATCH)).await
     }
 
     #[cfg(feature = "tenancy")]

@@ -10,11 +10,11 @@ use super::super::DynamoDb;
 use super::super::action::{Action, Condition};
 use super::super::error::{Crowded, Trouble};
 use super::super::item::{Attribute, Attributes, Item};
-use super::super::key::{Key, SK};
+use super::super::key::Key;
 use super::super::patience::Patience;
 use super::super::store::Range;
 use super::key::{self, List, Metered, SHARDS};
-use super::{HOURS_FROM, MARKS, MINUTES_FROM, SUM};
+use super::{HOURS_FROM, MARKS, MINUTES_FROM, SUM, entry_of};
 
 /// What one shard says. All of them say the same of what is closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,9 +145,7 @@ fn close(shard: u8, read: Border, before: Minute) -> Action {
 fn listed(entries: &[Item], operation: &'static str) -> StoreResult<(i64, Option<Minute>)> {
     let (mut sum, mut oldest) = (0_i64, None);
     for item in entries {
-        let unreadable = || Attributes::new(item, operation).unreadable(SK, "it is not that of an hour");
-        let entry = Key::of(item).ok_or_else(unreadable)?;
-        let (hour, _) = key::listed(&entry.sk).ok_or_else(unreadable)?;
+        let (entry, (hour, _)) = entry_of(item, operation)?;
         sum = sum.saturating_add(key::weight(&entry));
         oldest.get_or_insert(hour.start());
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use togglebox_core::{EntropyExt as _, OsEntropy, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
-use togglebox_metering::store::{AHEAD, MOST_EVENTS};
+use togglebox_core::{EntropyExt as _, OsEntropy, StoreResult, TenantId, Timestamp};
+use togglebox_metering::store::{AHEAD, check_events};
 use togglebox_metering::{Cell, Hour, Ingested, Minute, Rejection, UsageEvent, WriterId};
 use uuid::Uuid;
 
@@ -63,9 +63,7 @@ impl DynamoDb {
         events: &[UsageEvent],
         now: Timestamp,
     ) -> StoreResult<Vec<Ingested>> {
-        if events.len() > MOST_EVENTS {
-            return Err(StoreError::new(StoreErrorKind::LimitReached { limit: MOST_EVENTS }, OPERATION));
-        }
+        check_events(events, OPERATION)?;
         // Calls of this process for the same tenant count in the same rows: they come one after the other.
         let _turn = self.queue(OPERATION, &key::claim(tenant, &[]), &self.patience()).await?;
         let writer = WriterId::events(self.counts_as);

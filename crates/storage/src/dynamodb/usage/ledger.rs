@@ -12,6 +12,7 @@ use super::super::item::{Attributes, Item};
 use super::super::key::{Key, SK};
 use super::super::store::{Range, Wanted};
 use super::change::Changed;
+use super::entry_of;
 use super::key::{self, List, Metered, SHARDS};
 
 const UPTO: &str = "upto";
@@ -120,8 +121,7 @@ impl DynamoDb {
         });
         let mut hours = Vec::new();
         for item in try_join_all(shards).await?.concat() {
-            let unreadable = || Attributes::new(&item, operation).unreadable(SK, "it is not that of an hour");
-            hours.push(Key::of(&item).and_then(|key| key::listed(&key.sk)).ok_or_else(unreadable)?);
+            hours.push(entry_of(&item, operation)?.1);
         }
         hours.sort_unstable();
         hours.truncate(limit);

@@ -108,6 +108,12 @@ fn number_of(item: &Item, operation: &'static str) -> StoreResult<u32> {
     number.ok_or_else(|| Attributes::new(item, operation).unreadable(SK, "it has no number"))
 }
 
+/// The key of an entry of a list of hours, and what it is about.
+fn entry_of(item: &Item, operation: &'static str) -> StoreResult<(Key, (Hour, Metered))> {
+    let entry = Key::of(item).and_then(|key| key::listed(&key.sk).map(|about| (key, about)));
+    entry.ok_or_else(|| Attributes::new(item, operation).unreadable(SK, "it is not that of an hour"))
+}
+
 #[async_trait]
 impl UsageStore for DynamoDb {
     async fn ingest(&self, tenant: TenantId, events: &[UsageEvent], now: Timestamp) -> StoreResult<Vec<Ingested>> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
-use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
-use togglebox_metering::store::{AHEAD, MOST_EVENTS};
+use togglebox_core::{StoreResult, TenantId, Timestamp};
+use togglebox_metering::store::{AHEAD, check_events};
 use togglebox_metering::{Cell as UsageCell, Ingested, Minute, Rejection, Series, UsageEvent, WriterId};
 
 use super::super::Database;
@@ -73,9 +73,7 @@ impl<E: Engine> Database<E> {
         now: Timestamp,
     ) -> StoreResult<Vec<Ingested>> {
         const OPERATION: &str = "usage.ingest";
-        if events.len() > MOST_EVENTS {
-            return Err(StoreError::new(StoreErrorKind::LimitReached { limit: MOST_EVENTS }, OPERATION));
-        }
+        check_events(events, OPERATION)?;
         if events.is_empty() {
             return Ok(Vec::new());
         }
