@@ -202,6 +202,12 @@ impl Api {
         error
     }
 
+    /// What counts the usage of workspaces, where that is metered.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn metering(&self) -> Option<&crate::cloud::Metering> {
+        self.extras.as_ref()?.metering.as_deref()
+    }
+
     /// What reads are served from. The server polls it: see [`Memory::poll`].
     pub fn memory(&self) -> &Arc<Memory> {
         &self.memory

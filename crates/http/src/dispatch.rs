@@ -64,12 +64,16 @@ pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Se
     let at_once = match at_once {
         AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
             let response = respond(api, &request, (outcome, limits), &id, wanted, now);
+            #[cfg(feature = "cloud")]
+            crate::cloud::metering::count(api, visit.tenant, &request, &response);
             log_in_span(&request, response.status(), &id, visit.label());
             return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
         }
         other => other,
     };
     let (api, span) = (Arc::clone(api), span(&id, visit.label()));
+    #[cfg(feature = "cloud")]
+    let tenant = visit.tenant;
     let answer = async move {
         let mut limits = LimitHeaders::new();
         let outcome = match at_once {
@@ -88,6 +92,8 @@ pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Se
         };
         let outcome = encoded(outcome, wanted).await;
         let response = respond(&api, &request, (outcome, limits), &id, wanted, now);
+        #[cfg(feature = "cloud")]
+        crate::cloud::metering::count(&api, tenant, &request, &response);
         log(&request, response.status());
         Ok(ServiceResponse::new(request, response))
     };
@@ -141,6 +147,8 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
         Ok(asked) => asked,
         Err(error) => return AtOnce::Answered((Err(error), route.caching), limits),
     };
+    #[cfg(feature = "cloud")]
+    crate::cloud::metering::note((api, tenant), request, index, principal.as_deref(), &params);
     let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
     match api.memory.look(tenant, call.param(0), call.param(1), |environment| read(&call, environment)) {
         Poll::Ready(outcome) => AtOnce::Answered((outcome, route.caching), limits),
@@ -270,6 +278,8 @@ async fn answer(
         };
         let mut call = call(api, tenant, request, &raw, now)?;
         call.principal = principal;
+        #[cfg(feature = "cloud")]
+        crate::cloud::metering::note((api, tenant), request, index, call.principal.as_deref(), &call.params);
         if let Some(limit) = route.body_limit {
             call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
         }

@@ -3,6 +3,7 @@
 mod cell;
 mod event;
 mod flusher;
+mod forecast;
 mod labels;
 mod meter;
 mod quota;
@@ -18,6 +19,7 @@ mod totals;
 pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
 pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
 pub use flusher::{FlushReport, Flusher, FlusherOptions, RecoveryReport};
+pub use forecast::forecast;
 pub use labels::{InvalidLabels, Labels};
 pub use meter::{InvalidMeter, Meter, MeterId, Meters};
 pub use quota::{Anchor, Check, Period, Quota, Told};

@@ -73,7 +73,7 @@ enum Front {
     Open(Arc<Api>),
     /// Many workspaces.
     #[cfg(feature = "cloud")]
-    Cloud(cloud::Front),
+    Cloud(Box<cloud::Front>),
 }
 
 /// The parts that an API is made of.
@@ -126,8 +126,10 @@ impl Node {
         let plans = PlanPolicy { name: PlanRates::NAME, mode: cloud.plan_rates, rates: Arc::<PlanRates>::clone(&rates) };
         let plans = (cloud.plan_rates != Mode::Off).then_some(plans);
         let limits = WorkspaceLimits { plans, exports: cloud.exports };
-        Self::open_with(settings, limits, |settings, parts| cloud::Front::new(settings, cloud, &rates, parts).map(Front::Cloud))
-            .await
+        Self::open_with(settings, limits, |settings, parts| {
+            cloud::Front::new(settings, cloud, &rates, parts).map(|front| Front::Cloud(Box::new(front)))
+        })
+        .await
     }
 
     async fn open_with(
@@ -329,6 +331,45 @@ impl Node {
         }
     }
 
+    #[cfg(feature = "cloud")]
+    const fn meterage(&self) -> Option<&cloud::Meterage> {
+        match &self.front {
+            Front::Open(_) => None,
+            Front::Cloud(front) => front.meterage(),
+        }
+    }
+
+    /// How often [`Self::flush_usage`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn flush_usage_every(&self) -> Duration {
+        self.meterage().map_or(Duration::from_hours(1), |meterage| meterage.every)
+    }
+
+    /// Brings what was counted of requests to the store.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn flush_usage(&self) {
+        if let Some(meterage) = self.meterage() {
+            meterage.flush().await;
+        }
+    }
+
+    /// Brings to the store what processes that are gone have counted, and adds up the hours that are over.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn add_usage_up(&self) {
+        if let Some(meterage) = self.meterage() {
+            meterage.recover().await;
+            meterage.roll_up().await;
+        }
+    }
+
+    /// Removes usage that is old enough.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn prune_usage(&self) {
+        if let Some(meterage) = self.meterage() {
+            meterage.prune().await;
+        }
+    }
+
     /// Looks for the records of workspaces' verified domains again.
     #[cfg(feature = "cloud")]
     pub(crate) async fn recheck_domains(&self) {
@@ -388,6 +429,10 @@ impl Node {
         }
         let figures = self.flusher.flush().await.map(drop);
         let uses = self.authenticator.flush_uses().await.map(drop);
+        #[cfg(feature = "cloud")]
+        if let Some(meterage) = self.meterage() {
+            meterage.finish().await;
+        }
         let closed = self.stores.close().await;
         figures.context("the last figures could not be written")?;
         uses.context("the last uses of API keys could not be written")?;
@@ -443,6 +488,12 @@ impl Node {
     /// How often [`Self::recheck_domains`] is to be called: each domain's turn comes once a day.
     #[cfg(feature = "cloud")]
     pub(crate) const RECHECK_DOMAINS: Duration = Duration::from_hours(1);
+    /// How often [`Self::add_usage_up`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const ADD_USAGE_UP: Duration = Duration::from_mins(1);
+    /// How often [`Self::prune_usage`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const PRUNE_USAGE: Duration = Duration::from_hours(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

@@ -147,6 +147,12 @@ impl Chores {
             every(Node::END_WORKSPACES, node, &stop, |node| async move { node.end_workspaces().await }),
             #[cfg(feature = "cloud")]
             every(Node::RECHECK_DOMAINS, node, &stop, |node| async move { node.recheck_domains().await }),
+            #[cfg(feature = "cloud")]
+            every(node.flush_usage_every(), node, &stop, |node| async move { node.flush_usage().await }),
+            #[cfg(feature = "cloud")]
+            every(Node::ADD_USAGE_UP, node, &stop, |node| async move { node.add_usage_up().await }),
+            #[cfg(feature = "cloud")]
+            every(Node::PRUNE_USAGE, node, &stop, |node| async move { node.prune_usage().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
             every(Node::FLUSH_USES, node, &stop, |node| async move { node.flush_uses().await }),

@@ -12,6 +12,8 @@ use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, Sessi
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
 #[cfg(feature = "cloud")]
+use togglebox_metering::store::{UsageLedger, UsageStore};
+#[cfg(feature = "cloud")]
 use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantDirectory, TenantStore};
 use togglebox_storage::transfer::Transfer;
 #[cfg(feature = "dynamodb")]
@@ -105,7 +107,24 @@ pub(crate) struct Stores {
     pub(crate) register: RegisterStores,
     #[cfg(feature = "cloud")]
     pub(crate) transfer: Arc<dyn Transfer>,
+    #[cfg(feature = "cloud")]
+    pub(crate) usage: UsageStores,
     engine: Arc<dyn Engine>,
+}
+
+/// The ports of usage.
+#[cfg(feature = "cloud")]
+#[derive(Clone, Debug)]
+pub(crate) struct UsageStores {
+    pub(crate) usage: Arc<dyn UsageStore>,
+    pub(crate) ledger: Arc<dyn UsageLedger>,
+}
+
+#[cfg(feature = "cloud")]
+impl UsageStores {
+    fn over<S: Register>(store: &Arc<S>) -> Self {
+        Self { usage: Arc::<S>::clone(store), ledger: Arc::<S>::clone(store) }
+    }
 }
 
 /// The ports of the register of all tenants.
@@ -120,12 +139,18 @@ pub(crate) struct RegisterStores {
     pub(crate) remains: Arc<dyn RemainsStore>,
 }
 
-/// What keeps a register of tenants.
+/// What keeps a register of tenants, and their usage.
 #[cfg(feature = "cloud")]
-trait Register: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore {}
+trait Register:
+    TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + UsageStore + UsageLedger
+{
+}
 
 #[cfg(feature = "cloud")]
-impl<S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore> Register for S {}
+impl<S> Register for S where
+    S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + UsageStore + UsageLedger
+{
+}
 
 /// There is none.
 #[cfg(not(feature = "cloud"))]
@@ -201,6 +226,8 @@ impl Stores {
             register: RegisterStores::over(store),
             #[cfg(feature = "cloud")]
             transfer: Arc::<S>::clone(store),
+            #[cfg(feature = "cloud")]
+            usage: UsageStores::over(store),
             engine: Arc::<S>::clone(store),
         }
     }

@@ -29,6 +29,7 @@ mod server;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/service/mod.rs"]
 mod service;
+mod usage;
 mod workspaces;
 
 /// The program that these tests are about.

@@ -11,6 +11,7 @@
 mod export;
 mod failure;
 mod input;
+pub(crate) mod metering;
 mod people;
 mod quotas;
 mod rates;
@@ -28,6 +29,7 @@ use togglebox_core::TenantId;
 use uuid::Uuid;
 
 pub use self::export::{Export, ExportSource, Exports};
+pub use self::metering::Metering;
 pub use self::rates::PlanRates;
 pub use self::serve::{Cloud, CloudPorts};
 pub use self::services::{CloudServices, CloudSettings};

@@ -8,6 +8,7 @@ use togglebox_multitenancy::manage::Tenancy;
 use togglebox_toggles::manage::QuotaSource;
 
 use super::export::Exports;
+use super::metering::Metering;
 use super::quotas::PlanQuotas;
 
 /// How such a service presents itself.
@@ -32,6 +33,8 @@ pub struct CloudServices {
     pub accounts: Arc<Accounts>,
     /// Workspaces on their way out.
     pub exports: Arc<Exports>,
+    /// The usage of workspaces; `None` where it is not metered.
+    pub metering: Option<Arc<Metering>>,
     /// How it presents itself.
     pub settings: CloudSettings,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use togglebox_core::Timestamp;
+use togglebox_metering::Span;
 use togglebox_multitenancy::{DomainClaim, DomainName, Invitation, Limited, Limits, Member, Plan, Tenant};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -254,4 +255,72 @@ pub(super) struct AvailabilityView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) reason: Option<String>,
+}
+
+/// From one moment on, until before another.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageSpan)]
+pub(super) struct SpanView {
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+}
+
+impl SpanView {
+    pub(super) fn of(span: Span) -> Self {
+        Self { from: span.from().start(), until: span.until().start() }
+    }
+}
+
+/// What a workspace has used in a period.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Usage)]
+pub(super) struct UsageView<'a> {
+    pub(super) plan: &'a str,
+    pub(super) period: SpanView,
+    /// By meter.
+    pub(super) meters: BTreeMap<&'static str, MeterView<'a>>,
+}
+
+/// What was used of one meter.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MeterUsage)]
+pub(super) struct MeterView<'a> {
+    pub(super) used: u64,
+    /// How much the plan includes; `null` where it does not say.
+    #[schema(required)]
+    pub(super) limit: Option<u64>,
+    /// What it comes to at the end of the period, if it goes on like this; `null` while it is too early to tell.
+    #[schema(required)]
+    pub(super) forecast: Option<u64>,
+    /// The same, split by `environment`, `key` and `operation`.
+    pub(super) by: BTreeMap<&'a str, BTreeMap<String, u64>>,
+}
+
+/// Usage over time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageSeries)]
+pub(super) struct UsageSeriesView<'a> {
+    pub(super) meter: &'a str,
+    /// `minute`, `hour` or `day`.
+    pub(super) grain: &'a str,
+    pub(super) span: SpanView,
+    /// Of all buckets together.
+    pub(super) total: u64,
+    /// Those in which something was used.
+    pub(super) buckets: Vec<UsageBucketView<'a>>,
+}
+
+/// What was used in a minute, an hour or a day.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageBucket)]
+pub(super) struct UsageBucketView<'a> {
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) start: Timestamp,
+    /// Of what it is split by, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) value: Option<&'a str>,
+    pub(super) total: u64,
 }

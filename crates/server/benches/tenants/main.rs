@@ -83,18 +83,28 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     workspaces::fill(&file("open.db"), &only, false);
     workspaces::fill(&file("one.db"), &first, true);
     workspaces::fill(&file("many.db"), &all, true);
-    for name in ["one", "many"] {
-        std::fs::copy(file(&format!("{name}.db")), file(&format!("{name}-limited.db"))).unwrap();
+    for (name, copy) in [("one", "one-limited"), ("many", "many-limited"), ("one", "one-counted")] {
+        std::fs::copy(file(&format!("{name}.db")), file(&format!("{copy}.db"))).unwrap();
     }
     let start = |kind, name: &str, settings: &[(&str, &str)]| Service::start(kind, &file(name), settings);
     let plans = plans.to_str().unwrap();
-    let cloud =
-        |name: &str, rates| start(Kind::Cloud, name, &[("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates)]);
+    let cloud = |name: &str, rates, metering| {
+        let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates), ("METERING", metering)];
+        start(Kind::Cloud, name, &settings)
+    };
     let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
-    let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
-    let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));
+    let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off", "false"));
+    let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce", "false"));
+    let one_counted = cloud("one-counted.db", "off", "true");
     let at_start = many.resident_bytes();
-    let each = [(&open, &only[..]), (&one, &first), (&many, &all), (&one_limited, &first), (&many_limited, &all)];
+    let each = [
+        (&open, &only[..]),
+        (&one, &first),
+        (&many, &all),
+        (&one_limited, &first),
+        (&many_limited, &all),
+        (&one_counted, &first),
+    ];
     let ask_all = || each.iter().for_each(|(service, workspaces)| ask_each(service.address(), workspaces));
     ask_all();
     remembered(&one, &many, at_start);
@@ -114,6 +124,7 @@ fn measure(folder: &Path, wanted: Option<&str>) {
         case("1, limited", &one_limited, &first, uniform),
         case("10,000, uniform, limited", &many_limited, &all, uniform),
         case("10,000, Zipf, limited", &many_limited, &all, Choice::Zipf),
+        case("1, counted", &one_counted, &first, uniform),
     ];
     let chosen = |(place, case): &(usize, Case<'_>)| *place == 0 || wanted.is_none_or(|wanted| case.name.contains(wanted));
     let cases: Vec<_> = cases.into_iter().enumerate().filter(chosen).map(|(_, case)| case).collect();

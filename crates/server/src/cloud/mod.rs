@@ -4,6 +4,7 @@ mod dns;
 mod endings;
 mod export;
 mod invitations;
+mod metering;
 mod rechecks;
 #[cfg(test)]
 mod testing;
@@ -24,6 +25,7 @@ use self::endings::Endings;
 pub(crate) use self::export::WorkspaceFile;
 use self::export::Workspaces;
 use self::invitations::Invitations;
+pub(crate) use self::metering::Meterage;
 use self::rechecks::Rechecks;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -37,6 +39,8 @@ pub(crate) struct Front {
     endings: Endings,
     rechecks: Rechecks,
     workspaces: Workspaces,
+    /// `None` where usage is not metered.
+    meterage: Option<Meterage>,
     preloads: bool,
 }
 
@@ -76,10 +80,17 @@ impl Front {
             },
         ));
         let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
+        let meterage = if cloud.metering {
+            let made_of = (&ports.clock, &ports.entropy);
+            Some(Meterage::begin(cloud.usage.as_deref(), &settings.database, stores.usage, made_of)?)
+        } else {
+            None
+        };
         let services_of_cloud = CloudServices {
             tenancy: Arc::clone(&tenancy),
             accounts: Arc::clone(&services.accounts),
             exports: Arc::new(Exports::new(Arc::new(workspaces.clone()))),
+            metering: meterage.as_ref().map(|meterage| Arc::clone(&meterage.metering)),
             settings: togglebox_http::cloud::CloudSettings {
                 plans: Arc::clone(&cloud.plans),
                 workspace_url: cloud.workspace_url.clone(),
@@ -107,7 +118,7 @@ impl Front {
         let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
         let endings = Endings::new(Arc::clone(&tenancy));
         let rechecks = Rechecks::new(Arc::clone(&tenancy), Arc::clone(&ports.entropy), Arc::new(SystemStopwatch::start()));
-        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, preloads: !cloud.serverless })
+        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, meterage, preloads: !cloud.serverless })
     }
 
     /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
@@ -125,6 +136,11 @@ impl Front {
                 tracing::warn!(error, "No names of workspaces were brought into memory: each is looked up when it is asked for");
             }
         }
+    }
+
+    /// The metering of usage, where there is any.
+    pub(crate) const fn meterage(&self) -> Option<&Meterage> {
+        self.meterage.as_ref()
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.

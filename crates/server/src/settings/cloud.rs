@@ -1,7 +1,7 @@
 //! What only a service of many workspaces has to be told.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +72,17 @@ const CLOUD: &[Setting] = &[
         "Whether the platform may stop the process between requests, so that nothing runs then. `true`: a request that comes more than a \
          second after the store was last asked what has changed asks first.",
     ),
+    plain(
+        "METERING",
+        "`true`; `false` with `SERVERLESS`",
+        "Whether the requests of workspaces are counted, for `/api/v1/usage`.",
+    ),
+    plain(
+        "USAGE_DIR",
+        "beside a database file (`togglebox.db.usage`); otherwise `togglebox-usage-` and a number that is the database's",
+        "The folder where requests are counted until the store has them, on a disk that outlasts the process. Processes of one database may \
+         share it; those of different databases must not.",
+    ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -103,6 +114,10 @@ pub struct CloudSettings {
     pub grace: Duration,
     /// Whether nothing runs between requests.
     pub serverless: bool,
+    /// Whether requests are counted.
+    pub metering: bool,
+    /// Where they are counted until the store has them; `None`: beside the database.
+    pub usage: Option<PathBuf>,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -161,6 +176,7 @@ impl CloudSettings {
         let mut access = AccessPolicy::default();
         access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
         access.past_due = Allowed { management: texts.read("PAST_DUE_MANAGEMENT", true, boolean), ..access.past_due };
+        let serverless = texts.read("SERVERLESS", settings.edge.is_some(), boolean);
         Some(Self {
             rules: rules.custom_domains(custom_domains),
             locating,
@@ -171,7 +187,9 @@ impl CloudSettings {
             exports: texts.read("RATE_LIMIT_EXPORT", exports, rule),
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
-            serverless: texts.read("SERVERLESS", settings.edge.is_some(), boolean),
+            serverless,
+            metering: texts.read("METERING", !serverless, boolean),
+            usage: texts.get("USAGE_DIR").map(PathBuf::from),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),

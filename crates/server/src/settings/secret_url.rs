@@ -21,6 +21,15 @@ impl SecretUrl {
         self.0.expose_secret()
     }
 
+    /// Where it leads, without who goes there: host, port and path. `None` where there is doubt about the host.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn place(&self) -> Option<String> {
+        let host = self.host()?;
+        let (_, rest) = self.expose().split_once("://")?;
+        let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/'));
+        Some(format!("{host}/{}", path.map_or("", |(_, path)| path)))
+    }
+
     /// Host and port, if there is no doubt about them. A password with a `/` or `?` that should have been escaped ends the place where
     /// a host stands, so that what stands there may be a part of it: then, an `@` comes later.
     fn host(&self) -> Option<&str> {
@@ -53,6 +62,15 @@ mod tests {
 
     fn shown(text: &str) -> String {
         SecretUrl::parse(text, &["postgres", "redis"]).unwrap().to_string()
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn a_place_is_told_without_who_goes_there() {
+        let place = |text: &str| SecretUrl::parse(text, &["postgres"]).unwrap().place();
+        assert_eq!(place("postgres://ann:hunter2@db:5432/box?password=x").as_deref(), Some("db:5432/box"));
+        assert_eq!(place("postgres://db").as_deref(), Some("db/"));
+        assert_eq!(place("postgres://ann:hun/ter2@db/box"), None);
     }
 
     #[test]

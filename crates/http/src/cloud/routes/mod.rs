@@ -9,6 +9,7 @@ mod invitations;
 mod members;
 mod onboarding;
 mod plans;
+mod usage;
 mod workspace;
 mod workspaces;
 
@@ -78,6 +79,7 @@ pub(super) fn workspace() -> Vec<Route> {
         .chain(members::routes())
         .chain(invitations::routes())
         .chain(domains::routes())
+        .chain(usage::routes())
         .collect()
 }
 

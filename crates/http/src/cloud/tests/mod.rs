@@ -8,4 +8,5 @@ mod rig;
 mod standing;
 mod tables;
 mod tokens;
+mod usage;
 mod workspaces;

@@ -19,7 +19,7 @@ use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use super::export::Script;
 use crate::api::{ApiPorts, ApiServices};
-use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, WorkspaceSource};
+use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, Metering, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::tests::identity::identity;
@@ -55,6 +55,8 @@ pub(super) struct Rig {
     pub(super) script: Arc<Script>,
     pub(super) services: CloudServices,
     store: Arc<Sqlite>,
+    /// Where requests are counted.
+    _usage_folder: tempfile::TempDir,
 }
 
 /// What differs between nodes.
@@ -96,6 +98,7 @@ impl Rig {
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let stopwatch = Arc::new(ManualStopwatch::new(1_000_000));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let entropy_of_usage = Arc::clone(&entropy);
         let bus: Arc<dyn ChangeBus> = Arc::new(LocalBus::default());
         macro_rules! port {
             () => {
@@ -124,10 +127,12 @@ impl Rig {
             TenancySettings { plans: Arc::clone(&plans), ..TenancySettings::default() },
         ));
         let script = Arc::new(Script::default());
+        let usage_folder = tempfile::tempdir().unwrap();
         let services = CloudServices {
             tenancy,
             accounts: Arc::clone(&accounts),
             exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
+            metering: Some(Arc::new(metering(usage_folder.path(), &time(), &entropy_of_usage))),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -167,7 +172,7 @@ impl Rig {
             },
             &services,
         );
-        Self { cloud, clock, stopwatch, dns, register, script, services, store }
+        Self { cloud, clock, stopwatch, dns, register, script, services, store, _usage_folder: usage_folder }
     }
 
     /// Sends a request to a host; with a token of somebody's, or without.
@@ -249,4 +254,15 @@ impl Session {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self { host, token: text(&data["token"]), user: text(&data["user"]["id"]), workspace: data["workspace"].clone() }
     }
+}
+
+/// Counts in a folder, and keeps in memory.
+fn metering(folder: &std::path::Path, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Metering {
+    use togglebox_metering::{Flusher, FlusherOptions, Recorder, RecorderOptions};
+    let store = Arc::new(togglebox_metering::testkit::MemoryStore::new());
+    let options = RecorderOptions::in_directory(folder).with_slots(4096);
+    let recorder = Recorder::open(Metering::meters().unwrap(), options, Arc::clone(clock), Arc::clone(entropy)).unwrap();
+    let (recorder, ledger) = (Arc::new(recorder), Arc::clone(&store));
+    let flusher = Arc::new(Flusher::new(Arc::clone(&recorder), ledger, FlusherOptions::default()));
+    Metering::new(recorder, flusher, store).unwrap()
 }

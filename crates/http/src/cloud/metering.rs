@@ -1,0 +1,247 @@
+//! What is counted of requests, and where it is looked up.
+//!
+//! An answer is counted before it is sent, by the process that made it: see `togglebox_metering`. What the service itself got wrong is
+//! nobody's usage, nor is what was refused before it was done: answers of 401, 403, 429 and 5xx are not counted.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix_web::body::{BodySize, MessageBody as _};
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use sha2::{Digest as _, Sha256};
+use togglebox_auth::Principal;
+use togglebox_core::TenantId;
+use togglebox_metering::store::UsageStore;
+use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, RecordError, Recorder, Usage};
+
+use crate::api::Api;
+use crate::route::{Access, Route, RouteClass};
+
+/// Requests that were answered.
+pub(super) const REQUESTS: &str = "api.requests";
+/// Those of them that were answered with 304: the client has what it asked for.
+pub(super) const NOT_MODIFIED: &str = "api.not_modified";
+/// Bytes of bodies that were sent.
+pub(super) const BYTES: &str = "api.bytes";
+
+/// All meters.
+pub(super) const METERS: [&str; 3] = [REQUESTS, NOT_MODIFIED, BYTES];
+
+/// What they are told apart by: the environment as `platform/environment`, the id of the API key, what was done.
+pub(super) const DIMENSIONS: [&str; 3] = ["environment", "key", "operation"];
+
+/// Where a request is in no environment, and where it comes from somebody who signed in.
+const NONE: &str = "-";
+const PERSON: &str = "person";
+/// A key of the original system's second kind.
+const SIGNED_KEY: &str = "signed";
+
+/// The longest value of a dimension, in bytes.
+const MOST_BYTES: usize = 64;
+
+/// The usage of workspaces: counts requests, and knows what was counted.
+pub struct Metering {
+    recorder: Arc<Recorder>,
+    flusher: Arc<Flusher>,
+    store: Arc<dyn UsageStore>,
+    requests: MeterId,
+    not_modified: MeterId,
+    bytes: MeterId,
+    missed: AtomicU64,
+}
+
+impl fmt::Debug for Metering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metering").field("recorder", &self.recorder).field("missed", &self.missed).finish_non_exhaustive()
+    }
+}
+
+impl Metering {
+    /// What the recorder has to know.
+    ///
+    /// # Errors
+    /// None: the names are fixed.
+    pub fn meters() -> Result<Meters, InvalidMeter> {
+        let meters = METERS.map(|name| Meter::new(name, DIMENSIONS));
+        Meters::new(meters.into_iter().collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Counts with `recorder`, which has the [meters](Self::meters), and looks up in `store`, where `flusher` brings what was counted.
+    ///
+    /// # Errors
+    /// None: the names are fixed.
+    pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
+        let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
+        Ok(Self { recorder, flusher, store, requests, not_modified, bytes, missed: AtomicU64::new(0) })
+    }
+
+    /// How many answers could not be counted since the start: the disk was full, or failed.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Where usage is looked up.
+    pub(super) fn store(&self) -> &dyn UsageStore {
+        &*self.store
+    }
+
+    /// Brings what this node has counted to the store, so that whoever looks sees their own requests. What other nodes hold follows within
+    /// their interval.
+    pub(super) async fn settle(&self) {
+        if let Err(error) = self.flusher.flush().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Showing usage without what was counted last");
+        }
+    }
+
+    fn record(&self, usage: &Usage<'_>, quantity: u64) {
+        let Err(error) = self.recorder.record(usage, quantity) else { return };
+        // Each would be a line of its own, and the first of many says it all.
+        let missed = self.missed.fetch_add(1, Ordering::Relaxed) + 1;
+        if missed.is_power_of_two() {
+            let closed = matches!(error, RecordError::Closed);
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, missed, closed, "An answer could not be counted; so far {missed} since the start");
+        }
+    }
+}
+
+/// Who was let in and where: what an answer is counted under. It travels with the request.
+#[derive(Debug)]
+struct Admitted {
+    route: usize,
+    key: Key,
+    environment: Option<String>,
+}
+
+#[derive(Debug)]
+enum Key {
+    Own(uuid::Uuid),
+    Signed,
+    Person,
+}
+
+/// Notes who was let in, and where.
+pub(crate) fn note(
+    (api, tenant): (&Api, TenantId),
+    request: &HttpRequest,
+    route: usize,
+    principal: Option<&Principal>,
+    params: &[Cow<'_, str>],
+) {
+    // The central host is no workspace.
+    if tenant == super::CENTRAL || api.metering().is_none() {
+        return;
+    }
+    let Some(principal) = principal else { return };
+    let key = match principal {
+        Principal::ApiKey(holder) => Key::Own(holder.key.id),
+        Principal::SignedKey(_) => Key::Signed,
+        _ => Key::Person,
+    };
+    let in_environment = api.routes[route].path.contains("/environments/{environment}");
+    let environment = match params {
+        [platform, environment, ..] if in_environment => Some(place(platform, environment)),
+        _ => None,
+    };
+    request.extensions_mut().insert(Admitted { route, key, environment });
+}
+
+/// Counts an answer to somebody who was let in.
+pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response: &HttpResponse) {
+    let Some(metering) = api.metering() else { return };
+    let Some(Admitted { route, key, environment }) = request.extensions_mut().remove::<Admitted>() else { return };
+    let (status, Some(operation)) = (response.status(), operation(&api.routes[route])) else { return };
+    if !is_usage(status) {
+        return;
+    }
+    // Only of what there is: anybody could ask for anything.
+    let environment = environment.as_deref().filter(|_| status.as_u16() < 400).unwrap_or(NONE);
+    let mut digits = uuid::Uuid::encode_buffer();
+    let key = match key {
+        Key::Own(id) => &*id.as_simple().encode_lower(&mut digits),
+        Key::Signed => SIGNED_KEY,
+        Key::Person => PERSON,
+    };
+    let values = [environment, key, operation];
+    let usage = |meter| Usage { tenant, meter, values: &values };
+    metering.record(&usage(metering.requests), 1);
+    if status == StatusCode::NOT_MODIFIED {
+        metering.record(&usage(metering.not_modified), 1);
+    }
+    if let BodySize::Sized(bytes) = response.body().size() {
+        metering.record(&usage(metering.bytes), bytes);
+    }
+}
+
+fn is_usage(status: StatusCode) -> bool {
+    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    !refused && !status.is_server_error()
+}
+
+/// What a route does, in the word that usage is told by; `None` of what is not counted.
+fn operation(route: &Route) -> Option<&'static str> {
+    match route.class {
+        RouteClass::Service => None,
+        RouteClass::Evaluation if route.path.ends_with("/assign") => Some("assignment"),
+        RouteClass::Evaluation => Some("evaluation"),
+        RouteClass::Statistics => Some("statistics"),
+        RouteClass::Read if route.access == Access::Conditional => Some("config"),
+        _ => Some("management"),
+    }
+}
+
+/// An environment as a value: what does not fit is cut, and told apart by a hash.
+fn place(platform: &str, environment: &str) -> String {
+    let whole = format!("{platform}/{environment}");
+    let fits = |text: &str| {
+        text.len() <= MOST_BYTES && !text.starts_with('~') && !text.contains(|c: char| c.is_control() || c == ',' || c == '=')
+    };
+    if fits(&whole) {
+        return whole;
+    }
+    let hash = Sha256::digest(&whole);
+    let hash = hash[..8].iter().fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
+    let kept: Cow<'_, str> =
+        whole.chars().map(|c| if c.is_ascii_alphanumeric() || "-_/.".contains(c) { c } else { '_' }).take(40).collect();
+    format!("{kept}~{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+
+    #[test]
+    fn every_route_has_an_operation_or_is_not_counted() {
+        let of = |id: &str| routes::table().iter().find(|route| route.id == id).map(operation).unwrap();
+        assert_eq!(of("getHealth"), None);
+        let all: std::collections::BTreeSet<_> = routes::table().iter().filter_map(operation).collect();
+        assert_eq!(all.into_iter().collect::<Vec<_>>(), ["assignment", "config", "evaluation", "management", "statistics"]);
+    }
+
+    #[test]
+    fn an_environment_is_a_value_whatever_it_is_called() {
+        assert_eq!(place("web", "production"), "web/production");
+        let long = place(&"w".repeat(60), &"p".repeat(60));
+        assert!(long.len() <= MOST_BYTES, "{long}");
+        assert_ne!(long, place(&"w".repeat(60), &"p".repeat(61)));
+        for (platform, environment) in [("a,b", "c=d"), ("~x", "y"), ("é\n", "ü")] {
+            let value = place(platform, environment);
+            let labels = togglebox_metering::Labels::new([("environment", value.as_str())]);
+            assert!(labels.is_ok(), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_or_went_wrong_is_nobodys_usage() {
+        for status in [200, 201, 204, 304, 400, 404, 409, 422] {
+            assert!(is_usage(StatusCode::from_u16(status).unwrap()), "{status}");
+        }
+        for status in [401, 403, 429, 500, 503] {
+            assert!(!is_usage(StatusCode::from_u16(status).unwrap()), "{status}");
+        }
+    }
+}

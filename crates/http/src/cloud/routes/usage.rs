@@ -1,0 +1,196 @@
+//! What a workspace has used.
+
+use std::collections::BTreeMap;
+
+use togglebox_core::Timestamp;
+use togglebox_core::input::Issue;
+use togglebox_metering::store::{InvalidQuery, UsageQuery};
+use togglebox_metering::{Grain, Labels, Minute, Period, Span, forecast};
+use togglebox_multitenancy::Limited;
+
+use super::super::failure::tenancy;
+use super::super::metering::{DIMENSIONS, METERS, Metering, REQUESTS};
+use super::super::view::{MeterView, SpanView, UsageBucketView, UsageSeriesView, UsageView};
+use crate::call::Call;
+use crate::error::{ApiError, Code, Result};
+use crate::failure;
+use crate::reply::{Content, Reply};
+use crate::route::{Access, Parameter, Route, handler};
+use crate::serving::Rendered;
+
+const CSV: &str = "text/csv; charset=utf-8";
+
+const SERIES: &[Parameter] = &[
+    Parameter { name: "meter", required: false, about: "Of what: `api.requests` (without), `api.not_modified`, `api.bytes`" },
+    Parameter { name: "grain", required: false, about: "By `minute`, `hour` (without) or `day`, in UTC" },
+    Parameter { name: "from", required: false, about: "The first moment, RFC 3339; without, the beginning of the current month" },
+    Parameter { name: "until", required: false, about: "The moment after the last; without, the end of the current hour or day" },
+    Parameter { name: "by", required: false, about: "Split by `environment`, `key` or `operation`" },
+    Parameter { name: "environment", required: false, about: "Only of this environment, `platform/environment`" },
+    Parameter { name: "key", required: false, about: "Only of the API key with this id (32 hexadecimal digits)" },
+    Parameter {
+        name: "operation",
+        required: false,
+        about: "Only `config`, `evaluation`, `assignment`, `statistics` or `management`",
+    },
+    Parameter { name: "format", required: false, about: "`json` (without) or `csv`" },
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/v1/usage", "getUsage", Access::User, handler!(usage))
+            .about("Shows what the workspace has used in the current month, in UTC, of what its plan includes")
+            .uncached()
+            .one::<UsageView<'_>>(),
+        Route::get("/api/v1/usage/series", "getUsageSeries", Access::User, handler!(series))
+            .about("Shows what the workspace has used by minute, hour or day, at most 1500 of them; also as CSV")
+            .uncached()
+            .query(SERIES)
+            .one::<UsageSeriesView<'_>>()
+            .errors(&[400]),
+    ]
+}
+
+fn metering(call: &Call) -> Result<&Metering> {
+    let metering = call.cloud()?.metering.as_deref();
+    metering.ok_or_else(|| ApiError::new(Code::NotFound, "Usage is not metered here"))
+}
+
+async fn usage(call: Call) -> Result<Reply> {
+    let metering = metering(&call)?;
+    metering.settle().await;
+    let services = call.cloud()?;
+    let tenant = services.tenancy.tenant(call.tenant).await.map_err(tenancy)?;
+    let included = services.tenancy.limits(&tenant).map_err(tenancy)?.get(Limited::RequestsPerMonth).get();
+    let now = minute_of(call.now);
+    let period = Period::MONTH.span(now);
+    let mut meters = BTreeMap::new();
+    for name in METERS {
+        let mut split: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+        for dimension in DIMENSIONS {
+            let query = query(name, period, Grain::Day)?.by(dimension);
+            let buckets = metering.store().series(call.tenant, &query).await.map_err(failure::store)?;
+            let of_dimension = split.entry(dimension).or_default();
+            for bucket in buckets {
+                let total = of_dimension.entry(bucket.value.map_or_else(String::new, String::from)).or_default();
+                *total = total.saturating_add(bucket.total);
+            }
+        }
+        // Each series has each dimension, so that each split has everything.
+        let used =
+            split.get(DIMENSIONS[0]).map_or(0, |totals| totals.values().fold(0, |sum: u64, total| sum.saturating_add(*total)));
+        let limit = if name == REQUESTS { included } else { None };
+        meters.insert(name, MeterView { used, limit, forecast: forecast(used, period, now), by: split });
+    }
+    let view = UsageView { plan: tenant.plan.as_str(), period: SpanView::of(period), meters };
+    Ok(Reply::data(call.now, &view))
+}
+
+fn query(meter: &str, span: Span, grain: Grain) -> Result<UsageQuery> {
+    let meter = meter.parse().map_err(|_| ApiError::internal())?;
+    UsageQuery::new(meter, span, grain).map_err(|_| ApiError::internal())
+}
+
+fn minute_of(at: Timestamp) -> Minute {
+    Minute::of(at).unwrap_or(Minute::EPOCH)
+}
+
+/// What a series is asked for, checked.
+struct Asked {
+    meter: &'static str,
+    grain: Grain,
+    query: UsageQuery,
+    as_csv: bool,
+}
+
+const GRAINS: [(&str, Grain); 3] = [("minute", Grain::Minute), ("hour", Grain::Hour), ("day", Grain::Day)];
+
+/// A parameter with a value.
+fn given<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
+    call.query.get(name).filter(|text| !text.is_empty())
+}
+
+impl Asked {
+    fn read(call: &Call) -> Result<Self> {
+        let mut issues = Vec::new();
+        let mut one_of = |name: &str, allowed: &[&'static str]| {
+            let text = given(call, name)?;
+            let known = allowed.iter().find(|word| **word == text).copied();
+            if known.is_none() {
+                issues.push(Issue::new(name, format!("must be one of {}", allowed.join(", "))));
+            }
+            known
+        };
+        let meter = one_of("meter", &METERS).unwrap_or(REQUESTS);
+        let grain = one_of("grain", &GRAINS.map(|(word, _)| word)).unwrap_or("hour");
+        let by = one_of("by", &DIMENSIONS);
+        let as_csv = one_of("format", &["json", "csv"]) == Some("csv");
+        let grain = GRAINS.iter().find(|(word, _)| *word == grain).map_or(Grain::Hour, |(_, grain)| *grain);
+        let now = minute_of(call.now);
+        let mut moment = |name: &str, otherwise: Minute| {
+            let Some(text) = given(call, name) else { return otherwise };
+            let minute = text.parse().ok().and_then(|at| Minute::of(at).ok().filter(|minute| minute.start() == at));
+            minute.unwrap_or_else(|| {
+                issues.push(Issue::new(name, "must be a whole minute in RFC 3339, such as 2026-11-01T00:00:00Z"));
+                otherwise
+            })
+        };
+        let from = moment("from", Period::MONTH.span(now).from());
+        let until = moment("until", now.floor(grain).plus(grain.minutes()));
+        let mut only = Vec::new();
+        for name in DIMENSIONS {
+            if let Some(value) = given(call, name) {
+                match Labels::new([(name, value)]) {
+                    Ok(_) => only.push((name, value)),
+                    Err(error) => issues.push(Issue::new(name, error.to_string())),
+                }
+            }
+        }
+        let only = Labels::new(only).map_err(|error| issues.push(Issue::new("", error.to_string())));
+        let span = Span::new(from, until).map_err(|_| issues.push(Issue::new("until", "must be later than from")));
+        let query = span.and_then(|span| {
+            let meter = meter.parse().map_err(|_| issues.push(Issue::new("meter", "is no meter")))?;
+            UsageQuery::new(meter, span, grain).map_err(|error| {
+                let place = if error == InvalidQuery::TooLong { "until" } else { "from" };
+                issues.push(Issue::new(place, error.to_string()));
+            })
+        });
+        match (query, only) {
+            (Ok(query), Ok(only)) if issues.is_empty() => {
+                let query = query.only(only);
+                let query = by.map_or(query.clone(), |dimension| query.by(dimension));
+                Ok(Self { meter, grain, query, as_csv })
+            }
+            _ => Err(ApiError::field_validation(issues)),
+        }
+    }
+}
+
+async fn series(call: Call) -> Result<Reply> {
+    let metering = metering(&call)?;
+    let Asked { meter, grain, query, as_csv } = Asked::read(&call)?;
+    metering.settle().await;
+    let buckets = metering.store().series(call.tenant, &query).await.map_err(failure::store)?;
+    if as_csv {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let failed = |_| ApiError::internal();
+        writer.write_record(["start", "meter", "value", "total"]).map_err(failed)?;
+        for bucket in &buckets {
+            let (start, total) = (bucket.start.start().to_string(), bucket.total.to_string());
+            writer
+                .write_record([start.as_str(), meter, bucket.value.as_deref().unwrap_or(""), total.as_str()])
+                .map_err(failed)?;
+        }
+        let body = writer.into_inner().map_err(|_| ApiError::internal())?;
+        return Ok(Reply::new(actix_web::http::StatusCode::OK, Content::Rendered(Rendered::of(CSV, body))));
+    }
+    let word = GRAINS.iter().find(|(_, known)| *known == grain).map_or("", |(word, _)| *word);
+    let shown = buckets.iter().map(|bucket| UsageBucketView {
+        start: bucket.start.start(),
+        value: bucket.value.as_deref(),
+        total: bucket.total,
+    });
+    let total = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
+    let view = UsageSeriesView { meter, grain: word, span: SpanView::of(query.span()), total, buckets: shown.collect() };
+    Ok(Reply::data(call.now, &view))
+}

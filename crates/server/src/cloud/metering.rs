@@ -1,0 +1,223 @@
+//! Counts the usage of workspaces, brings it to the store, and adds it up there.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use togglebox_core::{Clock, Entropy, EntropyExt as _, StoreResult};
+use togglebox_http::cloud::Metering;
+use togglebox_metering::store::{Prune, UsageLedgerExt as _};
+use togglebox_metering::{Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
+use tokio::time::timeout;
+
+use crate::settings::DatabaseSettings;
+use crate::stores::UsageStores;
+
+/// How long minutes are kept, hours, and the ids of events with the marks of writers.
+const MINUTES_KEPT: Duration = Duration::from_hours(7 * 24);
+const HOURS_KEPT: Duration = Duration::from_hours(400 * 24);
+const CLAIMS_KEPT: Duration = Duration::from_hours(35 * 24);
+
+/// What is removed at once, and how often in a round.
+const PART: usize = 1000;
+const PARTS: usize = 50;
+
+/// Hours that are added up in a round; a backlog has its turn the next time.
+const HOURS: usize = 500;
+
+/// How long the end of a node may take to bring the rest to the store. What is left then is sent by the next process that counts here.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The metering of a node.
+#[derive(Debug)]
+pub(crate) struct Meterage {
+    pub(crate) metering: Arc<Metering>,
+    flusher: Arc<Flusher>,
+    stores: UsageStores,
+    clock: Arc<dyn Clock>,
+    /// How often what was counted is brought to the store.
+    pub(crate) every: Duration,
+    /// A folder that ends with this process, as its database does.
+    passing: Option<PathBuf>,
+}
+
+impl Meterage {
+    /// Begins to count in a folder: the one that is named, or one beside the database. It is made if it is not there.
+    ///
+    /// # Errors
+    /// There cannot be such a folder, or no file in it.
+    pub(crate) fn begin(
+        folder: Option<&Path>,
+        database: &DatabaseSettings,
+        stores: UsageStores,
+        (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    ) -> anyhow::Result<Self> {
+        // In memory, the store ends with the process, and so does what was counted for it.
+        let of_this_process = || std::env::temp_dir().join(format!("togglebox-usage-{}", entropy.hex::<8>()));
+        let lasting = match folder {
+            Some(folder) => Some(folder.to_owned()),
+            None => beside(database)?,
+        };
+        let passing = if lasting.is_none() { Some(of_this_process()) } else { None };
+        let folder = lasting.or_else(|| passing.clone()).unwrap_or_default();
+        let unusable = || format!("USAGE_DIR: usage cannot be counted in {}", folder.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(unusable)?;
+        let meters = Metering::meters().context("the meters cannot be")?;
+        let options = RecorderOptions::in_directory(&folder);
+        let recorder = Recorder::open(meters, options, Arc::clone(clock), Arc::clone(entropy)).with_context(unusable)?;
+        let recorder = Arc::new(recorder);
+        let flusher = Flusher::new(Arc::clone(&recorder), Arc::clone(&stores.ledger), FlusherOptions::default());
+        let flusher = Arc::new(flusher);
+        let metering =
+            Metering::new(recorder, Arc::clone(&flusher), Arc::clone(&stores.usage)).context("the meters cannot be")?;
+        Ok(Self { metering: Arc::new(metering), flusher, stores, clock: Arc::clone(clock), every: every(database), passing })
+    }
+
+    /// Brings what was counted to the store.
+    pub(crate) async fn flush(&self) {
+        if let Err(error) = self.flusher.flush().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Usage was not sent; it is kept for the next time");
+        }
+    }
+
+    /// Brings to the store what processes that are gone have counted here.
+    pub(crate) async fn recover(&self) {
+        if let Err(error) = self.flusher.recover().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "What processes that are gone have counted was not sent; it is kept for the next time"
+            );
+        }
+    }
+
+    /// Adds up hours that are over and have something that is not added up yet.
+    pub(crate) async fn roll_up(&self) {
+        if let Err(error) = self.roll_up_some().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "Usage could not be added up; the next round goes on");
+        }
+    }
+
+    async fn roll_up_some(&self) -> StoreResult<()> {
+        let sealing = self.stores.ledger.sealed_upto(self.clock.now(), Sealing::LOST_AFTER).await?;
+        for stale in self.stores.ledger.stale_hours(sealing.upto.hour(), HOURS).await? {
+            self.stores.usage.rollup(stale.tenant, stale.meter, stale.hour).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is old enough, a bounded part of it.
+    pub(crate) async fn prune(&self) {
+        let now = self.clock.now();
+        let kept = [
+            (Prune::Minutes, MINUTES_KEPT),
+            (Prune::Hours, HOURS_KEPT),
+            (Prune::Claims, CLAIMS_KEPT),
+            (Prune::Watermarks, CLAIMS_KEPT),
+        ];
+        for (what, kept) in kept {
+            let before = Minute::of(now.minus(kept)).unwrap_or(Minute::EPOCH);
+            for _ in 0..PARTS {
+                match self.stores.ledger.prune(what, before, PART).await {
+                    Ok(PART) => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, ?what, "Old usage could not be removed; the next round goes on");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends counting, and brings everything to the store.
+    pub(crate) async fn finish(&self) {
+        match timeout(GRACE, self.flusher.finish()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "The last usage was not sent: the next process that counts in the same folder sends it");
+            }
+            Err(_) => {
+                tracing::warn!("The last usage was not sent in time: the next process that counts in the same folder sends it");
+            }
+        }
+        if let Some(folder) = &self.passing
+            && let Err(error) = fs::remove_dir_all(folder)
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "A folder of usage could not be removed");
+        }
+    }
+}
+
+/// Nothing is lost meanwhile: how often is a matter of what it costs, and of how soon usage is seen.
+const fn every(database: &DatabaseSettings) -> Duration {
+    match database {
+        // Each count that has changed is a write that is paid for.
+        DatabaseSettings::DynamoDb(_) => Duration::from_secs(10),
+        DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgres(_) => Duration::from_secs(1),
+    }
+}
+
+/// Where usage is counted unless it is said: beside a database that is a file; otherwise in the working folder, apart from that of any other
+/// database, since what is found there is brought to this one. `None` for a database in memory.
+///
+/// # Errors
+/// `DATABASE_URL` does not tell for sure which database it is.
+fn beside(database: &DatabaseSettings) -> anyhow::Result<Option<PathBuf>> {
+    let place = match database {
+        DatabaseSettings::Sqlite(_) => {
+            return Ok(database.file().map(|file| {
+                let mut name = file.as_os_str().to_owned();
+                name.push(".usage");
+                name.into()
+            }));
+        }
+        // Without who goes there: a new password leads to the same folder.
+        DatabaseSettings::Postgres(postgres) => postgres
+            .url
+            .place()
+            .context("USAGE_DIR has to name the folder where usage is counted: DATABASE_URL has no host to call it after")?,
+        DatabaseSettings::DynamoDb(_) => database.to_string(),
+    };
+    Ok(Some(PathBuf::from(format!("togglebox-usage-{:016x}", fnv(&place)))))
+}
+
+/// FNV-1a of 64 bits (Fowler, Noll, Vo): the same in every version of the program.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn folder(pairs: &[(&str, &str)]) -> anyhow::Result<Option<PathBuf>> {
+        beside(&Settings::read(&pairs.iter().copied().collect()).unwrap().database)
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn what_was_counted_for_one_database_is_never_found_by_another() {
+        let postgres = |url| folder(&[("JWT_SECRET", "0f9c2b7a5d8e4613a7b9c0d1e2f345a6"), ("DATABASE_URL", url)]);
+        let place = |url| postgres(url).unwrap().unwrap();
+        let one = place("postgres://ann:one@db/boxes");
+        assert_eq!(one, place("postgres://ann:two@db/boxes?sslmode=require"));
+        assert_ne!(one, place("postgres://ann:one@db/others"));
+        assert_ne!(one, place("postgres://ann:one@elsewhere/boxes"));
+        let unclear = postgres("postgres:///boxes?host=/run").unwrap_err().to_string();
+        assert!(unclear.starts_with("USAGE_DIR "), "{unclear}");
+    }
+
+    #[test]
+    fn usage_is_counted_beside_a_file_and_with_the_process_in_memory() {
+        let file = std::env::temp_dir().join("box.db");
+        let beside = folder(&[("DATABASE_URL", &format!("sqlite:{}", file.display()))]).unwrap();
+        assert_eq!(beside, Some(file.with_extension("db.usage")));
+        assert_eq!(folder(&[("DATABASE_URL", "sqlite::memory:")]).unwrap(), None);
+    }
+}
