@@ -196,7 +196,7 @@ impl Api {
     #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_self, reason = "only the cloud has plans"))]
     pub(crate) fn point_up(&self, error: ApiError) -> ApiError {
         #[cfg(feature = "cloud")]
-        if let (Code::PlanLimitReached, Some(extras)) = (error.code(), &self.extras) {
+        if let (Code::PlanLimitReached | Code::ApiLimitExceeded, Some(extras)) = (error.code(), &self.extras) {
             return error.with_meta("upgradeUrl", extras.settings.upgrade_url.as_str());
         }
         error

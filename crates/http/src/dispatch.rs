@@ -142,6 +142,12 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
             return AtOnce::Answered((Err(error), route.caching), limits);
         }
     }
+    #[cfg(feature = "cloud")]
+    if principal.is_some()
+        && let Err(error) = crate::cloud::allowance::expect_room(api, visit, route, now)
+    {
+        return AtOnce::Answered((Err(error), route.caching), limits);
+    }
     let asked = params(&raw).and_then(|params| Ok((params, Query::parse(request.uri().query().unwrap_or(""))?)));
     let (params, query) = match asked {
         Ok(asked) => asked,
@@ -265,6 +271,8 @@ async fn answer(
                     // To those who belong there, and to nobody else, it is said why.
                     visit.expect_open(route.access, route.class)?;
                     gate::admit(&principal, route.access)?;
+                    #[cfg(feature = "cloud")]
+                    crate::cloud::allowance::expect_room(api, &visit, route, now)?;
                     Some(principal)
                 }
                 Err(error) => {

@@ -104,6 +104,9 @@ codes! {
     TooManyAttempts = "TOO_MANY_ATTEMPTS", TOO_MANY_REQUESTS;
     /// Requests come too often; `Retry-After` and `meta.retryAfter` tell how long to wait, `meta.policy` which limit it is.
     RateLimitExceeded = "RATE_LIMIT_EXCEEDED", TOO_MANY_REQUESTS;
+    /// The workspace has made all requests that its plan includes in the month: `meta` has `usage`, `limit`, `upgradeUrl`, and
+    /// `resetsAt`, when the next month begins.
+    ApiLimitExceeded = "API_LIMIT_EXCEEDED", TOO_MANY_REQUESTS;
     /// Something is wrong inside; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
     /// Too much is on its way at once: large bodies, reports, or exports. Nothing was done; `Retry-After` tells when to repeat the request.

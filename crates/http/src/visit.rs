@@ -24,6 +24,10 @@ pub(crate) struct Visit {
 pub(crate) trait Known: Debug + Send + Sync {
     /// What its people call it, as in its address: for the log. `None` where that is not known.
     fn label(&self) -> Option<&str>;
+
+    /// How many requests it may make in a month; `None` when as many as it likes.
+    #[cfg(feature = "cloud")]
+    fn requests_at_most(&self) -> Option<u64>;
 }
 
 /// What a tenant's standing closes.
@@ -49,6 +53,12 @@ impl Visit {
     /// What the log calls the tenant; `None` where there is only one, it is the deployment itself, or its name is not known.
     pub(crate) fn label(&self) -> Option<&str> {
         self.known.as_deref().and_then(Known::label)
+    }
+
+    /// How many requests the tenant may make in a month; `None` when as many as it likes.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn requests_at_most(&self) -> Option<u64> {
+        self.known.as_deref()?.requests_at_most()
     }
 
     /// The path as routes know it.

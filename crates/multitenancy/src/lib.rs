@@ -24,7 +24,9 @@ pub use invitation::{InvalidToken, Invitation, InvitationMailError, InvitationMa
 pub use key::{HostKey, HostRef};
 pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
-pub use plan::{InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate};
+pub use plan::{
+    Beyond, InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate,
+};
 pub use recheck::RecheckPolicy;
 pub use rename::{RenamePolicy, RenamedTooOften};
 pub use resolve::{

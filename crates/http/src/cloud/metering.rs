@@ -13,9 +13,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
-use togglebox_core::TenantId;
+use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::UsageStore;
-use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, RecordError, Recorder, Usage};
+use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, PeriodUsage, RecordError, Recorder, Usage};
 
 use crate::api::Api;
 use crate::route::{Access, Route, RouteClass};
@@ -47,6 +47,8 @@ pub struct Metering {
     recorder: Arc<Recorder>,
     flusher: Arc<Flusher>,
     store: Arc<dyn UsageStore>,
+    /// What is known of the requests of this month.
+    month: PeriodUsage,
     requests: MeterId,
     not_modified: MeterId,
     bytes: MeterId,
@@ -75,7 +77,8 @@ impl Metering {
     /// None: the names are fixed.
     pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
-        Ok(Self { recorder, flusher, store, requests, not_modified, bytes, missed: AtomicU64::new(0) })
+        let month = PeriodUsage::new(Arc::clone(&store), requests);
+        Ok(Self { recorder, flusher, store, month, requests, not_modified, bytes, missed: AtomicU64::new(0) })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
@@ -96,8 +99,29 @@ impl Metering {
         }
     }
 
+    /// What is known of the requests of this month.
+    pub(super) const fn month(&self) -> &PeriodUsage {
+        &self.month
+    }
+
+    /// Learns from the store how many requests workspaces have made in this month, of those whose limit may be near. To be called after
+    /// each flush.
+    ///
+    /// # Errors
+    /// As any port. The others have their turn the next time.
+    pub async fn learn(&self, now: Timestamp) -> StoreResult<()> {
+        /// Each takes the store a few milliseconds.
+        const MOST: usize = 50;
+        self.month.read_due(now, MOST).await.map(drop)
+    }
+
     fn record(&self, usage: &Usage<'_>, quantity: u64) {
-        let Err(error) = self.recorder.record(usage, quantity) else { return };
+        let Err(error) = self.recorder.record(usage, quantity) else {
+            if usage.meter == self.requests {
+                self.month.add(usage.tenant, quantity);
+            }
+            return;
+        };
         // Each would be a line of its own, and the first of many says it all.
         let missed = self.missed.fetch_add(1, Ordering::Relaxed) + 1;
         if missed.is_power_of_two() {

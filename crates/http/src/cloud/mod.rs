@@ -8,6 +8,7 @@
 //! hang on guests, so that none is good in another workspace. Who belongs where is written in the register of members, and guests
 //! follow it.
 
+pub(crate) mod allowance;
 mod export;
 mod failure;
 mod input;

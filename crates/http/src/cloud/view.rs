@@ -211,16 +211,24 @@ impl<'a> From<&'a DomainClaim> for DomainView<'a> {
 /// A plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PlanView<'a> {
     name: &'a str,
     title: &'a str,
     /// The most of each kind; `null` is no limit.
     limits: BTreeMap<&'static str, Option<u64>>,
+    /// What becomes of requests beyond `requests_per_month`: `refused` or `served`.
+    requests_beyond: &'static str,
 }
 
 impl<'a> From<&'a Plan> for PlanView<'a> {
     fn from(plan: &'a Plan) -> Self {
-        Self { name: plan.name.as_str(), title: plan.title.as_str(), limits: limits(&plan.limits) }
+        Self {
+            name: plan.name.as_str(),
+            title: plan.title.as_str(),
+            limits: limits(&plan.limits),
+            requests_beyond: plan.beyond.as_str(),
+        }
     }
 }
 

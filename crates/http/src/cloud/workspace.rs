@@ -29,6 +29,8 @@ pub struct ServedWorkspace {
     pub(crate) closed: Option<Arc<Closed>>,
     /// Deleted: to everybody, there is nothing here.
     pub(crate) is_gone: bool,
+    /// How many requests it may make in a month; `None` when as many as it likes.
+    requests_at_most: Option<u64>,
 }
 
 impl ServedWorkspace {
@@ -47,7 +49,14 @@ impl ServedWorkspace {
             stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue),
             closed,
             is_gone: tenant.standing.deletion.is_some(),
+            requests_at_most: None,
         }
+    }
+
+    /// The same, of one that may make so many requests in a month.
+    #[must_use]
+    pub fn with_requests(self, at_most: Option<u64>) -> Self {
+        Self { requests_at_most: at_most, ..self }
     }
 }
 
@@ -66,19 +75,23 @@ impl Versioned for ServedWorkspace {
     }
 
     /// Tokens vouch for those alone that were active when they were made, and to those everything is open, by any policy. How fast their
-    /// requests may come is not known before they were looked up.
+    /// requests may come, and how many, is not known before they were looked up.
     fn vouched(tenant: TenantId, version: u64, name: HostRef<'_>) -> Option<Self> {
         let subdomain = match name {
             HostRef::Subdomain(subdomain) => Some(subdomain.into()),
             HostRef::Domain(_) => None,
         };
-        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false })
+        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, requests_at_most: None })
     }
 }
 
 impl Known for ServedWorkspace {
     fn label(&self) -> Option<&str> {
         self.subdomain.as_deref()
+    }
+
+    fn requests_at_most(&self) -> Option<u64> {
+        self.requests_at_most
     }
 }
 
@@ -170,7 +183,8 @@ impl TenantSource for WorkspaceSource {
         };
         Ok(tenant.map(|tenant| {
             self.rate(&tenant);
-            Arc::new(ServedWorkspace::new(&tenant, &self.policy))
+            let requests = self.plans.requests_at_most(&tenant.plan, &tenant.overrides);
+            Arc::new(ServedWorkspace::new(&tenant, &self.policy).with_requests(requests))
         }))
     }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod flusher;
+mod period_usage;
 mod recorder;
 mod schedules;
 mod threads;

@@ -2,7 +2,7 @@
 
 use togglebox_core::input::{Issues, Reader};
 
-use super::{LimitOverrides, Limits, Plan, PlanName, read};
+use super::{Beyond, LimitOverrides, Limited, Limits, Plan, PlanName, read};
 
 /// A text that is no catalogue of plans.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,13 @@ impl PlanCatalogue {
     /// Every plan, from the least to the most.
     pub fn iter(&self) -> impl Iterator<Item = &Plan> {
         self.0.iter()
+    }
+
+    /// How many requests in a month a tenant of this plan with these overrides may make; `None` when as many as it likes, or more than what
+    /// is included are served.
+    pub fn requests_at_most(&self, plan: &PlanName, overrides: &LimitOverrides) -> Option<u64> {
+        let plan = self.find(plan).filter(|plan| plan.beyond == Beyond::Refused)?;
+        overrides.over(&plan.limits).get(Limited::RequestsPerMonth).get()
     }
 
     /// The limits of a tenant of this plan with these overrides; `None` when there is no such plan (any more).

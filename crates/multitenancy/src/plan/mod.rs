@@ -61,6 +61,26 @@ impl FromStr for PlanName {
     }
 }
 
+/// What becomes of requests beyond those that a plan includes in a month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Beyond {
+    /// They are refused.
+    #[default]
+    Refused,
+    /// They are served, and counted like the others.
+    Served,
+}
+
+impl Beyond {
+    /// Its word in files and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Served => "served",
+        }
+    }
+}
+
 /// One plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -70,4 +90,6 @@ pub struct Plan {
     pub title: String,
     /// What it allows.
     pub limits: Limits,
+    /// What becomes of requests beyond [`RequestsPerMonth`](Limited::RequestsPerMonth).
+    pub beyond: Beyond,
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use togglebox_core::input::{Issues, Patch, Reader};
 
-use super::{Limit, LimitOverrides, Limited, Limits, Plan, PlanName};
+use super::{Beyond, Limit, LimitOverrides, Limited, Limits, Plan, PlanName};
 
 /// The most that can be written down exactly, whatever reads it: 2⁵³ - 1.
 const MOST: f64 = 9_007_199_254_740_991.0;
@@ -74,9 +74,12 @@ fn no_odd_numbers(place: &Reader<'_>, limits: Option<&Value>) {
     }
 }
 
+/// What a plan may have.
+const FIELDS: [&str; 4] = ["name", "title", "limits", "requests_beyond"];
+
 fn plan(place: &Reader<'_>) -> Option<Plan> {
-    for word in place.object()?.keys().filter(|word| !matches!(word.as_str(), "name" | "title" | "limits")) {
-        place.field(word).issue("Unknown field. Expected name, title, limits");
+    for word in place.object()?.keys().filter(|word| !FIELDS.contains(&word.as_str())) {
+        place.field(word).issue(format!("Unknown field. Expected {}", FIELDS.join(", ")));
     }
     let name = place.field("name");
     let name = name.text().get().and_then(|text| {
@@ -95,5 +98,7 @@ fn plan(place: &Reader<'_>) -> Option<Plan> {
         place.field("limits").field("burst").issue("A burst needs requests_per_second");
         return None;
     }
-    Some(Plan { name: name?, title: title?, limits })
+    let words = [Beyond::Refused, Beyond::Served].map(|beyond| (beyond.as_str(), beyond));
+    let beyond = place.field("requests_beyond").lenient(|place| place.one_of(&words))?.unwrap_or_default();
+    Some(Plan { name: name?, title: title?, limits, beyond })
 }

@@ -76,10 +76,15 @@ impl Meterage {
         Ok(Self { metering: Arc::new(metering), flusher, stores, clock: Arc::clone(clock), every: every(database), passing })
     }
 
-    /// Brings what was counted to the store.
+    /// Brings what was counted to the store, and learns what others have counted.
     pub(crate) async fn flush(&self) {
         if let Err(error) = self.flusher.flush().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "Usage was not sent; it is kept for the next time");
+        } else if let Err(error) = self.metering.learn(self.clock.now()).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "It could not be read how many requests workspaces have made"
+            );
         }
     }
 

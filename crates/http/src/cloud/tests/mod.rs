@@ -1,5 +1,6 @@
 //! The cloud's routes over their hosts.
 
+mod allowance;
 mod export;
 mod log;
 mod people;

@@ -13,7 +13,7 @@ async fn make(rig: &Rig, who: &Session, path: &str, body: Value) -> Answer {
 }
 
 /// The limits of a workspace, as its operator sets them.
-async fn limit(rig: &Rig, operator: &Session, workspace: &Value, plan: &str, limits: Value) {
+pub(super) async fn limit(rig: &Rig, operator: &Session, workspace: &Value, plan: &str, limits: Value) {
     let path = format!("/api/v1/admin/workspaces/{}/plan", workspace["id"].as_str().unwrap());
     rig.post(API, &path, Some(&operator.token), json!({ "plan": plan, "limits": limits })).await.expect(200);
 }

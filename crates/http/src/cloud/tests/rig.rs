@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use togglebox_auth::input::NewUser;
 use togglebox_core::testkit::{Faults, Faulty};
 use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, ManualStopwatch, OsEntropy, Timestamp};
+use togglebox_metering::testkit::MemoryStore as UsageMemory;
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::TenantDirectory;
 use togglebox_multitenancy::testkit::MemoryStore;
@@ -56,8 +57,12 @@ pub(super) struct Rig {
     pub(super) services: CloudServices,
     store: Arc<Sqlite>,
     /// Where requests are counted.
+    usage: Arc<UsageMemory>,
     _usage_folder: tempfile::TempDir,
 }
+
+/// What nodes share.
+type Stores = (Arc<Sqlite>, Arc<MemoryStore>, Arc<UsageMemory>);
 
 /// What differs between nodes.
 #[derive(Default)]
@@ -85,16 +90,17 @@ impl Rig {
     pub(super) async fn with(locating: Locating) -> Self {
         let store = Arc::new(Sqlite::in_memory().await.unwrap());
         let clock = Arc::new(ManualClock::new(BEGIN));
-        Self::over(store, Arc::default(), clock, Arc::default(), Plan { locating, ..Plan::default() })
+        let stores = (store, Arc::default(), Arc::new(UsageMemory::new()));
+        Self::over(stores, clock, Arc::default(), Plan { locating, ..Plan::default() })
     }
 
     /// Another node over the same store, which no bus tells of changes.
     pub(super) fn beside(&self, plan: Plan) -> Self {
-        let (store, register) = (Arc::clone(&self.store), Arc::clone(&self.register));
-        Self::over(store, register, Arc::clone(&self.clock), Arc::clone(&self.dns), plan)
+        let stores = (Arc::clone(&self.store), Arc::clone(&self.register), Arc::clone(&self.usage));
+        Self::over(stores, Arc::clone(&self.clock), Arc::clone(&self.dns), plan)
     }
 
-    fn over(store: Arc<Sqlite>, register: Arc<MemoryStore>, clock: Arc<ManualClock>, dns: Arc<Dns>, plan: Plan) -> Self {
+    fn over((store, register, usage): Stores, clock: Arc<ManualClock>, dns: Arc<Dns>, plan: Plan) -> Self {
         let time = || Arc::clone(&clock) as Arc<dyn Clock>;
         let stopwatch = Arc::new(ManualStopwatch::new(1_000_000));
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -132,7 +138,7 @@ impl Rig {
             tenancy,
             accounts: Arc::clone(&accounts),
             exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
-            metering: Some(Arc::new(metering(usage_folder.path(), &time(), &entropy_of_usage))),
+            metering: Some(Arc::new(metering(usage_folder.path(), &usage, &time(), &entropy_of_usage))),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -172,7 +178,7 @@ impl Rig {
             },
             &services,
         );
-        Self { cloud, clock, stopwatch, dns, register, script, services, store, _usage_folder: usage_folder }
+        Self { cloud, clock, stopwatch, dns, register, script, services, store, usage, _usage_folder: usage_folder }
     }
 
     /// Sends a request to a host; with a token of somebody's, or without.
@@ -257,12 +263,11 @@ impl Session {
 }
 
 /// Counts in a folder, and keeps in memory.
-fn metering(folder: &std::path::Path, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Metering {
+fn metering(folder: &std::path::Path, store: &Arc<UsageMemory>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Metering {
     use togglebox_metering::{Flusher, FlusherOptions, Recorder, RecorderOptions};
-    let store = Arc::new(togglebox_metering::testkit::MemoryStore::new());
     let options = RecorderOptions::in_directory(folder).with_slots(4096);
     let recorder = Recorder::open(Metering::meters().unwrap(), options, Arc::clone(clock), Arc::clone(entropy)).unwrap();
-    let (recorder, ledger) = (Arc::new(recorder), Arc::clone(&store));
+    let (recorder, ledger) = (Arc::new(recorder), Arc::<UsageMemory>::clone(store));
     let flusher = Arc::new(Flusher::new(Arc::clone(&recorder), ledger, FlusherOptions::default()));
-    Metering::new(recorder, flusher, store).unwrap()
+    Metering::new(recorder, flusher, Arc::<UsageMemory>::clone(store)).unwrap()
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::rig::{API, Rig, Session};
 
 const PRODUCTION: &str = "/api/v1/internal/platforms/web/environments/production";
-const PUBLIC: &str = "/api/v1/platforms/web/environments/production";
+pub(super) const PUBLIC: &str = "/api/v1/platforms/web/environments/production";
 
 /// A workspace with a flag, and a key that may read.
-async fn furnished(rig: &Rig, who: &Session) -> (String, String) {
+pub(super) async fn furnished(rig: &Rig, who: &Session) -> (String, String) {
     let post = async |path: &str, body| rig.post(&who.host, path, Some(&who.token), body).await.expect(201).json();
     post("/api/v1/internal/platforms", json!({ "name": "web" })).await;
     post("/api/v1/internal/platforms/web/environments", json!({ "environment": "production" })).await;
@@ -19,7 +19,7 @@ async fn furnished(rig: &Rig, who: &Session) -> (String, String) {
     (text("id").replace('-', ""), text("key"))
 }
 
-async fn with_key(rig: &Rig, host: &str, path: &str, key: &str, headers: &[(&str, &str)]) -> u16 {
+pub(super) async fn with_key(rig: &Rig, host: &str, path: &str, key: &str, headers: &[(&str, &str)]) -> u16 {
     let headers = [&[("x-api-key", key)], headers].concat();
     rig.send((Method::GET, host, path), None, None, &headers).await.status.as_u16()
 }

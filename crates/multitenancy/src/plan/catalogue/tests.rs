@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{Limit, Limited};
+use crate::{Beyond, Limit, Limited};
 
 fn problems(text: &str) -> Vec<String> {
     match PlanCatalogue::from_toml(text) {
@@ -26,6 +26,8 @@ fn the_built_in_plans_rise() {
     let free = plans.limits(&"free".parse().unwrap(), &LimitOverrides::NONE).unwrap();
     assert!(Limited::ALL.iter().all(|limited| free.get(*limited) != Limit::Unlimited));
     assert_eq!(plans.limits(&"gone".parse().unwrap(), &LimitOverrides::NONE), None);
+    let beyond: Vec<_> = plans.iter().map(|plan| plan.beyond).collect();
+    assert_eq!(beyond, [Beyond::Refused, Beyond::Served, Beyond::Refused]);
 }
 
 #[test]
@@ -35,7 +37,10 @@ fn every_slip_is_told_with_its_place() {
         ("plan = []", vec!["plan: There must be a plan"]),
         ("plan = 1", vec!["plan: Expected array, received number"]),
         ("[[plan]]\nname = \"a\"\ntitle = \"A\"\n[[plans]]", vec!["plans: Unknown field. Expected plan"]),
-        ("[[plan]]\nname = \"a\"\ntitle = \"A\"\nprice = 3", vec!["plan.0.price: Unknown field. Expected name, title, limits"]),
+        (
+            "[[plan]]\nname = \"a\"\ntitle = \"A\"\nprice = 3",
+            vec!["plan.0.price: Unknown field. Expected name, title, limits, requests_beyond"],
+        ),
         ("[[plan]]\ntitle = \"A\"", vec!["plan.0.name: Required"]),
         ("[[plan]]\nname = \"a\"", vec!["plan.0.title: Required"]),
         (
@@ -52,6 +57,10 @@ fn every_slip_is_told_with_its_place() {
                 "plan.0.limits.flags: Expected integer, received float",
                 "plan.0.limits.members: Expected number, received string",
             ],
+        ),
+        (
+            "[[plan]]\nname = \"a\"\ntitle = \"A\"\nrequests_beyond = \"billed\"",
+            vec!["plan.0.requests_beyond: Invalid enum value. Expected 'refused' | 'served', received 'billed'"],
         ),
         (
             "[[plan]]\nname = \"a\"\ntitle = \"A\"\nlimits = { burst = 5 }",

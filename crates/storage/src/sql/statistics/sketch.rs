@@ -45,7 +45,8 @@ pub(super) fn window(now: Timestamp) -> (i64, i64) {
 
 impl<E: Engine> Batch<E> {
     /// Merges sketches into those that are stored. Hours that nobody will read are left out; so are sketches of an unknown form,
-    /// because no repetition would make them known.
+    /// because no repetition would make them known. What has been seen before is not written again: most who come have come within the
+    /// hour. Old hours are removed with the beginning of a new one.
     pub(super) async fn merge_sketches(
         &mut self,
         sketches: &Sketches,
@@ -54,7 +55,7 @@ impl<E: Engine> Batch<E> {
     ) -> StoreResult<()> {
         let now = hour(self.at);
         let first = now - KEPT;
-        let operation = self.call.operation();
+        let (operation, mut begun) = (self.call.operation(), false);
         for (hour, bytes) in hours {
             let hour = i64::try_from(*hour).unwrap_or(i64::MAX);
             if !(first..=now + 1).contains(&hour) {
@@ -64,10 +65,17 @@ impl<E: Engine> Batch<E> {
                 tracing::warn!(table = sketches.table, "Left out a distinct-count sketch of an unknown form");
                 continue;
             };
-            if let Some(row) = self.call.optional(of_thing(sketches.find).bind(hour)).await? {
-                let stored: Vec<u8> = Cells::new(&row, operation, sketches.table, "key").get("sketch")?;
-                match Sketch::from_bytes(&stored) {
-                    Some(stored) => sketch.merge(&stored),
+            let row = self.call.optional(of_thing(sketches.find).bind(hour)).await?;
+            begun |= row.is_none();
+            if let Some(row) = row {
+                let bytes: Vec<u8> = Cells::new(&row, operation, sketches.table, "key").get("sketch")?;
+                match Sketch::from_bytes(&bytes) {
+                    Some(stored) => {
+                        sketch.merge(&stored);
+                        if sketch.to_bytes() == bytes {
+                            continue;
+                        }
+                    }
                     // Replaced rather than reported: otherwise no batch of this thing could ever be counted again.
                     None => {
                         tracing::error!(table = sketches.table, "Replaced a stored distinct-count sketch that cannot be read");
@@ -76,7 +84,7 @@ impl<E: Engine> Batch<E> {
             }
             self.call.execute(of_thing(sketches.put).bind(hour).bind(sketch.to_bytes())).await?;
         }
-        if !hours.is_empty() {
+        if begun {
             self.call.execute(of_thing(sketches.forget).bind(first)).await?;
         }
         Ok(())

@@ -1,0 +1,111 @@
+//! What becomes of requests beyond those that a plan includes.
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+use togglebox_core::Clock as _;
+
+use super::plans::limit;
+use super::rig::{API, Rig, Session};
+use super::usage::{PUBLIC, furnished, with_key};
+use crate::tests::rig::Answer;
+
+const PLATFORMS: &str = "/api/v1/internal/platforms";
+
+/// Requests that a plan includes, and those of clients that are served after that.
+const INCLUDED: u64 = 40;
+const AND_A_TENTH: u64 = 4;
+
+async fn manage(rig: &Rig, who: &Session) -> Answer {
+    rig.get(&who.host, "/api/v1/internal/platforms/web/environments/production/flags/dark/versions", &who.token).await
+}
+
+async fn evaluate(rig: &Rig, who: &Session, key: &str) -> u16 {
+    with_key(rig, &who.host, &format!("{PUBLIC}/flags/dark/evaluate?userId=u-1"), key, &[]).await
+}
+
+/// What a server does once a second.
+async fn learn(rig: &Rig) {
+    let metering = rig.services.metering.as_ref().unwrap();
+    metering.settle().await;
+    metering.learn(rig.clock.now()).await.unwrap();
+}
+
+async fn used(rig: &Rig, who: &Session) -> Value {
+    rig.get(&who.host, "/api/v1/usage", &who.token).await.expect(200).json()["data"]["meters"]["api.requests"].clone()
+}
+
+/// A workspace that may make so many requests, of which the node knows how many it has made.
+async fn limited(rig: &Rig) -> (Session, Session, String) {
+    let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
+    let (_, key) = furnished(rig, &ann).await;
+    limit(rig, &operator, &ann.workspace, "free", json!({ "requests_per_month": INCLUDED })).await;
+    manage(rig, &ann).await.expect(200);
+    learn(rig).await;
+    (operator, ann, key)
+}
+
+/// Makes all requests that are left to people.
+async fn use_up(rig: &Rig, who: &Session) -> Answer {
+    for _ in 0..INCLUDED {
+        let answer = manage(rig, who).await;
+        if answer.status != 200 {
+            return answer;
+        }
+    }
+    panic!("there is no end to it");
+}
+
+#[actix_web::test]
+async fn what_people_do_stops_first_and_what_clients_do_a_tenth_later() {
+    let rig = Rig::new().await;
+    let (_, ann, key) = limited(&rig).await;
+    let bob = rig.sign_up("bob", "globex").await;
+    let refused = use_up(&rig, &ann).await;
+    let mut told = refused.expect(429).json();
+    assert_eq!((told["code"].as_str(), &told["success"]), (Some("API_LIMIT_EXCEEDED"), &json!(false)));
+    told["meta"].as_object_mut().unwrap().remove("requestId");
+    let meta = json!({
+        "usage": INCLUDED, "limit": INCLUDED, "upgradeUrl": "http://app.localtest/plans", "resetsAt": "2026-06-01T00:00:00.000Z",
+    });
+    assert_eq!(told["meta"], meta);
+    assert_eq!(refused.header("retry-after"), Some("3600"), "another plan counts at once");
+    for _ in 0..AND_A_TENTH {
+        assert_eq!(evaluate(&rig, &ann, &key).await, 200);
+    }
+    assert_eq!(evaluate(&rig, &ann, &key).await, 429);
+    // To see why, and to do something about it, is always possible; and it counts.
+    let seen = used(&rig, &ann).await;
+    assert_eq!((&seen["used"], &seen["limit"]), (&json!(INCLUDED + AND_A_TENTH), &json!(INCLUDED)), "to the unit");
+    rig.get(&ann.host, "/api/v1/workspace", &ann.token).await.expect(200);
+    rig.sign_in("ann", API).await.expect(200);
+    // Another workspace has its own.
+    manage(&rig, &bob).await.expect(404);
+}
+
+#[actix_web::test]
+async fn another_plan_or_another_month_opens_it_again() {
+    let rig = Rig::new().await;
+    let (operator, ann, key) = limited(&rig).await;
+    use_up(&rig, &ann).await.expect(429);
+    limit(&rig, &operator, &ann.workspace, "pro", json!({ "requests_per_month": INCLUDED })).await;
+    manage(&rig, &ann).await.expect(200);
+    limit(&rig, &operator, &ann.workspace, "free", json!({ "requests_per_month": INCLUDED })).await;
+    manage(&rig, &ann).await.expect(429);
+    rig.clock.advance(std::time::Duration::from_hours(24 * 31));
+    assert_eq!(evaluate(&rig, &ann, &key).await, 200);
+    learn(&rig).await;
+    assert_eq!(evaluate(&rig, &ann, &key).await, 200);
+}
+
+#[actix_web::test]
+async fn what_one_node_serves_another_knows_of_within_seconds() {
+    let rig = Rig::new().await;
+    let (_, ann, key) = limited(&rig).await;
+    use_up(&rig, &ann).await.expect(429);
+    let other = rig.beside(super::rig::Plan::default());
+    assert_eq!(evaluate(&other, &ann, &key).await, 200, "it has not asked yet");
+    learn(&rig).await;
+    learn(&other).await;
+    let post = (Method::POST, &*ann.host, PLATFORMS);
+    other.send(post, Some(&ann.token), Some(json!({ "name": "ios" })), &[]).await.expect(429);
+}
