@@ -23,6 +23,8 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox", "dynamodb"),
     ("togglebox", "redis"),
     ("togglebox-cloud", ""),
+    ("togglebox-http", "metering"),
+    ("togglebox-metering", "tower"),
     ("togglebox-ratelimit", "tower"),
     ("togglebox-storage", "sqlite,tenancy"),
     ("togglebox-storage", "sqlite,metering"),

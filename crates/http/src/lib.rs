@@ -18,6 +18,8 @@ mod gate;
 mod headers;
 mod idempotency;
 pub mod limiting;
+#[cfg(feature = "metering")]
+pub mod metered;
 mod openapi;
 mod packing;
 mod paging;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cell;
+mod charge;
 mod event;
 mod flusher;
 mod forecast;
@@ -16,8 +17,11 @@ pub mod store;
 pub mod testkit;
 mod time;
 mod totals;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
+pub use charge::{Charge, Misses, is_usage};
 pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
 pub use flusher::{FlushReport, Flusher, FlusherOptions, RecoveryReport};
 pub use forecast::forecast;

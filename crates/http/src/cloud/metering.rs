@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
@@ -15,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::UsageStore;
-use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, PeriodUsage, RecordError, Recorder, Usage};
+use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Recorder, Usage, is_usage};
 
 use crate::api::Api;
 use crate::route::{Access, Route, RouteClass};
@@ -52,12 +51,12 @@ pub struct Metering {
     requests: MeterId,
     not_modified: MeterId,
     bytes: MeterId,
-    missed: AtomicU64,
+    misses: Misses,
 }
 
 impl fmt::Debug for Metering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metering").field("recorder", &self.recorder).field("missed", &self.missed).finish_non_exhaustive()
+        f.debug_struct("Metering").field("recorder", &self.recorder).field("misses", &self.misses).finish_non_exhaustive()
     }
 }
 
@@ -78,12 +77,12 @@ impl Metering {
     pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
         let month = PeriodUsage::new(Arc::clone(&store), requests);
-        Ok(Self { recorder, flusher, store, month, requests, not_modified, bytes, missed: AtomicU64::new(0) })
+        Ok(Self { recorder, flusher, store, month, requests, not_modified, bytes, misses: Misses::default() })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
     pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
+        self.misses.count()
     }
 
     /// Where usage is looked up.
@@ -122,13 +121,7 @@ impl Metering {
             }
             return;
         };
-        // Each would be a line of its own, and the first of many says it all.
-        let missed = self.missed.fetch_add(1, Ordering::Relaxed) + 1;
-        if missed.is_power_of_two() {
-            let closed = matches!(error, RecordError::Closed);
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, missed, closed, "An answer could not be counted; so far {missed} since the start");
-        }
+        self.misses.note(&error);
     }
 }
 
@@ -178,7 +171,7 @@ pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response
     let Some(metering) = api.metering() else { return };
     let Some(Admitted { route, key, environment }) = request.extensions_mut().remove::<Admitted>() else { return };
     let (status, Some(operation)) = (response.status(), operation(&api.routes[route])) else { return };
-    if !is_usage(status) {
+    if !is_usage(status.as_u16()) {
         return;
     }
     // Only of what there is: anybody could ask for anything.
@@ -198,11 +191,6 @@ pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response
     if let BodySize::Sized(bytes) = response.body().size() {
         metering.record(&usage(metering.bytes), bytes);
     }
-}
-
-fn is_usage(status: StatusCode) -> bool {
-    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-    !refused && !status.is_server_error()
 }
 
 /// What a route does, in the word that usage is told by; `None` of what is not counted.
@@ -256,16 +244,6 @@ mod tests {
             let value = place(platform, environment);
             let labels = togglebox_metering::Labels::new([("environment", value.as_str())]);
             assert!(labels.is_ok(), "{value}");
-        }
-    }
-
-    #[test]
-    fn what_was_refused_or_went_wrong_is_nobodys_usage() {
-        for status in [200, 201, 204, 304, 400, 404, 409, 422] {
-            assert!(is_usage(StatusCode::from_u16(status).unwrap()), "{status}");
-        }
-        for status in [401, 403, 429, 500, 503] {
-            assert!(!is_usage(StatusCode::from_u16(status).unwrap()), "{status}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod period_usage;
 mod recorder;
 mod schedules;
 mod threads;
+mod tower;
 
 mod conformance {
     use togglebox_metering::testkit::MemoryStore;
