@@ -11,10 +11,11 @@ use tokio::sync::Mutex;
 
 use super::contents::{Contents, TENANT, audit, id};
 use super::engine::Engine;
+use super::usage;
 
 type Answered = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// One client's calls, one after the other.
-type Calls = Box<dyn FnMut() -> Answered + Send>;
+pub(crate) type Calls = Box<dyn FnMut() -> Answered + Send>;
 
 /// One kind of call.
 pub(crate) struct Case {
@@ -34,6 +35,10 @@ impl Case {
         Self { name: "write: flag, amended", calls: amend },
         Self { name: "write: flag, appended", calls: append },
         Self { name: "write: statistics, 100 deltas", calls: statistics },
+        Self { name: "usage: 1,000 cells, raised", calls: usage::raised },
+        Self { name: "usage: 1,000 cells, new", calls: usage::new },
+        Self { name: "usage: 500 events, 150 known", calls: usage::events },
+        Self { name: "usage: a month by day", calls: usage::month },
     ];
 
     /// The calls of one client.

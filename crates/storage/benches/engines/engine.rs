@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use togglebox_auth::store::{ApiKeyStore, UserStore};
+use togglebox_metering::testkit::UsageStores;
 use togglebox_toggles::testkit::ToggleStores;
 
 /// What becomes of the database at the end.
@@ -16,6 +17,9 @@ pub(crate) struct Engine {
     pub(crate) toggles: ToggleStores,
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) keys: Arc<dyn ApiKeyStore>,
+    pub(crate) usage: UsageStores,
+    /// Where the database is, of one that other clients can connect to.
+    pub(crate) database: Option<String>,
     /// What was paid so far, in units of reading and of writing, where calls have a price.
     pub(crate) spent: Box<dyn Fn() -> Option<[f64; 2]>>,
     closing: Closing,
@@ -31,8 +35,9 @@ impl Engine {
 macro_rules! engine {
     ($name:expr, $store:expr, $closing:expr) => {{
         let store = Arc::new($store);
-        let toggles = ToggleStores::over(&store);
-        Engine { name: $name, toggles, users: store.clone(), keys: store, spent: Box::new(|| None), closing: Box::new($closing) }
+        let (toggles, usage) = (ToggleStores::over(&store), UsageStores::over(&store));
+        let (users, keys, spent) = (store.clone(), store, Box::new(|| None));
+        Engine { name: $name, toggles, users, keys, usage, database: None, spent, closing: Box::new($closing) }
     }};
 }
 
@@ -52,6 +57,7 @@ pub(crate) async fn all() -> Vec<Engine> {
 mod sqlite {
     use std::sync::Arc;
 
+    use togglebox_metering::testkit::UsageStores;
     use togglebox_storage::{Durability, Sqlite, SqliteOptions};
     use togglebox_toggles::testkit::ToggleStores;
 
@@ -81,6 +87,7 @@ mod postgres {
     use sqlx::postgres::PgConnection;
     use sqlx::{AssertSqlSafe, Connection};
     use togglebox_core::{EntropyExt, OsEntropy};
+    use togglebox_metering::testkit::UsageStores;
     use togglebox_storage::{Postgres, PostgresOptions};
     use togglebox_toggles::testkit::ToggleStores;
 
@@ -98,11 +105,12 @@ mod postgres {
         administer(&server, format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
         let options = PostgresOptions::new(&format!("{server}/{name}")).unwrap();
         let store = Postgres::open(&options).await.unwrap();
-        let closing = store.clone();
-        Some(engine!("PostgreSQL", store, || Box::pin(async move {
+        let (closing, database) = (store.clone(), Some(format!("{server}/{name}")));
+        let engine = engine!("PostgreSQL", store, || Box::pin(async move {
             closing.close().await.unwrap();
             administer(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
-        })))
+        }));
+        Some(Engine { database, ..engine })
     }
 
     async fn administer(server: &str, sql: String) {
@@ -117,6 +125,7 @@ mod dynamodb {
     use std::sync::Arc;
 
     use togglebox_core::{EntropyExt, OsEntropy};
+    use togglebox_metering::testkit::UsageStores;
     use togglebox_storage::dynamodb::{TableOptions, create_table};
     use togglebox_storage::{DynamoDb, DynamoDbOptions};
     use togglebox_toggles::testkit::ToggleStores;

@@ -10,7 +10,10 @@
 mod cases;
 mod contents;
 mod engine;
+#[cfg(feature = "postgres")]
+mod hot;
 mod load;
+mod usage;
 
 use std::time::Duration;
 
@@ -30,6 +33,12 @@ fn main() {
         println!("{:<22} {:<32} {:>7} {:>10} {:>11} {:>11}", "engine", "case", "clients", "per second", "median, µs", "p99, µs");
         for engine in engine::all().await {
             measure(&engine, wanted.as_deref()).await;
+            #[cfg(feature = "postgres")]
+            if let Some(database) =
+                engine.database.as_deref().filter(|_| wanted.as_deref().is_none_or(|wanted| "usage".contains(wanted)))
+            {
+                hot::compare(&engine, database).await;
+            }
             engine.close().await;
         }
     });
