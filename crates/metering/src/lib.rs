@@ -2,6 +2,7 @@
 
 mod cell;
 mod charge;
+mod direct;
 mod event;
 mod flusher;
 mod forecast;
@@ -22,6 +23,7 @@ pub mod tower;
 
 pub use cell::{Cell, CellKey, CellSet, Series, WriterId};
 pub use charge::{Charge, Misses, is_usage};
+pub use direct::DirectRecorder;
 pub use event::{Ingested, InvalidEvent, Rejection, UsageEvent};
 pub use flusher::{FlushReport, Flusher, FlusherOptions, RecoveryReport};
 pub use forecast::forecast;

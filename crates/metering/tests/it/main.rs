@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod flusher;
 mod period_usage;
 mod recorder;
