@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::StatusCode;
@@ -14,7 +15,10 @@ use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::UsageStore;
-use togglebox_metering::{Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Recorder, Usage, is_usage};
+use togglebox_metering::{
+    DirectRecorder, Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Recorder, Usage, is_usage,
+};
+use tokio::time::timeout;
 
 use crate::api::Api;
 use crate::route::{Access, Route, RouteClass};
@@ -43,8 +47,7 @@ const MOST_BYTES: usize = 64;
 
 /// The usage of workspaces: counts requests, and knows what was counted.
 pub struct Metering {
-    recorder: Arc<Recorder>,
-    flusher: Arc<Flusher>,
+    counter: Counter,
     store: Arc<dyn UsageStore>,
     /// What is known of the requests of this month.
     month: PeriodUsage,
@@ -54,9 +57,21 @@ pub struct Metering {
     misses: Misses,
 }
 
+/// Where counts are until the store has them.
+#[derive(Debug)]
+enum Counter {
+    /// In files that outlast the process.
+    Files { recorder: Arc<Recorder>, flusher: Arc<Flusher> },
+    /// Nowhere: an answer waits for the store.
+    Direct(DirectRecorder),
+}
+
+/// How long an answer waits for the store where counts are kept nowhere else.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl fmt::Debug for Metering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metering").field("recorder", &self.recorder).field("misses", &self.misses).finish_non_exhaustive()
+        f.debug_struct("Metering").field("counter", &self.counter).field("misses", &self.misses).finish_non_exhaustive()
     }
 }
 
@@ -75,9 +90,22 @@ impl Metering {
     /// # Errors
     /// None: the names are fixed.
     pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
+        Self::with(Counter::Files { recorder, flusher }, store)
+    }
+
+    /// Counts with `recorder`, where no disk outlasts the process: each answer waits until the store has counted it, half a second at the
+    /// most. If that is not enough, the answer goes out, and is counted with the next one.
+    ///
+    /// # Errors
+    /// None: the names are fixed.
+    pub fn direct(recorder: DirectRecorder, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
+        Self::with(Counter::Direct(recorder), store)
+    }
+
+    fn with(counter: Counter, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
         let month = PeriodUsage::new(Arc::clone(&store), requests);
-        Ok(Self { recorder, flusher, store, month, requests, not_modified, bytes, misses: Misses::default() })
+        Ok(Self { counter, store, month, requests, not_modified, bytes, misses: Misses::default() })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
@@ -93,8 +121,37 @@ impl Metering {
     /// Brings what this node has counted to the store, so that whoever looks sees their own requests. What other nodes hold follows within
     /// their interval.
     pub(super) async fn settle(&self) {
-        if let Err(error) = self.flusher.flush().await {
+        if let Err(error) = self.flush().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "Showing usage without what was counted last");
+        }
+    }
+
+    /// Brings what was counted to the store. To be called every second or so.
+    ///
+    /// # Errors
+    /// As any port. What was not sent is sent by the next call.
+    pub async fn flush(&self) -> StoreResult<()> {
+        match &self.counter {
+            Counter::Files { flusher, .. } => flusher.flush().await.map(drop),
+            Counter::Direct(recorder) => recorder.write().await,
+        }
+    }
+
+    /// Whether answers have to wait until they are counted: see [`counted`](Self::counted).
+    pub(super) const fn is_direct(&self) -> bool {
+        matches!(self.counter, Counter::Direct(_))
+    }
+
+    /// Waits until what was answered is counted.
+    pub(super) async fn counted(&self) {
+        let Counter::Direct(recorder) = &self.counter else { return };
+        match timeout(PATIENCE, recorder.write()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "An answer goes out that is counted with the next one, if there is one");
+            }
+            Err(_) => tracing::warn!("The store does not count in time: an answer is counted with the next one, if there is one"),
         }
     }
 
@@ -115,7 +172,11 @@ impl Metering {
     }
 
     fn record(&self, usage: &Usage<'_>, quantity: u64) {
-        let Err(error) = self.recorder.record(usage, quantity) else {
+        let recorded = match &self.counter {
+            Counter::Files { recorder, .. } => recorder.record(usage, quantity),
+            Counter::Direct(recorder) => recorder.add(usage, quantity),
+        };
+        let Err(error) = recorded else {
             if usage.meter == self.requests {
                 self.month.add(usage.tenant, quantity);
             }

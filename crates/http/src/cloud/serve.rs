@@ -168,7 +168,8 @@ impl Cloud {
     }
 
     fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
-        if self.waking.is_none() {
+        let counts_directly = self.services.metering.as_ref().is_some_and(|metering| metering.is_direct());
+        if self.waking.is_none() && !counts_directly {
             return Either::Left(self.answer(request));
         }
         let cloud = Arc::clone(self);
@@ -176,7 +177,11 @@ impl Cloud {
             if let Some(waking) = &cloud.waking {
                 waking.wake(|| cloud.catch_up()).await;
             }
-            cloud.answer(request).await
+            let answered = cloud.answer(request).await;
+            if let Some(metering) = &cloud.services.metering {
+                metering.counted().await;
+            }
+            answered
         };
         Either::Right(Box::pin(awake) as LocalBoxFuture<'static, Served>)
     }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use togglebox_core::{Clock, Entropy, EntropyExt as _, StoreResult};
 use togglebox_http::cloud::Metering;
 use togglebox_metering::store::{Prune, UsageLedgerExt as _};
-use togglebox_metering::{Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
+use togglebox_metering::{DirectRecorder, Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
 use tokio::time::timeout;
 
 use crate::settings::DatabaseSettings;
@@ -35,7 +35,8 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Meterage {
     pub(crate) metering: Arc<Metering>,
-    flusher: Arc<Flusher>,
+    /// `None` where nothing is kept in files.
+    flusher: Option<Arc<Flusher>>,
     stores: UsageStores,
     clock: Arc<dyn Clock>,
     /// How often what was counted is brought to the store.
@@ -45,6 +46,22 @@ pub(crate) struct Meterage {
 }
 
 impl Meterage {
+    /// Begins to count where no disk outlasts the process.
+    ///
+    /// # Errors
+    /// None: the meters are fixed.
+    pub(crate) fn direct(
+        database: &DatabaseSettings,
+        stores: UsageStores,
+        (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
+    ) -> anyhow::Result<Self> {
+        let meters = Metering::meters().context("the meters cannot be")?;
+        let recorder = DirectRecorder::new(meters, Arc::clone(&stores.ledger), Arc::clone(clock), &**entropy);
+        let metering = Metering::direct(recorder, Arc::clone(&stores.usage)).context("the meters cannot be")?;
+        let (metering, clock) = (Arc::new(metering), Arc::clone(clock));
+        Ok(Self { metering, flusher: None, stores, clock, every: every(database), passing: None })
+    }
+
     /// Begins to count in a folder: the one that is named, or one beside the database. It is made if it is not there.
     ///
     /// # Errors
@@ -73,12 +90,19 @@ impl Meterage {
         let flusher = Arc::new(flusher);
         let metering =
             Metering::new(recorder, Arc::clone(&flusher), Arc::clone(&stores.usage)).context("the meters cannot be")?;
-        Ok(Self { metering: Arc::new(metering), flusher, stores, clock: Arc::clone(clock), every: every(database), passing })
+        Ok(Self {
+            metering: Arc::new(metering),
+            flusher: Some(flusher),
+            stores,
+            clock: Arc::clone(clock),
+            every: every(database),
+            passing,
+        })
     }
 
     /// Brings what was counted to the store, and learns what others have counted.
     pub(crate) async fn flush(&self) {
-        if let Err(error) = self.flusher.flush().await {
+        if let Err(error) = self.metering.flush().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "Usage was not sent; it is kept for the next time");
         } else if let Err(error) = self.metering.learn(self.clock.now()).await {
             tracing::warn!(
@@ -90,7 +114,9 @@ impl Meterage {
 
     /// Brings to the store what processes that are gone have counted here.
     pub(crate) async fn recover(&self) {
-        if let Err(error) = self.flusher.recover().await {
+        if let Some(flusher) = &self.flusher
+            && let Err(error) = flusher.recover().await
+        {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "What processes that are gone have counted was not sent; it is kept for the next time"
@@ -140,8 +166,14 @@ impl Meterage {
 
     /// Ends counting, and brings everything to the store.
     pub(crate) async fn finish(&self) {
-        match timeout(GRACE, self.flusher.finish()).await {
-            Ok(Ok(_)) => {}
+        let finish = async {
+            match &self.flusher {
+                Some(flusher) => flusher.finish().await.map(drop),
+                None => self.metering.flush().await,
+            }
+        };
+        match timeout(GRACE, finish).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "The last usage was not sent: the next process that counts in the same folder sends it");

@@ -82,7 +82,11 @@ impl Front {
         let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
         let meterage = if cloud.metering {
             let made_of = (&ports.clock, &ports.entropy);
-            Some(Meterage::begin(cloud.usage.as_deref(), &settings.database, stores.usage, made_of)?)
+            Some(if cloud.serverless {
+                Meterage::direct(&settings.database, stores.usage, made_of)?
+            } else {
+                Meterage::begin(cloud.usage.as_deref(), &settings.database, stores.usage, made_of)?
+            })
         } else {
             None
         };

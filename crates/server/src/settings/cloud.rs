@@ -74,8 +74,8 @@ const CLOUD: &[Setting] = &[
     ),
     plain(
         "METERING",
-        "`true`; `false` with `SERVERLESS`",
-        "Whether the requests of workspaces are counted, for `/api/v1/usage`.",
+        "`true`",
+        "Whether the requests of workspaces are counted, for `/api/v1/usage`. With `SERVERLESS`, each answer waits until the store has it.",
     ),
     plain(
         "USAGE_DIR",
@@ -188,7 +188,7 @@ impl CloudSettings {
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             serverless,
-            metering: texts.read("METERING", !serverless, boolean),
+            metering: texts.read("METERING", true, boolean),
             usage: texts.get("USAGE_DIR").map(PathBuf::from),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())

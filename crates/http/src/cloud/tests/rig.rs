@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use togglebox_auth::input::NewUser;
 use togglebox_core::testkit::{Faults, Faulty};
 use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, ManualStopwatch, OsEntropy, Timestamp};
+use togglebox_metering::DirectRecorder;
 use togglebox_metering::testkit::MemoryStore as UsageMemory;
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::TenantDirectory;
@@ -71,6 +72,8 @@ pub(super) struct Plan {
     /// What goes wrong when workspaces are looked up.
     pub(super) faults: Arc<Faults>,
     pub(super) sleeps: bool,
+    /// No disk outlasts the process.
+    pub(super) counts_directly: bool,
 }
 
 /// Somebody who is signed in somewhere.
@@ -138,7 +141,17 @@ impl Rig {
             tenancy,
             accounts: Arc::clone(&accounts),
             exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
-            metering: Some(Arc::new(metering(usage_folder.path(), &usage, &time(), &entropy_of_usage))),
+            metering: Some(Arc::new(if plan.counts_directly {
+                let recorder = DirectRecorder::new(
+                    Metering::meters().unwrap(),
+                    Arc::<UsageMemory>::clone(&usage),
+                    time(),
+                    &*entropy_of_usage,
+                );
+                Metering::direct(recorder, Arc::<UsageMemory>::clone(&usage)).unwrap()
+            } else {
+                metering(usage_folder.path(), &usage, &time(), &entropy_of_usage)
+            })),
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use super::rig::{API, Rig, Session};
+use super::rig::{API, Plan, Rig, Session};
 
 const PRODUCTION: &str = "/api/v1/internal/platforms/web/environments/production";
 pub(super) const PUBLIC: &str = "/api/v1/platforms/web/environments/production";
@@ -99,6 +99,22 @@ async fn a_series_adds_up_to_the_usage_to_the_unit() {
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let text = String::from_utf8(csv.body.clone()).unwrap();
     assert!(text.starts_with("start,meter,value,total\n") && text.contains(",api.requests,web/production,15\n"), "{text}");
+}
+
+#[actix_web::test]
+async fn where_no_disk_outlasts_the_process_an_answer_waits_until_it_is_counted() {
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    let (id, key) = furnished(&rig, &ann).await;
+    for sleeps in [false, true] {
+        let other = rig.beside(Plan { sleeps, counts_directly: true, ..Plan::default() });
+        for _ in 0..3 {
+            let before = usage(&rig, &ann).await["meters"]["api.requests"]["by"]["key"][&id].as_u64().unwrap_or(0);
+            assert_eq!(with_key(&other, &ann.host, &format!("{PUBLIC}/flags"), &key, &[]).await, 200);
+            // Another node shows it, and that one may be gone.
+            assert_eq!(usage(&rig, &ann).await["meters"]["api.requests"]["by"]["key"][&id], before + 1);
+        }
+    }
 }
 
 #[actix_web::test]
