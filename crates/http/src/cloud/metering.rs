@@ -61,7 +61,12 @@ pub struct Metering {
 #[derive(Debug)]
 enum Counter {
     /// In files that outlast the process.
-    Files { recorder: Arc<Recorder>, flusher: Arc<Flusher> },
+    Files {
+        recorder: Arc<Recorder>,
+        flusher: Arc<Flusher>,
+        /// Whether an answer waits until it is on the disk.
+        synced: bool,
+    },
     /// Nowhere: an answer waits for the store.
     Direct(DirectRecorder),
 }
@@ -90,7 +95,17 @@ impl Metering {
     /// # Errors
     /// None: the names are fixed.
     pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
-        Self::with(Counter::Files { recorder, flusher }, store)
+        Self::with(Counter::Files { recorder, flusher, synced: false }, store)
+    }
+
+    /// Lets answers wait until what they count is on the disk, so that it outlives a power loss as well. Where there are no files, nothing
+    /// changes.
+    #[must_use]
+    pub fn on_disk(mut self) -> Self {
+        if let Counter::Files { synced, .. } = &mut self.counter {
+            *synced = true;
+        }
+        self
     }
 
     /// Counts with `recorder`, where no disk outlasts the process: each answer waits until the store has counted it, half a second at the
@@ -138,20 +153,30 @@ impl Metering {
     }
 
     /// Whether answers have to wait until they are counted: see [`counted`](Self::counted).
-    pub(super) const fn is_direct(&self) -> bool {
-        matches!(self.counter, Counter::Direct(_))
+    pub(super) const fn waits(&self) -> bool {
+        matches!(self.counter, Counter::Direct(_) | Counter::Files { synced: true, .. })
     }
 
-    /// Waits until what was answered is counted.
+    /// Waits until what was answered is counted for good.
     pub(super) async fn counted(&self) {
-        let Counter::Direct(recorder) = &self.counter else { return };
-        match timeout(PATIENCE, recorder.write()).await {
+        let counted = async {
+            match &self.counter {
+                Counter::Direct(recorder) => {
+                    recorder.write().await.map_err(|error| Box::new(error) as Box<dyn std::error::Error>)
+                }
+                Counter::Files { recorder, synced: true, .. } => recorder.sync().await.map_err(Into::into),
+                Counter::Files { .. } => Ok(()),
+            }
+        };
+        match timeout(PATIENCE, counted).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "An answer goes out that is counted with the next one, if there is one");
+                tracing::warn!(
+                    error = &*error,
+                    "An answer goes out that is not counted for good before the next one is, if there is one"
+                );
             }
-            Err(_) => tracing::warn!("The store does not count in time: an answer is counted with the next one, if there is one"),
+            Err(_) => tracing::warn!("An answer goes out that could not be counted for good in time; the next one's is"),
         }
     }
 

@@ -168,8 +168,8 @@ impl Cloud {
     }
 
     fn serve(self: &Arc<Self>, request: ServiceRequest) -> impl Future<Output = Served> + use<> {
-        let counts_directly = self.services.metering.as_ref().is_some_and(|metering| metering.is_direct());
-        if self.waking.is_none() && !counts_directly {
+        let waits = self.services.metering.as_ref().is_some_and(|metering| metering.waits());
+        if self.waking.is_none() && !waits {
             return Either::Left(self.answer(request));
         }
         let cloud = Arc::clone(self);

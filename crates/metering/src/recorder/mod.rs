@@ -6,7 +6,7 @@ mod series;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -101,6 +101,16 @@ pub struct Recorder {
     /// Nobody counts in minutes before this.
     floor: AtomicU32,
     closed: AtomicBool,
+    syncs: Syncs,
+}
+
+/// Who waits for the disk.
+#[derive(Debug, Default)]
+struct Syncs {
+    asked: AtomicU64,
+    /// How many of those who asked have what they counted on the disk. Held while the disk is waited for: who comes meanwhile waits for the
+    /// next time, together.
+    done: tokio::sync::Mutex<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +143,7 @@ impl Recorder {
             retired: Mutex::default(),
             floor: AtomicU32::new(0),
             closed: AtomicBool::new(false),
+            syncs: Syncs::default(),
         })
     }
 
@@ -193,6 +204,32 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    /// Waits until everything that was recorded before is on the disk, so that it outlives a power loss as well. Those who wait at the same
+    /// time share one wait of the disk.
+    ///
+    /// # Errors
+    /// Those of the disk: then nobody knows what is on it.
+    pub async fn sync(self: &Arc<Self>) -> io::Result<()> {
+        let own = self.syncs.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.syncs.done.lock().await;
+        if *done >= own {
+            return Ok(());
+        }
+        let asked = self.syncs.asked.load(Ordering::SeqCst);
+        let recorder = Arc::clone(self);
+        let synced = tokio::task::spawn_blocking(move || recorder.sync_files()).await;
+        synced.map_err(io::Error::other)??;
+        *done = asked;
+        Ok(())
+    }
+
+    fn sync_files(&self) -> io::Result<()> {
+        // In this order: what is retired meanwhile is current before.
+        self.current.load().slab.sync()?;
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        retired.iter().try_for_each(|generation| generation.slab.sync())
     }
 
     /// Finds the series of usage that is not known by its key, or makes it.

@@ -33,16 +33,12 @@ pub(crate) struct Slab {
     writer: WriterId,
     /// Locked.
     file: File,
-    names: Mutex<Names>,
+    names: File,
+    /// How many series are in the dictionary.
+    entries: Mutex<u32>,
     slots: u32,
     /// The first slot that nobody has taken; may go beyond the last.
     next: AtomicU32,
-}
-
-#[derive(Debug)]
-struct Names {
-    file: File,
-    entries: u32,
 }
 
 /// An entry of the dictionary.
@@ -104,8 +100,8 @@ impl Slab {
         file.sync_all()?;
         fs::rename(&paths.unmade, &paths.slab)?;
         File::open(directory)?.sync_all()?;
-        let names = Mutex::new(Names { file: names, entries: 0 });
-        Ok(Self { directory: directory.to_owned(), writer, file, names, slots, next: AtomicU32::new(0) })
+        let (directory, entries, next) = (directory.to_owned(), Mutex::new(0), AtomicU32::new(0));
+        Ok(Self { directory, writer, file, names, entries, slots, next })
     }
 
     pub(crate) const fn writer(&self) -> WriterId {
@@ -123,12 +119,12 @@ impl Slab {
 
     /// Adds a series to the dictionary.
     pub(crate) fn enter(&self, tenant: TenantId, series: &Series) -> io::Result<Entry> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = names.entries;
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = *entries;
         let (bytes, sum) = layout::write_entry(self.writer, place, tenant, series);
-        names.file.write_all_at(&bytes, u64::from(place) * ENTRY_BYTES as u64)?;
+        self.names.write_all_at(&bytes, u64::from(place) * ENTRY_BYTES as u64)?;
         // An entry that was not written whole is written over by the next.
-        names.entries += 1;
+        *entries += 1;
         Ok(Entry { place, sum })
     }
 
@@ -152,6 +148,12 @@ impl Slab {
         self.file.write_all_at(&word.0, layout::word_at(taken.slot, taken.second))?;
         taken.second = !taken.second;
         Ok(())
+    }
+
+    /// Waits until everything that was written is on the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.names.sync_data()?;
+        self.file.sync_data()
     }
 
     /// Removes the files: everything in them is in the store.

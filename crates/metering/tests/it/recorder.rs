@@ -125,3 +125,26 @@ fn a_directory_that_is_not_there_is_an_error() {
     let clock = clock_at(1);
     assert!(togglebox_metering::Recorder::open(meters(), options, clock, Arc::new(togglebox_core::OsEntropy)).is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_the_disk_is_counted_however_many_wait() {
+    let (directory, clock, store) = (directory(), clock_at(10), store());
+    let recorder = open(directory.path(), 64, &clock);
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..16 {
+        let recorder = Arc::clone(&recorder);
+        waiting.spawn(async move {
+            for _ in 0..20 {
+                request(&recorder, &["live", &format!("o{}", number % 3)], 1).unwrap();
+                recorder.sync().await.unwrap();
+            }
+        });
+    }
+    // Files are changed meanwhile.
+    recorder.rotate().unwrap();
+    waiting.join_all().await;
+    drop(recorder);
+    let next = open(directory.path(), 64, &clock);
+    flusher(&next, Arc::<MemoryStore>::clone(&store)).recover().await.unwrap();
+    assert_eq!(store.total(), 320);
+}

@@ -11,6 +11,7 @@ use togglebox_core::{Clock, Entropy, EntropyExt as _, StoreResult};
 use togglebox_http::cloud::Metering;
 use togglebox_metering::store::{Prune, UsageLedgerExt as _};
 use togglebox_metering::{DirectRecorder, Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
+use togglebox_storage::sqlite::Durability;
 use tokio::time::timeout;
 
 use crate::settings::DatabaseSettings;
@@ -67,7 +68,7 @@ impl Meterage {
     /// # Errors
     /// There cannot be such a folder, or no file in it.
     pub(crate) fn begin(
-        folder: Option<&Path>,
+        (folder, durability): (Option<&Path>, Durability),
         database: &DatabaseSettings,
         stores: UsageStores,
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
@@ -90,6 +91,7 @@ impl Meterage {
         let flusher = Arc::new(flusher);
         let metering =
             Metering::new(recorder, Arc::clone(&flusher), Arc::clone(&stores.usage)).context("the meters cannot be")?;
+        let metering = if durability == Durability::ProcessEnd { metering } else { metering.on_disk() };
         Ok(Self {
             metering: Arc::new(metering),
             flusher: Some(flusher),

@@ -85,7 +85,7 @@ impl Front {
             Some(if cloud.serverless {
                 Meterage::direct(&settings.database, stores.usage, made_of)?
             } else {
-                Meterage::begin(cloud.usage.as_deref(), &settings.database, stores.usage, made_of)?
+                Meterage::begin((cloud.usage.as_deref(), cloud.usage_durability), &settings.database, stores.usage, made_of)?
             })
         } else {
             None

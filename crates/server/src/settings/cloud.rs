@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCatalogue};
 use togglebox_ratelimit::Mode;
+use togglebox_storage::sqlite::Durability;
 
 use super::environment::Environment;
 use super::limits::{LimitRule, rule, rule_of};
 use super::names::{Setting, plain};
 use super::read::{Problems, Texts, boolean, number, word};
+use super::storage::DURABILITY;
 use super::values::{Settings, url};
 
 /// How long a token is good, unless a setting says otherwise: what it was made for may be over at any time, and of many workspaces.
@@ -83,6 +85,12 @@ const CLOUD: &[Setting] = &[
         "The folder where requests are counted until the store has them, on a disk that outlasts the process. Processes of one database may \
          share it; those of different databases must not.",
     ),
+    plain(
+        "USAGE_DURABILITY",
+        "`process-end`",
+        "What a request that was answered and counted survives: `process-end`, or `power-loss` (each answer waits for the disk, several \
+         together). The store has what was counted a second ago in any case.",
+    ),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -118,6 +126,8 @@ pub struct CloudSettings {
     pub metering: bool,
     /// Where they are counted until the store has them; `None`: beside the database.
     pub usage: Option<PathBuf>,
+    /// What such a count survives.
+    pub usage_durability: Durability,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -190,6 +200,7 @@ impl CloudSettings {
             serverless,
             metering: texts.read("METERING", true, boolean),
             usage: texts.get("USAGE_DIR").map(PathBuf::from),
+            usage_durability: texts.read("USAGE_DURABILITY", Durability::ProcessEnd, word(&DURABILITY)),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),

@@ -217,6 +217,10 @@ fn location(text: &str) -> Result<Location, String> {
     server.ok_or_else(|| "sqlite:PATH, sqlite::memory: or postgres://USER:PASSWORD@HOST/DATABASE".to_owned())
 }
 
+/// What is written survives this.
+pub(super) const DURABILITY: [(&str, Durability); 2] =
+    [("power-loss", Durability::PowerLoss), ("process-end", Durability::ProcessEnd)];
+
 fn sqlite(texts: &mut Texts, url: Option<&Location>) -> SqliteSettings {
     let (path, name) = match (url, texts.get("SQLITE_FILE")) {
         (Some(Location::File(path)), _) => (Some(path.clone()), "DATABASE_URL"),
@@ -229,8 +233,7 @@ fn sqlite(texts: &mut Texts, url: Option<&Location>) -> SqliteSettings {
     {
         texts.problems.add(format!("{name}: there is no folder {}", folder.display()));
     }
-    let words = [("power-loss", Durability::PowerLoss), ("process-end", Durability::ProcessEnd)];
-    SqliteSettings { path, durability: texts.read("SQLITE_DURABILITY", Durability::PowerLoss, word(&words)) }
+    SqliteSettings { path, durability: texts.read("SQLITE_DURABILITY", Durability::PowerLoss, word(&DURABILITY)) }
 }
 
 fn postgres(texts: &mut Texts, url: Option<Location>, engine: Engine) -> Option<PostgresSettings> {
