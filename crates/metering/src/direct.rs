@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use togglebox_core::{Clock, Entropy, StoreResult};
 
-use crate::store::{MOST_CELLS, UsageLedger};
+use crate::store::{MOST_CELLS, UsageSink};
 use crate::{Cell, CellKey, Labels, Meters, Minute, RecordError, Series, Usage, WriterId};
 
 /// Counts in memory, and in the store before an answer goes out: for platforms that may end a process at any time and give it no disk (AWS
@@ -17,7 +17,7 @@ use crate::{Cell, CellKey, Labels, Meters, Minute, RecordError, Series, Usage, W
 /// and so does one that is made for several requests at once.
 pub struct DirectRecorder {
     meters: Meters,
-    ledger: Arc<dyn UsageLedger>,
+    sink: Arc<dyn UsageSink>,
     clock: Arc<dyn Clock>,
     writer: WriterId,
     counts: Mutex<Counts>,
@@ -46,8 +46,8 @@ impl fmt::Debug for DirectRecorder {
 
 impl DirectRecorder {
     /// Counts these meters, as a writer that nobody was before.
-    pub fn new(meters: Meters, ledger: Arc<dyn UsageLedger>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
-        Self { meters, ledger, clock, writer: WriterId::random(entropy), counts: Mutex::default() }
+    pub fn new(meters: Meters, sink: Arc<dyn UsageSink>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
+        Self { meters, sink, clock, writer: WriterId::random(entropy), counts: Mutex::default() }
     }
 
     /// Counts in memory. It counts for good with the next [`write`](Self::write).
@@ -81,7 +81,7 @@ impl DirectRecorder {
     pub async fn write(&self) -> StoreResult<()> {
         let cells = self.unsent();
         for part in cells.chunks(MOST_CELLS) {
-            self.ledger.merge_cells(part).await?;
+            self.sink.merge_cells(part).await?;
             self.acknowledge(part);
         }
         Ok(())

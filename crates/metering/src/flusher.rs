@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::recorder::{Generation, Recorder};
 use crate::slab::{Drained, NotDrained, abandoned};
-use crate::store::{MOST_CELLS, UsageLedger};
+use crate::store::{MOST_CELLS, UsageSink};
 use crate::{Cell, Minute, Watermark};
 
 /// How often, and how patiently.
@@ -83,16 +83,16 @@ pub struct RecoveryReport {
 #[derive(Debug)]
 pub struct Flusher {
     recorder: Arc<Recorder>,
-    ledger: Arc<dyn UsageLedger>,
+    sink: Arc<dyn UsageSink>,
     options: FlusherOptions,
     /// One flush at a time.
     running: Mutex<()>,
 }
 
 impl Flusher {
-    /// Sends what `recorder` counts to `ledger`.
-    pub fn new(recorder: Arc<Recorder>, ledger: Arc<dyn UsageLedger>, options: FlusherOptions) -> Self {
-        Self { recorder, ledger, options, running: Mutex::default() }
+    /// Sends what `recorder` counts to `sink`.
+    pub fn new(recorder: Arc<Recorder>, sink: Arc<dyn UsageSink>, options: FlusherOptions) -> Self {
+        Self { recorder, sink, options, running: Mutex::default() }
     }
 
     /// Sends every total that the store has not acknowledged, and then says up to when all is sent. Begins a new file when the current
@@ -161,7 +161,7 @@ impl Flusher {
 
     /// Merges cells; says how many were late.
     async fn merge(&self, cells: &[Cell]) -> StoreResult<usize> {
-        let report = self.within("usage_ledger.merge_cells", self.ledger.merge_cells(cells)).await?;
+        let report = self.within("usage_sink.merge_cells", self.sink.merge_cells(cells)).await?;
         for cell in report.late.iter().filter_map(|place| cells.get(*place)) {
             error!(
                 tenant.id = %cell.tenant,
@@ -176,7 +176,7 @@ impl Flusher {
     }
 
     async fn advance(&self, watermark: &Watermark) -> StoreResult<()> {
-        self.within("usage_ledger.advance_watermark", self.ledger.advance_watermark(watermark)).await
+        self.within("usage_sink.advance_watermark", self.sink.advance_watermark(watermark)).await
     }
 
     async fn within<T>(&self, operation: &'static str, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {

@@ -1,10 +1,11 @@
 //! What this crate needs of a store.
 //!
-//! Two ports: what is of one tenant names it first; the [`UsageLedger`] is for the work of nodes, which goes over all tenants. Every call
+//! Three ports: what is of one tenant names it first ([`UsageStore`]); a [`UsageSink`] takes in what nodes have counted, of all tenants; the
+//! [`UsageLedger`] is a store that does so, for the work that goes over all tenants. Every call
 //! may be repeated, and then changes nothing more. A call that fails has changed nothing, except for `Unavailable`, after which part of
 //! it or all may be done and repeating is safe. Every call may fail with `Unavailable`, every one that reads with `Corrupt`.
 //!
-//! What was given to [`merge_cells`](UsageLedger::merge_cells) or [`ingest`](UsageStore::ingest) is in every
+//! What was given to [`merge_cells`](UsageSink::merge_cells) of a store or [`ingest`](UsageStore::ingest) is in every
 //! [`series`](UsageStore::series) that starts after they returned, at every grain: roll-ups make reading cheaper, never staler.
 
 use std::collections::BTreeMap;
@@ -63,9 +64,9 @@ pub trait UsageStore: Send + Sync + Debug + 'static {
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>>;
 }
 
-/// The usage of all tenants, for the nodes that keep it.
+/// Where nodes bring what they have counted: the store itself, or what stands before it.
 #[async_trait]
-pub trait UsageLedger: Send + Sync + Debug + 'static {
+pub trait UsageSink: Send + Sync + Debug + 'static {
     /// Takes cells in, at most [`MOST_CELLS`] at once, of any tenants. Each cell is an act of its own: it is raised to the total that is
     /// given, if it was lower. A cell that is raised makes its hour stale. A cell of a minute that was [pruned](Prune::Minutes) is not
     /// taken in, since it cannot be known any more whether it counts already; the report names it.
@@ -79,7 +80,11 @@ pub trait UsageLedger: Send + Sync + Debug + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn advance_watermark(&self, watermark: &Watermark) -> StoreResult<()>;
+}
 
+/// The usage of all tenants, for the nodes that keep it.
+#[async_trait]
+pub trait UsageLedger: UsageSink {
     /// How far each writer is that has not ended, in the order of their ids.
     ///
     /// # Errors
@@ -273,7 +278,7 @@ pub fn check_events(events: &[UsageEvent], operation: &'static str) -> StoreResu
 /// What every adapter checks of cells before it takes any in.
 ///
 /// # Errors
-/// Those of [`merge_cells`](UsageLedger::merge_cells) that do not depend on what is stored.
+/// Those of [`merge_cells`](UsageSink::merge_cells) that do not depend on what is stored.
 pub fn check_cells(cells: &[Cell], operation: &'static str) -> StoreResult<()> {
     if cells.len() > MOST_CELLS {
         return Err(StoreError::new(StoreErrorKind::LimitReached { limit: MOST_CELLS }, operation));

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use togglebox_core::{Clock as _, EntropyExt as _, SeededEntropy, StoreResult, TenantId};
-use togglebox_metering::store::{MergeReport, Prune, StaleHour, UsageLedger, UsageQuery, UsageStore as _};
+use togglebox_metering::store::{MergeReport, UsageQuery, UsageSink, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
-use togglebox_metering::{Cell, Grain, Hour, Labels, Minute, RecordError, Series, Span, Watermark, WriterId};
+use togglebox_metering::{Cell, Grain, Labels, Minute, RecordError, Series, Span, Watermark, WriterId};
 
 use crate::support::{clock_at, directory, files, files_of_kind, flusher, open, request, requests, store};
 
@@ -38,7 +38,7 @@ const CELL: u8 = 0x80;
 struct Pipe(File, MemoryStore);
 
 #[async_trait]
-impl UsageLedger for Pipe {
+impl UsageSink for Pipe {
     async fn merge_cells(&self, cells: &[Cell]) -> StoreResult<MergeReport> {
         for cell in cells {
             let operation = cell.series.labels.get("operation").unwrap();
@@ -55,18 +55,6 @@ impl UsageLedger for Pipe {
 
     async fn advance_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
         self.1.advance_watermark(watermark).await
-    }
-
-    async fn watermarks(&self) -> StoreResult<Vec<Watermark>> {
-        self.1.watermarks().await
-    }
-
-    async fn stale_hours(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
-        self.1.stale_hours(until, limit).await
-    }
-
-    async fn prune(&self, what: Prune, before: Minute, limit: usize) -> StoreResult<usize> {
-        self.1.prune(what, before, limit).await
     }
 }
 

@@ -9,7 +9,7 @@ use togglebox_core::{StoreErrorKind, StoreResult, TenantId};
 use uuid::Uuid;
 
 use super::UsageStores;
-use super::faulty::{USAGE, USAGE_LEDGER};
+use super::faulty::{USAGE, USAGE_LEDGER, USAGE_SINK};
 use super::fixtures::{B, at, hour, merged, meter, minute, span};
 use crate::store::{Prune, RollUp, UsageQuery};
 use crate::{Cell, Grain, Series, UsageEvent, Watermark, WriterId};
@@ -111,8 +111,8 @@ impl Scene {
             "usage.series" => told(asked.sums(1440, Grain::Hour).await),
             "usage.rollup" => told(usage.rollup(tenant, meter(), hour(first / 60 + 1)).await),
             "usage.rolled_up" => told(usage.rolled_up(tenant, meter(), hour(first / 60)).await),
-            "usage_ledger.merge_cells" => told(ledger.merge_cells(&[self.cell(60, 9), self.cell(61, 1)]).await),
-            "usage_ledger.advance_watermark" => told(ledger.advance_watermark(&self.mark(30)).await),
+            "usage_sink.merge_cells" => told(ledger.merge_cells(&[self.cell(60, 9), self.cell(61, 1)]).await),
+            "usage_sink.advance_watermark" => told(ledger.advance_watermark(&self.mark(30)).await),
             "usage_ledger.watermarks" => told(ledger.watermarks().await.map(|marks| marks.len())),
             "usage_ledger.stale_hours" => told(ledger.stale_hours(hour(first / 60 + 24), 1000).await.map(|hours| hours.len())),
             "usage_ledger.prune" => told(ledger.prune(Prune::Minutes, minute(first + 60), 1000).await.map(|_| ())),
@@ -167,7 +167,7 @@ async fn bears_faults(stores: &UsageStores, operation: &Operation) {
     assert_eq!(scene.view().await, once, "{name}: what the same call again left");
     let expected = match name {
         "usage.ingest" => Ok("[Duplicate]".to_owned()),
-        "usage_ledger.merge_cells" => told(Ok(merged(0, 2))),
+        "usage_sink.merge_cells" => told(Ok(merged(0, 2))),
         _ => answer.clone(),
     };
     assert_eq!(again, expected, "{name}: the same call again");
@@ -199,5 +199,6 @@ pub async fn usage_calls_bear_faults(stores: &UsageStores) {
 
 /// The same of the ledger: a cell counts once, a watermark stands where it stood, what was pruned is pruned.
 pub async fn usage_ledger_calls_bear_faults(stores: &UsageStores) {
+    bear_faults(stores, USAGE_SINK).await;
     bear_faults(stores, USAGE_LEDGER).await;
 }

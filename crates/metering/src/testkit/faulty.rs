@@ -6,7 +6,7 @@ use togglebox_core::testkit::{Faults, Faulty};
 use togglebox_core::{Timestamp, faulty_port};
 
 use super::UsageStores;
-use crate::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore};
+use crate::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
 use crate::{Cell, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
 
 faulty_port! {
@@ -19,9 +19,14 @@ faulty_port! {
 }
 
 faulty_port! {
-    tenantless UsageLedger as "usage_ledger", USAGE_LEDGER {
+    tenantless UsageSink as "usage_sink", USAGE_SINK {
         write merge_cells(cells: &[Cell]) -> MergeReport;
         write advance_watermark(watermark: &Watermark) -> ();
+    }
+}
+
+faulty_port! {
+    tenantless UsageLedger as "usage_ledger", USAGE_LEDGER {
         read watermarks() -> Vec<Watermark>;
         read stale_hours(until: Hour, limit: usize) -> Vec<StaleHour>;
         write prune(what: Prune, before: Minute, limit: usize) -> usize;

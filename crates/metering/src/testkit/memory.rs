@@ -8,7 +8,8 @@ use togglebox_core::{StoreResult, TenantId, Timestamp};
 
 use super::UsageStores;
 use crate::store::{
-    AHEAD, Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore, check_cells, check_events,
+    AHEAD, Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore, check_cells,
+    check_events,
 };
 use crate::{
     Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Rejection, Totals, UsageEvent, Watermark, WriterId,
@@ -235,9 +236,9 @@ impl UsageStore for MemoryStore {
 }
 
 #[async_trait]
-impl UsageLedger for MemoryStore {
+impl UsageSink for MemoryStore {
     async fn merge_cells(&self, cells: &[Cell]) -> StoreResult<MergeReport> {
-        check_cells(cells, "usage_ledger.merge_cells")?;
+        check_cells(cells, "usage_sink.merge_cells")?;
         let (mut state, mut report) = (self.lock(), MergeReport::default());
         for (place, cell) in cells.iter().enumerate() {
             let key = cell.key();
@@ -259,7 +260,10 @@ impl UsageLedger for MemoryStore {
         *known = known.joined(*watermark);
         Ok(())
     }
+}
 
+#[async_trait]
+impl UsageLedger for MemoryStore {
     async fn watermarks(&self) -> StoreResult<Vec<Watermark>> {
         Ok(self.lock().watermarks.values().filter(|mark| !mark.ended).copied().collect())
     }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub use self::cells::*;
 pub use self::events::*;
 pub use self::faults::*;
-pub use self::faulty::{USAGE, USAGE_LEDGER};
+pub use self::faulty::{USAGE, USAGE_LEDGER, USAGE_SINK};
 pub use self::memory::MemoryStore;
 pub use self::pruning::*;
 pub use self::rollups::*;

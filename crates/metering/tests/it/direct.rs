@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use togglebox_core::testkit::{At, Fault, Faults, Faulty};
 use togglebox_core::{Clock, EntropyExt as _, ManualClock, OsEntropy, SeededEntropy, StoreErrorKind, TenantId};
-use togglebox_metering::store::UsageLedger;
+use togglebox_metering::store::UsageSink;
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{DirectRecorder, RecordError, Usage};
 use tokio::task::JoinSet;
 
 use crate::support::{clock_at, meters, requests, store};
 
-fn direct(ledger: Arc<dyn UsageLedger>, clock: &Arc<ManualClock>) -> Arc<DirectRecorder> {
+fn direct(ledger: Arc<dyn UsageSink>, clock: &Arc<ManualClock>) -> Arc<DirectRecorder> {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Arc::new(DirectRecorder::new(meters(), ledger, clock, &OsEntropy))
 }
 
-fn over(store: &Arc<MemoryStore>) -> Arc<dyn UsageLedger> {
+fn over(store: &Arc<MemoryStore>) -> Arc<dyn UsageSink> {
     Arc::<MemoryStore>::clone(store)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use togglebox_core::testkit::{At, Delay, Fault, Faults, Faulty, Gate};
 use togglebox_core::{Clock as _, StoreErrorKind};
-use togglebox_metering::store::{Prune, UsageLedger as _};
+use togglebox_metering::store::{Prune, UsageLedger as _, UsageSink};
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{FlusherOptions, Minute, RecordError};
 
@@ -24,7 +24,7 @@ async fn a_flush_whose_outcome_is_unknown_counts_once() {
     let flusher = flusher(&recorder, ledger);
     for fault in [Fault::Before, Fault::After, Fault::Twice, Fault::Throttled] {
         request(&recorder, &["live", "read"], 5).unwrap();
-        faults.inject(At::operation("usage_ledger.merge_cells"), fault.clone());
+        faults.inject(At::operation("usage_sink.merge_cells"), fault.clone());
         let outcome = flusher.flush().await;
         assert_eq!(outcome.is_err(), !matches!(fault, Fault::Twice));
         request(&recorder, &["live", "read"], 1).unwrap();
@@ -76,7 +76,7 @@ async fn what_a_dead_process_left_is_counted_once_however_often_it_is_recovered(
     let (faults, ledger) = faulty(&store);
     let recorder = open(directory.path(), 64, &clock);
     let flusher = flusher(&recorder, ledger);
-    for operation in ["usage_ledger.merge_cells", "usage_ledger.advance_watermark"] {
+    for operation in ["usage_sink.merge_cells", "usage_sink.advance_watermark"] {
         faults.inject(At::operation(operation), Fault::After);
         flusher.recover().await.unwrap_err();
         assert_eq!(store.total(), 11);
@@ -144,7 +144,7 @@ async fn it_flushes_and_recovers_by_itself_until_it_is_stopped() {
     let recorder = open(directory.path(), 64, &clock);
     request(&recorder, &["live", "read"], 2).unwrap();
     let options = FlusherOptions::default().with_interval(Duration::from_secs(2)).with_recovery(Duration::from_secs(10));
-    let ledger: Arc<dyn togglebox_metering::store::UsageLedger> = Arc::<MemoryStore>::clone(&store);
+    let ledger: Arc<dyn UsageSink> = Arc::<MemoryStore>::clone(&store);
     let flusher = togglebox_metering::Flusher::new(Arc::clone(&recorder), ledger, options);
     let (seen, counting) = (Arc::clone(&store), Arc::clone(&recorder));
     let stop = async move {
@@ -173,7 +173,7 @@ async fn a_watermark_says_up_to_when_all_is_sent() {
     assert_eq!(upto().await, [10]);
     request(&recorder, &["live", "read"], 5).unwrap();
     clock.advance(Duration::from_mins(1));
-    faults.inject(At::operation("usage_ledger.merge_cells"), Fault::Before);
+    faults.inject(At::operation("usage_sink.merge_cells"), Fault::Before);
     flusher.flush().await.unwrap_err();
     assert_eq!(upto().await, [10], "it is not said of what is not there");
     flusher.flush().await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use togglebox_core::{TenantId, Timestamp};
-use togglebox_metering::store::UsageLedger as _;
+use togglebox_metering::store::UsageSink as _;
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Check, Minute, Period, PeriodUsage, Quota, Series, WriterId};
 use uuid::Uuid;

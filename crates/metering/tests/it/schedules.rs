@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use togglebox_core::testkit::{At, Fault, Faults, Faulty};
 use togglebox_core::{EntropyExt as _, ManualClock, SeededEntropy, StoreError, StoreErrorKind, StoreResult, TenantId};
-use togglebox_metering::store::{MergeReport, Prune, StaleHour, UsageLedger, UsageQuery, UsageStore as _};
+use togglebox_metering::store::{MergeReport, UsageLedger as _, UsageQuery, UsageSink, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
-use togglebox_metering::{Cell, Flusher, Grain, Hour, Minute, RecordError, Recorder, Span, Usage, Watermark};
+use togglebox_metering::{Cell, Flusher, Grain, Minute, RecordError, Recorder, Span, Usage, Watermark};
 use uuid::Uuid;
 
 use crate::support::{clock_at, directory, files, flusher, open, requests, store};
@@ -51,7 +51,7 @@ impl Unruly {
 }
 
 #[async_trait]
-impl UsageLedger for Unruly {
+impl UsageSink for Unruly {
     async fn merge_cells(&self, cells: &[Cell]) -> StoreResult<MergeReport> {
         if self.is_calm() {
             return self.inner.inner().merge_cells(cells).await;
@@ -67,7 +67,7 @@ impl UsageLedger for Unruly {
         }
         if let Some(part) = part {
             self.inner.inner().merge_cells(&cells[..part]).await?;
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "usage_ledger.merge_cells"));
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "usage_sink.merge_cells"));
         }
         self.inner.merge_cells(cells).await
     }
@@ -78,18 +78,6 @@ impl UsageLedger for Unruly {
         } else {
             self.inner.advance_watermark(watermark).await
         }
-    }
-
-    async fn watermarks(&self) -> StoreResult<Vec<Watermark>> {
-        self.inner.watermarks().await
-    }
-
-    async fn stale_hours(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
-        self.inner.stale_hours(until, limit).await
-    }
-
-    async fn prune(&self, what: Prune, before: Minute, limit: usize) -> StoreResult<usize> {
-        self.inner.prune(what, before, limit).await
     }
 }
 

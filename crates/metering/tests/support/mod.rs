@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use togglebox_core::{Clock, ManualClock, OsEntropy, TenantId};
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{
-    Flusher, FlusherOptions, Meter, MeterId, Meters, Minute, RecordError, Recorder, RecorderOptions, Usage, store::UsageLedger,
+    Flusher, FlusherOptions, Meter, MeterId, Meters, Minute, RecordError, Recorder, RecorderOptions, Usage, store::UsageSink,
 };
 
 /// In memory where there is such a place: files are made and synced thousands of times.
@@ -29,7 +29,7 @@ pub(crate) fn open(directory: &Path, slots: u32, clock: &Arc<ManualClock>) -> Ar
     Arc::new(Recorder::open(meters(), options, clock, Arc::new(OsEntropy)).unwrap())
 }
 
-pub(crate) fn flusher(recorder: &Arc<Recorder>, ledger: Arc<dyn UsageLedger>) -> Flusher {
+pub(crate) fn flusher(recorder: &Arc<Recorder>, ledger: Arc<dyn UsageSink>) -> Flusher {
     Flusher::new(Arc::clone(recorder), ledger, FlusherOptions::default())
 }
 

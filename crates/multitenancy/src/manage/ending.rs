@@ -1,5 +1,6 @@
 //! The end of a tenant, one part after the other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -93,6 +94,29 @@ impl Tenancy {
         let (deleted, now) = (self.list(&filter, page).await?, self.now());
         let over = deleted.items.iter().filter(|tenant| tenant.standing.is_over(now));
         Ok(Page { items: over.map(|tenant| tenant.id).collect(), next: deleted.next })
+    }
+
+    /// Removes what has come since of those of `tenants`, at most 1000, that have [ended](crate::store::TenantDirectory::ended), `limit`
+    /// (1 to 1000) records at a time; says which those are. Only tenants that were once in the register may be named: whatever else has an
+    /// id of a tenant looks like one that has ended.
+    ///
+    /// # Errors
+    /// `Store`: repeating is safe.
+    pub async fn clear_late(&self, tenants: &[TenantId], limit: usize) -> Result<BTreeSet<TenantId>> {
+        if tenants.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let ended = self.ports.directory.ended(tenants).await?;
+        for tenant in &ended {
+            let mut after = None;
+            loop {
+                after = self.ports.remains.clear(*tenant, after.as_ref(), limit).await?.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(ended)
     }
 
     /// Counts what there is of a tenant, whether the register knows it or not. May read a lot.

@@ -1,5 +1,6 @@
 //! Which tenant is it? And which have changed?
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -151,6 +152,12 @@ pub trait TenantDirectory: Send + Sync + Debug + 'static {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     async fn by_domain(&self, domain: &DomainName) -> StoreResult<Option<Tenant>>;
+
+    /// Which of these tenants, at most 1000, are at their end: purged, or not in the register. Such a one never comes back.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn ended(&self, tenants: &[TenantId]) -> StoreResult<BTreeSet<TenantId>>;
 
     /// The tenants that a user belongs to, by tenant id. Purged ones stay among them until they are swept.
     ///

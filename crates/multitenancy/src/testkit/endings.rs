@@ -1,12 +1,13 @@
 //! Promises about the end of a tenant.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use togglebox_core::StoreErrorKind;
+use togglebox_core::{StoreErrorKind, TenantId};
 
 use super::TenancyStores;
 use super::fixtures::{
-    A, B, CROWD, at, audit, audit_at, claim, domain, invitation, kind, member, owner, quarantine, race, subdomain, tenant,
+    A, B, CROWD, at, audit, audit_at, claim, domain, id, invitation, kind, member, owner, quarantine, race, subdomain, tenant,
     tenant_id,
 };
 use crate::store::{NOT_DELETED, NOT_EMPTY, NOT_PURGED, SUBDOMAIN_QUARANTINED, TenantFilter};
@@ -122,6 +123,26 @@ pub async fn a_purged_tenant_gives_its_names_up(stores: &TenancyStores) {
     stores.tenants.create(B, &next, &owner(2), &audit_at(2, 10_000)).await.unwrap();
     let other = stores.with_domain(B, "flags.example.com", 2).await;
     assert_eq!(stores.directory.by_domain(&domain("flags.example.com")).await.unwrap(), Some(other));
+}
+
+/// Not before, and for ever.
+pub async fn what_is_purged_or_unknown_has_ended(stores: &TenancyStores) {
+    let created = stores.with_tenant(1).await;
+    stores.with_tenant(2).await;
+    let nobody = tenant(3).id;
+    let ended = async || stores.directory.ended(&[B, A, nobody]).await.unwrap();
+    assert_eq!(ended().await, BTreeSet::from([nobody]));
+    let deleted = stores.step(&created, &DELETE, 2).await;
+    assert_eq!(ended().await, BTreeSet::from([nobody]));
+    stores.tenants.purge(A, deleted.version, quarantine(), &audit_at(3, 70)).await.unwrap();
+    assert_eq!(ended().await, BTreeSet::from([A, nobody]));
+    while stores.tenants.sweep(A, 10).await.unwrap() > 0 {}
+    stores.tenants.forget(A).await.unwrap();
+    assert_eq!(ended().await, BTreeSet::from([A, nobody]));
+    assert_eq!(stores.directory.ended(&[]).await.unwrap(), BTreeSet::new());
+    let others = (1..1000).map(|n| TenantId::from_uuid(id(n)));
+    let many: Vec<_> = others.chain([B]).collect();
+    assert_eq!(stores.directory.ended(&many).await.unwrap(), many[..999].iter().copied().collect());
 }
 
 /// As many as asked for at a time; the record goes last, and other tenants keep theirs. The quarantine outlives it.

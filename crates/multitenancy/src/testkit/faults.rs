@@ -284,6 +284,7 @@ impl Scene {
             "tenant_directory.prune_changes" => told(store.prune_changes(at(1_000), 1000).await),
             "tenant_directory.by_subdomain" => told(store.by_subdomain(&self.tenant.subdomain).await),
             "tenant_directory.by_domain" => told(store.by_domain(&self.verified).await),
+            "tenant_directory.ended" => told(store.ended(&[self.tenant.id, self.purged.id, tenant_id(253)]).await),
             "tenant_directory.workspaces" => told(store.workspaces(user_id(1), &page).await),
             "tenant_directory.list" => told(store.list(&filter, &page).await),
             other => untried(other),

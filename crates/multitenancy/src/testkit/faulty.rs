@@ -1,10 +1,11 @@
 //! The ports of [`store`](crate::store) where calls go wrong as planned.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use togglebox_core::faulty_port;
 use togglebox_core::testkit::{Faults, Faulty};
-use togglebox_core::{AuditRecord, Cursor, Page, PageRequest, Revision, Timestamp, Written};
+use togglebox_core::{AuditRecord, Cursor, Page, PageRequest, Revision, TenantId, Timestamp, Written};
 use uuid::Uuid;
 
 use super::TenancyStores;
@@ -77,6 +78,7 @@ faulty_port! {
         write prune_changes(before: Timestamp, limit: usize) -> usize;
         read by_subdomain(subdomain: &Subdomain) -> Option<Tenant>;
         read by_domain(domain: &DomainName) -> Option<Tenant>;
+        read ended(tenants: &[TenantId]) -> BTreeSet<TenantId>;
         read workspaces(user: Uuid, page: &PageRequest) -> Page<Workspace>;
         read list(filter: &TenantFilter, page: &PageRequest) -> Page<Tenant>;
     }

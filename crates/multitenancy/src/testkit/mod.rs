@@ -170,6 +170,7 @@ macro_rules! tenancy_store_suite {
             whatever_a_tenant_takes_in_came_before_its_deletion
             only_what_is_deleted_is_purged
             a_purged_tenant_gives_its_names_up
+            what_is_purged_or_unknown_has_ended
             a_purged_tenant_is_swept_in_parts_and_forgotten
             only_what_is_purged_is_cleared
             a_purged_tenant_is_cleared_in_parts_by_whoever_goes_on

@@ -142,6 +142,25 @@ async fn what_comes_late_is_left_and_goes_the_next_time() {
     assert_ended(&app, &acme).await;
 }
 
+/// Also after the record is gone; what others have stays.
+#[tokio::test]
+async fn what_comes_after_the_end_goes_when_somebody_looks() {
+    let app = App::start().await;
+    let (acme, living) = (over(&app, "acme").await, app.tenant("living").await);
+    let late = AuditRecord { id: Uuid::from_u128(1), ..app.records(acme.id).await.remove(0) };
+    self::end(&app, acme.id).await;
+    for n in 0..5 {
+        let late = AuditRecord { id: Uuid::from_u128(n), ..late.clone() };
+        app.stores.remains.note(acme.id, &late).await.unwrap();
+    }
+    let before = app.tenancy.left(living.id).await.unwrap();
+    let both = [acme.id, living.id];
+    assert_eq!(app.tenancy.clear_late(&both, 2).await.unwrap(), [acme.id].into());
+    assert!(app.tenancy.left(acme.id).await.unwrap().is_nothing());
+    assert_eq!(app.tenancy.left(living.id).await.unwrap(), before);
+    assert_eq!(app.tenancy.clear_late(&[], 2).await.unwrap(), [].into());
+}
+
 #[tokio::test]
 async fn those_whose_end_has_come_are_listed() {
     let app = App::with(TenancySettings { grace: Duration::from_hours(24), ..TenancySettings::default() }).await;

@@ -1,5 +1,8 @@
 //! Counts the usage of workspaces, brings it to the store, and adds it up there.
 
+mod living;
+
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -7,13 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::{Clock, Entropy, EntropyExt as _, StoreResult};
-use togglebox_http::cloud::Metering;
-use togglebox_metering::store::{Prune, UsageLedgerExt as _};
+use togglebox_core::{Clock, Entropy, EntropyExt as _, TenantId};
+use togglebox_http::cloud::{CENTRAL, Metering};
+use togglebox_metering::store::{Prune, UsageLedgerExt as _, UsageSink};
 use togglebox_metering::{DirectRecorder, Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
+use togglebox_multitenancy::manage::Tenancy;
+use togglebox_multitenancy::store::TenantDirectory;
 use togglebox_storage::sqlite::Durability;
 use tokio::time::timeout;
 
+use self::living::OfTheLiving;
 use crate::settings::DatabaseSettings;
 use crate::stores::UsageStores;
 
@@ -39,6 +45,7 @@ pub(crate) struct Meterage {
     /// `None` where nothing is kept in files.
     flusher: Option<Arc<Flusher>>,
     stores: UsageStores,
+    tenancy: Arc<Tenancy>,
     clock: Arc<dyn Clock>,
     /// How often what was counted is brought to the store.
     pub(crate) every: Duration,
@@ -54,13 +61,15 @@ impl Meterage {
     pub(crate) fn direct(
         database: &DatabaseSettings,
         stores: UsageStores,
+        tenancy: &Arc<Tenancy>,
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> anyhow::Result<Self> {
         let meters = Metering::meters().context("the meters cannot be")?;
-        let recorder = DirectRecorder::new(meters, Arc::clone(&stores.ledger), Arc::clone(clock), &**entropy);
+        let sink = Arc::clone(&stores.ledger) as Arc<dyn UsageSink>;
+        let recorder = DirectRecorder::new(meters, sink, Arc::clone(clock), &**entropy);
         let metering = Metering::direct(recorder, Arc::clone(&stores.usage)).context("the meters cannot be")?;
-        let (metering, clock) = (Arc::new(metering), Arc::clone(clock));
-        Ok(Self { metering, flusher: None, stores, clock, every: every(database), passing: None })
+        let (metering, tenancy, clock) = (Arc::new(metering), Arc::clone(tenancy), Arc::clone(clock));
+        Ok(Self { metering, flusher: None, stores, tenancy, clock, every: every(database), passing: None })
     }
 
     /// Begins to count in a folder: the one that is named, or one beside the database. It is made if it is not there.
@@ -71,6 +80,7 @@ impl Meterage {
         (folder, durability): (Option<&Path>, Durability),
         database: &DatabaseSettings,
         stores: UsageStores,
+        (tenancy, directory): (&Arc<Tenancy>, &Arc<dyn TenantDirectory>),
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> anyhow::Result<Self> {
         // In memory, the store ends with the process, and so does what was counted for it.
@@ -87,7 +97,8 @@ impl Meterage {
         let options = RecorderOptions::in_directory(&folder);
         let recorder = Recorder::open(meters, options, Arc::clone(clock), Arc::clone(entropy)).with_context(unusable)?;
         let recorder = Arc::new(recorder);
-        let flusher = Flusher::new(Arc::clone(&recorder), Arc::clone(&stores.ledger), FlusherOptions::default());
+        let sink = OfTheLiving::new(Arc::clone(&stores.ledger) as Arc<dyn UsageSink>, Arc::clone(directory));
+        let flusher = Flusher::new(Arc::clone(&recorder), Arc::new(sink), FlusherOptions::default());
         let flusher = Arc::new(flusher);
         let metering =
             Metering::new(recorder, Arc::clone(&flusher), Arc::clone(&stores.usage)).context("the meters cannot be")?;
@@ -96,6 +107,7 @@ impl Meterage {
             metering: Arc::new(metering),
             flusher: Some(flusher),
             stores,
+            tenancy: Arc::clone(tenancy),
             clock: Arc::clone(clock),
             every: every(database),
             passing,
@@ -129,13 +141,17 @@ impl Meterage {
     /// Adds up hours that are over and have something that is not added up yet.
     pub(crate) async fn roll_up(&self) {
         if let Err(error) = self.roll_up_some().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "Usage could not be added up; the next round goes on");
+            tracing::warn!(error = &*error as &dyn std::error::Error, "Usage could not be added up; the next round goes on");
         }
     }
 
-    async fn roll_up_some(&self) -> StoreResult<()> {
+    async fn roll_up_some(&self) -> anyhow::Result<()> {
         let sealing = self.stores.ledger.sealed_upto(self.clock.now(), Sealing::LOST_AFTER).await?;
-        for stale in self.stores.ledger.stale_hours(sealing.upto.hour(), HOURS).await? {
+        let stale = self.stores.ledger.stale_hours(sealing.upto.hour(), HOURS).await?;
+        let tenants: BTreeSet<TenantId> = stale.iter().map(|stale| stale.tenant).filter(|tenant| *tenant != CENTRAL).collect();
+        // What was on its way to a workspace while it was purged.
+        let ended = self.tenancy.clear_late(&tenants.into_iter().collect::<Vec<_>>(), PART).await?;
+        for stale in stale.iter().filter(|stale| !ended.contains(&stale.tenant)) {
             self.stores.usage.rollup(stale.tenant, stale.meter, stale.hour).await?;
         }
         Ok(())
@@ -232,6 +248,12 @@ fn fnv(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use togglebox_core::OsEntropy;
+    use togglebox_metering::store::UsageStore as _;
+    use togglebox_metering::{Cell, Hour, Series, WriterId};
+    use togglebox_multitenancy::manage::Ending;
+
+    use super::super::testing::{GRACE, Place};
     use super::*;
     use crate::settings::Settings;
 
@@ -250,6 +272,36 @@ mod tests {
         assert_ne!(one, place("postgres://ann:one@elsewhere/boxes"));
         let unclear = postgres("postgres:///boxes?host=/run").unwrap_err().to_string();
         assert!(unclear.starts_with("USAGE_DIR "), "{unclear}");
+    }
+
+    /// What was written while the workspace was purged, behind everybody's back.
+    #[tokio::test]
+    async fn late_usage_of_a_purged_workspace_goes_when_it_would_be_added_up() {
+        let place = Place::new().await;
+        let (acme, living) = (place.workspace("acme").await, place.workspace("living").await);
+        let (database, entropy) =
+            (Settings::read(&Default::default()).unwrap().database, Arc::new(OsEntropy) as Arc<dyn Entropy>);
+        let stores = UsageStores { usage: place.store.clone(), ledger: place.store.clone() };
+        let made_of = (&(place.clock.clone() as Arc<dyn Clock>), &entropy);
+        let meterage = Meterage::direct(&database, stores, &place.tenancy, made_of).unwrap();
+        place.delete(&acme).await;
+        place.clock.advance(GRACE);
+        while place.tenancy.end(acme.id, CENTRAL, None, 1000).await.unwrap() != Ending::Over {}
+        let cell = |tenant| Cell {
+            tenant,
+            series: Series::plain("api.requests".parse().unwrap()),
+            minute: Minute::of(place.clock.now()).unwrap(),
+            writer: WriterId::random(&*entropy),
+            total: 1,
+        };
+        place.store.merge_cells(&[cell(acme.id), cell(living.id)]).await.unwrap();
+        assert_eq!(place.tenancy.left(acme.id).await.unwrap().total(), 2, "a count and its hour");
+        place.clock.advance(Duration::from_hours(2));
+        meterage.roll_up().await;
+        assert!(place.tenancy.left(acme.id).await.unwrap().is_nothing());
+        let hour = cell(living.id).minute.hour().number() - 2;
+        let rolled = place.store.rolled_up(living.id, "api.requests".parse().unwrap(), Hour::from_number(hour).unwrap()).await;
+        assert_eq!(rolled.unwrap().unwrap().total, 1);
     }
 
     #[test]

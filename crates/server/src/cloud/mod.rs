@@ -83,9 +83,10 @@ impl Front {
         let meterage = if cloud.metering {
             let made_of = (&ports.clock, &ports.entropy);
             Some(if cloud.serverless {
-                Meterage::direct(&settings.database, stores.usage, made_of)?
+                Meterage::direct(&settings.database, stores.usage, &tenancy, made_of)?
             } else {
-                Meterage::begin((cloud.usage.as_deref(), cloud.usage_durability), &settings.database, stores.usage, made_of)?
+                let (folder, register) = ((cloud.usage.as_deref(), cloud.usage_durability), (&tenancy, &register.directory));
+                Meterage::begin(folder, &settings.database, stores.usage, register, made_of)?
             })
         } else {
             None

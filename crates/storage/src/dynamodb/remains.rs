@@ -79,10 +79,11 @@ impl RemainsStore for DynamoDb {
     async fn clear(&self, tenant: TenantId, after: Option<&Cursor>, limit: usize) -> StoreResult<Cleared> {
         const OPERATION: &str = "remains.clear";
         let failed = |kind| StoreError::new(kind, OPERATION);
-        // What is purged stays purged, so nothing has to be compared again when items are removed.
+        // What is purged stays purged, and is forgotten for good: so nothing has to be compared again when items are removed.
         let stands = self.get(OPERATION, &mut self.patience(), &of_register::tenant(tenant)).await?;
-        let stands = stands.ok_or_else(|| failed(StoreErrorKind::NotFound))?;
-        if Attributes::new(&stands, OPERATION).maybe::<Timestamp>("purged_at")?.is_none() {
+        if let Some(stands) = stands
+            && Attributes::new(&stands, OPERATION).maybe::<Timestamp>("purged_at")?.is_none()
+        {
             return Err(failed(StoreErrorKind::Refused(NOT_PURGED)));
         }
         let place = |after: &Cursor| serde_json::from_str(after.as_str()).map_err(|_| failed(StoreErrorKind::InvalidCursor));

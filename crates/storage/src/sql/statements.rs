@@ -96,8 +96,8 @@ pub(crate) fn watching<E: Engine>() -> [String; 2] {
 
 /// Statements that look beyond one tenant: by an index, in its order.
 #[cfg(feature = "tenancy")]
-pub(crate) fn across() -> Vec<String> {
-    tenancy::statements::across()
+pub(crate) fn across<E: Engine>() -> Vec<String> {
+    tenancy::statements::across::<E>()
 }
 
 /// Statements that keep the usage of all tenants: by an index, in its order.

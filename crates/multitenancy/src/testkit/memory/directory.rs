@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use async_trait::async_trait;
-use togglebox_core::{Page, PageRequest, Revision, StoreResult, Timestamp};
+use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::register::Hold;
@@ -47,6 +48,13 @@ impl TenantDirectory for MemoryStore {
     async fn by_domain(&self, domain: &DomainName) -> StoreResult<Option<Tenant>> {
         self.act("tenant_directory.by_domain", |register| {
             Ok(register.domains.get(domain).and_then(|tenant| register.tenants.get(tenant)).cloned())
+        })
+    }
+
+    async fn ended(&self, tenants: &[TenantId]) -> StoreResult<BTreeSet<TenantId>> {
+        self.act("tenant_directory.ended", |register| {
+            let lives = |tenant: &TenantId| register.tenants.get(tenant).is_some_and(|tenant| !tenant.standing.is_purged());
+            Ok(tenants.iter().filter(|tenant| !lives(tenant)).copied().collect())
         })
     }
 

@@ -70,6 +70,20 @@ impl TenantDirectory for DynamoDb {
         Ok(None)
     }
 
+    async fn ended(&self, tenants: &[TenantId]) -> StoreResult<BTreeSet<TenantId>> {
+        const OPERATION: &str = "tenant_directory.ended";
+        let keys: BTreeSet<Key> = tenants.iter().map(|tenant| key::tenant(*tenant)).collect();
+        let items = self.get_all(OPERATION, &mut self.patience(), keys).await?;
+        let mut ended = BTreeSet::new();
+        for tenant in tenants {
+            let record = Record::of(&items, *tenant, OPERATION)?;
+            if record.is_none_or(|record| record.tenant.standing.is_purged()) {
+                ended.insert(*tenant);
+            }
+        }
+        Ok(ended)
+    }
+
     async fn workspaces(&self, user: Uuid, page: &PageRequest) -> StoreResult<Page<Workspace>> {
         const OPERATION: &str = "tenant_directory.workspaces";
         let whose = user.to_string();

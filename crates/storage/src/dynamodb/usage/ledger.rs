@@ -57,7 +57,7 @@ fn as_read(read: &Watermark) -> Condition {
 
 impl DynamoDb {
     pub(super) async fn raise_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
-        const OPERATION: &str = "usage_ledger.advance_watermark";
+        const OPERATION: &str = "usage_sink.advance_watermark";
         let mut patience = self.patience();
         let mut change = write(watermark, is_further(watermark));
         loop {

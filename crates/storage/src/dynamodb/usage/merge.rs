@@ -16,7 +16,7 @@ use super::hour::{HourItem, Marking};
 use super::key::{self, Metered};
 use super::row::{self, Minutes, Row};
 
-const OPERATION: &str = "usage_ledger.merge_cells";
+const OPERATION: &str = "usage_sink.merge_cells";
 /// How many requests are under way at once.
 const AT_ONCE: usize = 32;
 /// How many rows of an hour one transaction marks: with what goes with them, no more than it has room for.

@@ -76,7 +76,7 @@ mod series;
 
 use async_trait::async_trait;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
-use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore};
+use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
 use togglebox_metering::{Cell, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
 
 use self::key::Metered;
@@ -134,7 +134,7 @@ impl UsageStore for DynamoDb {
 }
 
 #[async_trait]
-impl UsageLedger for DynamoDb {
+impl UsageSink for DynamoDb {
     async fn merge_cells(&self, cells: &[Cell]) -> StoreResult<MergeReport> {
         self.merge_usage(cells).await
     }
@@ -142,7 +142,10 @@ impl UsageLedger for DynamoDb {
     async fn advance_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
         self.raise_watermark(watermark).await
     }
+}
 
+#[async_trait]
+impl UsageLedger for DynamoDb {
     async fn watermarks(&self) -> StoreResult<Vec<Watermark>> {
         self.living_watermarks().await
     }

@@ -109,7 +109,7 @@ async fn what_looks_beyond_one_tenant_can_use_an_index() {
     connection.execute(super::super::engine::LOOK_BEYOND).await.unwrap();
     connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
     connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off").await.unwrap();
-    for sql in statements::across() {
+    for sql in statements::across::<Engine>() {
         let plan = plan(&mut connection, &sql).await;
         let few = sql.starts_with("-- tenant_directory.changes_since");
         assert!(plan.contains("Index"), "{sql}\n{plan}");

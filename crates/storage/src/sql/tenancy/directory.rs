@@ -1,5 +1,7 @@
 //! What is known before the tenant is.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId, Timestamp};
 use togglebox_multitenancy::store::{Changed, TenantChange, TenantChanges, TenantDirectory, TenantFilter, Workspace};
@@ -11,6 +13,7 @@ use super::super::cells::Cells;
 use super::super::engine::{Access, Engine, Row};
 use super::super::page::{one_more, page_of};
 use super::super::statement::Statement;
+use super::super::watch;
 use super::position;
 use super::register::{REVISION, revision_of};
 use super::tenants::{columns, tenant_of};
@@ -43,6 +46,16 @@ SELECT revision, at FROM register_changes ORDER BY revision LIMIT $1";
 
 pub(super) const PRUNE: &str = "-- tenant_directory.prune_changes
 DELETE FROM register_changes WHERE revision <= $1";
+
+/// Which of the tenants in a list do not live.
+pub(super) fn ended_statement<E: Engine>() -> String {
+    format!(
+        "-- tenant_directory.ended
+SELECT given.tenant FROM {}
+WHERE NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.tenant = given.tenant AND tenants.purged_at IS NULL)",
+        watch::given::<E>()
+    )
+}
 
 /// From the start or from a place on. Only fixed words are joined.
 pub(super) fn workspaces_statement(goes_on: bool) -> String {
@@ -138,6 +151,14 @@ impl<E: Engine> TenantDirectory for Database<E> {
         let mut look = self.look(OPERATION, Access::Read).await?;
         let row = look.optional(Statement::new(BY_DOMAIN).bind(domain.as_str())).await?;
         row.map(|row| tenant_of(&row, OPERATION)).transpose()
+    }
+
+    async fn ended(&self, tenants: &[TenantId]) -> StoreResult<BTreeSet<TenantId>> {
+        const OPERATION: &str = "tenant_directory.ended";
+        let statement = Statement::new(ended_statement::<E>()).bind(watch::listed(OPERATION, tenants)?);
+        let rows = self.look(OPERATION, Access::Read).await?.rows(statement).await?;
+        let tenant = |row| Cells::new(row, OPERATION, "tenants", "tenant").get("tenant").map(TenantId::from_uuid);
+        rows.iter().map(tenant).collect()
     }
 
     async fn workspaces(&self, user: Uuid, page: &PageRequest) -> StoreResult<Page<Workspace>> {

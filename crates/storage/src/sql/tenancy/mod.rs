@@ -26,6 +26,7 @@ use crate::position;
 pub(super) mod statements {
     use togglebox_multitenancy::store::TenantFilter;
 
+    use super::super::engine::Engine;
     use super::{directory, domains, invitations, members, register, remains, tenants};
 
     /// Of one tenant: they find what they want by an index.
@@ -66,7 +67,7 @@ pub(super) mod statements {
     }
 
     /// Of the register.
-    pub(in super::super) fn across() -> Vec<String> {
+    pub(in super::super) fn across<E: Engine>() -> Vec<String> {
         let fixed = [
             register::HOLD,
             directory::BY_SUBDOMAIN,
@@ -77,6 +78,7 @@ pub(super) mod statements {
         ];
         let workspaces = [false, true].map(directory::workspaces_statement);
         let lists = [false, true].map(|goes_on| directory::list_statement(&TenantFilter::default(), goes_on));
-        fixed.map(str::to_owned).into_iter().chain(workspaces).chain(lists).collect()
+        let rest = workspaces.into_iter().chain(lists).chain([directory::ended_statement::<E>()]);
+        fixed.map(str::to_owned).into_iter().chain(rest).collect()
     }
 }

@@ -74,8 +74,7 @@ impl<E: Engine> RemainsStore for Database<E> {
     async fn clear(&self, tenant: TenantId, after: Option<&Cursor>, limit: usize) -> StoreResult<Cleared> {
         self.attempt(|| async {
             let mut call = self.unaudited("remains.clear", tenant).await?;
-            let stands = tenants::find(&mut call).await?.ok_or_else(|| call.error(StoreErrorKind::NotFound))?;
-            if !stands.standing.is_purged() {
+            if tenants::find(&mut call).await?.is_some_and(|stands| !stands.standing.is_purged()) {
                 return Err(call.error(StoreErrorKind::Refused(NOT_PURGED)));
             }
             // The tables before it were empty.

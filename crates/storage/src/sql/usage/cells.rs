@@ -111,7 +111,7 @@ async fn raise<E: Engine>(ledger: &mut Look<E>, round: &BTreeMap<Key<'_>, u64>) 
 
 impl<E: Engine> Database<E> {
     pub(super) async fn merge_usage(&self, cells: &[UsageCell]) -> StoreResult<MergeReport> {
-        const OPERATION: &str = "usage_ledger.merge_cells";
+        const OPERATION: &str = "usage_sink.merge_cells";
         check_cells(cells, OPERATION)?;
         if cells.is_empty() {
             return Ok(MergeReport::default());

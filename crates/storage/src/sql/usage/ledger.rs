@@ -33,7 +33,7 @@ impl Cell for Hour {
 impl<E: Engine> Database<E> {
     pub(super) async fn raise_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
         self.attempt(|| async {
-            let mut ledger = self.ledger("usage_ledger.advance_watermark", Access::Count).await?;
+            let mut ledger = self.ledger("usage_sink.advance_watermark", Access::Count).await?;
             let raise = Statement::new(RAISE).bind(watermark.writer.as_uuid()).bind(watermark.upto.number());
             ledger.execute(raise.bind(watermark.seen_at).bind(i64::from(watermark.ended))).await?;
             ledger.commit().await

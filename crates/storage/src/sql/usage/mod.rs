@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Serialize;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
-use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageStore};
+use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
 use togglebox_metering::{Cell as UsageCell, Hour, Ingested, Labels, MeterId, Minute, Totals, UsageEvent, Watermark, WriterId};
 
 use super::Database;
@@ -155,7 +155,7 @@ impl<E: Engine> UsageStore for Database<E> {
 }
 
 #[async_trait]
-impl<E: Engine> UsageLedger for Database<E> {
+impl<E: Engine> UsageSink for Database<E> {
     async fn merge_cells(&self, cells: &[UsageCell]) -> StoreResult<MergeReport> {
         self.merge_usage(cells).await
     }
@@ -163,7 +163,10 @@ impl<E: Engine> UsageLedger for Database<E> {
     async fn advance_watermark(&self, watermark: &Watermark) -> StoreResult<()> {
         self.raise_watermark(watermark).await
     }
+}
 
+#[async_trait]
+impl<E: Engine> UsageLedger for Database<E> {
     async fn watermarks(&self) -> StoreResult<Vec<Watermark>> {
         self.living_watermarks().await
     }
