@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 use togglebox_core::{OsEntropy, SystemClock, TenantId};
-use togglebox_metering::store::UsageQuery;
+use togglebox_metering::store::{UsageQuery, UsageSink};
 use togglebox_metering::{Flusher, FlusherOptions, Grain, Meter, Meters, Minute, Recorder, RecorderOptions, Span, Usage};
 use tokio::sync::Mutex;
 
@@ -58,7 +58,8 @@ async fn by_recorder(engine: &Engine) -> f64 {
     let meters = Meters::new([Meter::new("hot.requests", ["operation"]).unwrap()]).unwrap();
     let options = RecorderOptions::in_directory(folder.path());
     let recorder = Arc::new(Recorder::open(meters, options, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap());
-    let flusher = Flusher::new(Arc::clone(&recorder), Arc::clone(&engine.usage.ledger), FlusherOptions::default());
+    let flusher =
+        Flusher::new(Arc::clone(&recorder), Arc::clone(&engine.usage.ledger) as Arc<dyn UsageSink>, FlusherOptions::default());
     let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {

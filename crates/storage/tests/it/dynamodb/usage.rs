@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use togglebox_core::{StoreResult, TenantId};
-use togglebox_metering::store::{Prune, UsageLedger, UsageQuery, UsageStore};
+use togglebox_metering::store::{Prune, UsageLedger, UsageQuery, UsageSink as _, UsageStore};
 use togglebox_metering::testkit::UsageStores;
 use togglebox_metering::{Cell, Grain, Hour, Ingested, Labels, MeterId, Minute, Series, Span, UsageEvent, Watermark, WriterId};
 use togglebox_storage::DynamoDb;

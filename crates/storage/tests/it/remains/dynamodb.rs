@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use togglebox_core::TenantId;
-use togglebox_metering::store::UsageLedger as _;
+use togglebox_metering::store::UsageSink as _;
 use togglebox_metering::{Cell, Minute, Series, WriterId};
 use togglebox_storage::DynamoDb;
 
