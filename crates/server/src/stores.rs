@@ -122,7 +122,7 @@ pub(crate) struct UsageStores {
 
 #[cfg(feature = "cloud")]
 impl UsageStores {
-    fn over<S: Register>(store: &Arc<S>) -> Self {
+    pub(crate) fn over<S: Register>(store: &Arc<S>) -> Self {
         Self { usage: Arc::<S>::clone(store), ledger: Arc::<S>::clone(store) }
     }
 }
@@ -141,7 +141,7 @@ pub(crate) struct RegisterStores {
 
 /// What keeps a register of tenants, and their usage.
 #[cfg(feature = "cloud")]
-trait Register:
+pub(crate) trait Register:
     TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + UsageStore + UsageLedger
 {
 }

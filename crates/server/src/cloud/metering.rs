@@ -248,7 +248,7 @@ fn fnv(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use togglebox_core::OsEntropy;
+    use togglebox_core::{ManualClock, OsEntropy};
     use togglebox_metering::store::UsageStore as _;
     use togglebox_metering::{Cell, Hour, Series, WriterId};
     use togglebox_multitenancy::manage::Ending;
@@ -279,10 +279,12 @@ mod tests {
     async fn late_usage_of_a_purged_workspace_goes_when_it_would_be_added_up() {
         let place = Place::new().await;
         let (acme, living) = (place.workspace("acme").await, place.workspace("living").await);
-        let (database, entropy) =
-            (Settings::read(&Default::default()).unwrap().database, Arc::new(OsEntropy) as Arc<dyn Entropy>);
-        let stores = UsageStores { usage: place.store.clone(), ledger: place.store.clone() };
-        let made_of = (&(place.clock.clone() as Arc<dyn Clock>), &entropy);
+        let (database, entropy) = (
+            Settings::read(&std::iter::empty::<(&str, &str)>().collect()).unwrap().database,
+            Arc::new(OsEntropy) as Arc<dyn Entropy>,
+        );
+        let stores = UsageStores::over(&place.store);
+        let made_of = (&(Arc::<ManualClock>::clone(&place.clock) as Arc<dyn Clock>), &entropy);
         let meterage = Meterage::direct(&database, stores, &place.tenancy, made_of).unwrap();
         place.delete(&acme).await;
         place.clock.advance(GRACE);

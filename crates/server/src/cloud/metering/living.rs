@@ -55,6 +55,7 @@ mod tests {
     use togglebox_core::{EntropyExt as _, OsEntropy, Timestamp};
     use togglebox_metering::store::{Prune, UsageLedger as _, UsageQuery, UsageStore as _};
     use togglebox_metering::{Grain, MeterId, Minute, Series, Span, WriterId};
+    use togglebox_storage::Sqlite;
 
     use super::super::super::testing::Place;
     use super::*;
@@ -72,7 +73,7 @@ mod tests {
             writer,
             total,
         };
-        let sink = OfTheLiving::new(place.store.clone(), place.store.clone());
+        let sink = OfTheLiving::new(Arc::<Sqlite>::clone(&place.store), Arc::<Sqlite>::clone(&place.store));
         place.store.prune(Prune::Minutes, Minute::from_number(60), 10).await.unwrap();
         let cells = [cell(nobody, 70, 5), cell(living, 70, 2), cell(nobody, 10, 1), cell(living, 10, 4)];
         let report = sink.merge_cells(&cells).await.unwrap();
