@@ -4,15 +4,17 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
+use togglebox_core::{StoreError, StoreErrorKind, StoreResult, Timestamp};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::recorder::{Generation, Recorder};
+use crate::metrics::Metrics;
+use crate::recorder::{Fill, Generation, Recorder};
 use crate::slab::{Drained, NotDrained, abandoned};
 use crate::store::{MOST_CELLS, UsageSink};
 use crate::{Cell, Minute, Watermark};
@@ -76,6 +78,15 @@ pub struct RecoveryReport {
     pub damaged: usize,
 }
 
+/// How far a flusher is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// When the store had everything that was counted until then; at first, when the flusher was made.
+    pub sent_at: Timestamp,
+    /// How full the files are.
+    pub fill: Fill,
+}
+
 /// Sends what a [`Recorder`] counts to a store, and what processes that are gone have counted.
 ///
 /// It always sends totals. A call that fails, or whose answer is lost, needs nothing done about it: the next flush sends the totals of
@@ -85,6 +96,9 @@ pub struct Flusher {
     recorder: Arc<Recorder>,
     sink: Arc<dyn UsageSink>,
     options: FlusherOptions,
+    metrics: Metrics,
+    /// [`Progress::sent_at`], in milliseconds since 1970.
+    sent_ms: AtomicI64,
     /// One flush at a time.
     running: Mutex<()>,
 }
@@ -92,7 +106,13 @@ pub struct Flusher {
 impl Flusher {
     /// Sends what `recorder` counts to `sink`.
     pub fn new(recorder: Arc<Recorder>, sink: Arc<dyn UsageSink>, options: FlusherOptions) -> Self {
-        Self { recorder, sink, options, running: Mutex::default() }
+        let sent_ms = AtomicI64::new(recorder.clock().now().as_ms());
+        Self { recorder, sink, options, metrics: Metrics::register(), sent_ms, running: Mutex::default() }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress { sent_at: Timestamp::from_ms(self.sent_ms.load(Ordering::Relaxed)), fill: self.recorder.fill() }
     }
 
     /// Sends every total that the store has not acknowledged, and then says up to when all is sent. Begins a new file when the current
@@ -106,8 +126,16 @@ impl Flusher {
             self.rotate().await;
         }
         let mut report = FlushReport::default();
-        self.send(&mut report, false).await?;
-        Ok(report)
+        let begun = self.recorder.clock().now();
+        let outcome = self.send(&mut report, false).await;
+        match outcome {
+            Ok(()) => self.sent_ms.store(begun.as_ms(), Ordering::Relaxed),
+            Err(_) => self.metrics.failed.increment(1),
+        }
+        let Progress { sent_at, fill } = self.progress();
+        self.metrics.filled(fill);
+        self.metrics.lags(self.recorder.clock().now().since(sent_at));
+        outcome.map(|()| report)
     }
 
     async fn rotate(&self) {
@@ -162,6 +190,8 @@ impl Flusher {
     /// Merges cells; says how many were late.
     async fn merge(&self, cells: &[Cell]) -> StoreResult<usize> {
         let report = self.within("usage_sink.merge_cells", self.sink.merge_cells(cells)).await?;
+        self.metrics.sent.increment(cells.len() as u64);
+        self.metrics.late.increment(report.late.len() as u64);
         for cell in report.late.iter().filter_map(|place| cells.get(*place)) {
             error!(
                 tenant.id = %cell.tenant,
@@ -206,6 +236,7 @@ impl Flusher {
                 Some(Ok(slab)) => self.recover_one(slab, &mut report).await?,
                 Some(Err(damaged @ NotDrained::Header(_))) => {
                     report.damaged += 1;
+                    self.metrics.damaged.increment(1);
                     error!(
                         error = &damaged as &dyn std::error::Error,
                         "A file of usage is damaged: nothing of it is counted but what was sent before"
@@ -225,12 +256,14 @@ impl Flusher {
         let upto = Minute::of(now).unwrap_or(Minute::EPOCH);
         self.advance(&Watermark { writer: slab.writer, upto, seen_at: now, ended: true }).await?;
         report.files += 1;
+        self.metrics.recovered.increment(1);
         report.cells += slab.cells.len();
         report.late += late;
         let (writer, damage) = (slab.writer, slab.damage);
         info!(%writer, cells = slab.cells.len(), machine.restarted = slab.after_restart, "Counted what a process that is gone had left");
         let outcome = if !damage.is_none() {
             report.damaged += 1;
+            self.metrics.damaged.increment(1);
             error!(%writer, ?damage, "A file of usage is damaged: some of it may not be counted");
             slab.set_aside("damaged")
         } else if late > 0 {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
-use crate::{Cell, Grain, Hour, Ingested, Labels, MeterId, Minute, Sealing, Span, Totals, UsageEvent, Watermark};
+use crate::{Cell, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Sealing, Span, Totals, UsageEvent, Watermark};
 
 /// The most cells of one call.
 pub const MOST_CELLS: usize = 1000;
@@ -96,6 +96,14 @@ pub trait UsageLedger: UsageSink {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     async fn stale_hours(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>>;
+
+    /// How much each of `tenants`, at most 1000, has used in the days from `from` to `until`, that one not among them, in their order: as far
+    /// as it is added up. Not less than what was rolled up, nor more than what was counted. For those who look at all tenants: a call costs
+    /// as much as a read of one tenant's days for each.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn added_up(&self, tenants: &[TenantId], meter: MeterId, from: Day, until: Day) -> StoreResult<Vec<u64>>;
 
     /// Removes what is older than `before`, at most `limit` (1 to 1000) of it; says how many. Fewer than `limit` means that none are left.
     ///

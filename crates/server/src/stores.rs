@@ -122,6 +122,10 @@ pub(crate) struct UsageStores {
 
 #[cfg(feature = "cloud")]
 impl UsageStores {
+    pub(crate) fn both(&self) -> (Arc<dyn UsageStore>, Arc<dyn UsageLedger>) {
+        (Arc::clone(&self.usage), Arc::clone(&self.ledger))
+    }
+
     pub(crate) fn over<S: Register>(store: &Arc<S>) -> Self {
         Self { usage: Arc::<S>::clone(store), ledger: Arc::<S>::clone(store) }
     }

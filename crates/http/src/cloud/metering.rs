@@ -14,9 +14,9 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
-use togglebox_metering::store::UsageStore;
+use togglebox_metering::store::{UsageLedger, UsageStore};
 use togglebox_metering::{
-    DirectRecorder, Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Recorder, Usage, is_usage,
+    DirectRecorder, Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Progress, Recorder, Usage, is_usage,
 };
 use tokio::time::timeout;
 
@@ -49,6 +49,7 @@ const MOST_BYTES: usize = 64;
 pub struct Metering {
     counter: Counter,
     store: Arc<dyn UsageStore>,
+    ledger: Arc<dyn UsageLedger>,
     /// What is known of the requests of this month.
     month: PeriodUsage,
     requests: MeterId,
@@ -90,12 +91,16 @@ impl Metering {
         Meters::new(meters.into_iter().collect::<Result<Vec<_>, _>>()?)
     }
 
-    /// Counts with `recorder`, which has the [meters](Self::meters), and looks up in `store`, where `flusher` brings what was counted.
+    /// Counts with `recorder`, which has the [meters](Self::meters), and looks up in a store, the same in two ports, where `flusher` brings
+    /// what was counted.
     ///
     /// # Errors
     /// None: the names are fixed.
-    pub fn new(recorder: Arc<Recorder>, flusher: Arc<Flusher>, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
-        Self::with(Counter::Files { recorder, flusher, synced: false }, store)
+    pub fn new(
+        (recorder, flusher): (Arc<Recorder>, Arc<Flusher>),
+        (store, ledger): (Arc<dyn UsageStore>, Arc<dyn UsageLedger>),
+    ) -> Result<Self, InvalidMeter> {
+        Self::with(Counter::Files { recorder, flusher, synced: false }, store, ledger)
     }
 
     /// Lets answers wait until what they count is on the disk, so that it outlives a power loss as well. Where there are no files, nothing
@@ -113,14 +118,17 @@ impl Metering {
     ///
     /// # Errors
     /// None: the names are fixed.
-    pub fn direct(recorder: DirectRecorder, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
-        Self::with(Counter::Direct(recorder), store)
+    pub fn direct(
+        recorder: DirectRecorder,
+        (store, ledger): (Arc<dyn UsageStore>, Arc<dyn UsageLedger>),
+    ) -> Result<Self, InvalidMeter> {
+        Self::with(Counter::Direct(recorder), store, ledger)
     }
 
-    fn with(counter: Counter, store: Arc<dyn UsageStore>) -> Result<Self, InvalidMeter> {
+    fn with(counter: Counter, store: Arc<dyn UsageStore>, ledger: Arc<dyn UsageLedger>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
         let month = PeriodUsage::new(Arc::clone(&store), requests);
-        Ok(Self { counter, store, month, requests, not_modified, bytes, misses: Misses::default() })
+        Ok(Self { counter, store, ledger, month, requests, not_modified, bytes, misses: Misses::default() })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
@@ -131,6 +139,19 @@ impl Metering {
     /// Where usage is looked up.
     pub(super) fn store(&self) -> &dyn UsageStore {
         &*self.store
+    }
+
+    /// The same store, of all workspaces together.
+    pub(super) fn ledger(&self) -> &dyn UsageLedger {
+        &*self.ledger
+    }
+
+    /// How far this node is with what it has counted; `None` where each answer waits for the store.
+    pub fn progress(&self) -> Option<Progress> {
+        match &self.counter {
+            Counter::Files { flusher, .. } => Some(flusher.progress()),
+            Counter::Direct(_) => None,
+        }
     }
 
     /// Brings what this node has counted to the store, so that whoever looks sees their own requests. What other nodes hold follows within

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use togglebox_core::Timestamp;
-use togglebox_metering::Span;
+use togglebox_metering::{Progress, Span};
 use togglebox_multitenancy::{DomainClaim, DomainName, Invitation, Limited, Limits, Member, Plan, Tenant};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::metering::Metering;
 use crate::view::UserView;
 
 /// A workspace.
@@ -304,6 +305,72 @@ pub(super) struct MeterView<'a> {
     pub(super) forecast: Option<u64>,
     /// The same, split by `environment`, `key` and `operation`.
     pub(super) by: BTreeMap<&'a str, BTreeMap<String, u64>>,
+}
+
+/// What the operator sees of usage.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageOverview)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UsageOverviewView<'a> {
+    pub(super) meter: &'a str,
+    pub(super) period: SpanView,
+    /// Of all workspaces together, at least: what was counted since the last roll-ups, an hour or two ago, may be missing.
+    pub(super) total: u64,
+    /// Before this moment, everything that was counted is in the store.
+    #[schema(value_type = String, format = DateTime)]
+    pub(super) sealed_until: Timestamp,
+    /// Nodes of which nothing was heard for a quarter of an hour, and which may have counted something that is missing.
+    pub(super) lost_writers: u64,
+    /// Those that have used the most, the greatest first.
+    pub(super) workspaces: Vec<WorkspaceUsageView<'a>>,
+    pub(super) node: NodeMeteringView,
+}
+
+/// What a workspace has used, for the operator.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceUsage)]
+pub(super) struct WorkspaceUsageView<'a> {
+    pub(super) id: Uuid,
+    pub(super) subdomain: &'a str,
+    pub(super) plan: &'a str,
+    pub(super) used: u64,
+    /// How much the plan includes; `null` where it does not say.
+    #[schema(required)]
+    pub(super) limit: Option<u64>,
+    /// What it comes to at the end of the period, if it goes on like this; `null` while it is too early to tell.
+    #[schema(required)]
+    pub(super) forecast: Option<u64>,
+}
+
+/// How far a node's metering is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NodeMetering)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeMeteringView {
+    /// Answers that could not be counted since the node's start: its disk was full, or failed.
+    missed: u64,
+    /// For how many milliseconds the store has not had everything that the node counted; `null` where each answer waits for the store.
+    #[schema(required)]
+    flush_lag_ms: Option<u64>,
+    /// How much of the file of counts is taken, from 0 to 1: at a half the next one is begun.
+    #[schema(required)]
+    slab_fill: Option<f64>,
+    /// Earlier files that are not sent to their end.
+    #[schema(required)]
+    files_waiting: Option<u64>,
+}
+
+impl NodeMeteringView {
+    pub(super) fn of(metering: &Metering, now: Timestamp) -> Self {
+        let progress = metering.progress();
+        let lag = |progress: Progress| u64::try_from(now.since(progress.sent_at).as_millis()).unwrap_or(u64::MAX);
+        Self {
+            missed: metering.missed(),
+            flush_lag_ms: progress.map(lag),
+            slab_fill: progress.map(|progress| progress.fill.ratio()),
+            files_waiting: progress.map(|progress| progress.fill.retired as u64),
+        }
+    }
 }
 
 /// Usage over time.

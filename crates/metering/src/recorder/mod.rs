@@ -104,6 +104,24 @@ pub struct Recorder {
     syncs: Syncs,
 }
 
+/// How full the files of a recorder are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Cells in the current file.
+    pub taken: u32,
+    /// How many it has room for. At half of them the flusher begins a new one.
+    pub slots: u32,
+    /// Earlier files that have something which the store has not acknowledged.
+    pub retired: usize,
+}
+
+impl Fill {
+    /// How much of the current file is taken, from 0 to 1.
+    pub fn ratio(self) -> f64 {
+        f64::from(self.taken) / f64::from(self.slots.max(1))
+    }
+}
+
 /// Who waits for the disk.
 #[derive(Debug, Default)]
 struct Syncs {
@@ -278,10 +296,17 @@ impl Recorder {
         Ok(())
     }
 
+    /// How much of the current file is taken, and how many full ones are still being sent.
+    pub fn fill(&self) -> Fill {
+        let current = self.current.load();
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).len();
+        Fill { taken: current.slab.taken(), slots: current.slab.slots(), retired }
+    }
+
     /// Whether it is time for a new file.
     pub(crate) fn is_half_full(&self) -> bool {
-        let current = self.current.load();
-        current.slab.taken() >= current.slab.slots().div_ceil(2)
+        let Fill { taken, slots, .. } = self.fill();
+        taken >= slots.div_ceil(2)
     }
 
     /// Closes all minutes before `floor`, and all files but the current one: when this returns, every increment in them is in what

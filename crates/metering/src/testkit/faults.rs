@@ -115,6 +115,10 @@ impl Scene {
             "usage_sink.advance_watermark" => told(ledger.advance_watermark(&self.mark(30)).await),
             "usage_ledger.watermarks" => told(ledger.watermarks().await.map(|marks| marks.len())),
             "usage_ledger.stale_hours" => told(ledger.stale_hours(hour(first / 60 + 24), 1000).await.map(|hours| hours.len())),
+            "usage_ledger.added_up" => {
+                let day = minute(first).day();
+                told(ledger.added_up(&[tenant], meter(), day, day.plus(1)).await)
+            }
             "usage_ledger.prune" => told(ledger.prune(Prune::Minutes, minute(first + 60), 1000).await.map(|_| ())),
             // A port has got a method that nobody tries yet: a promise that nobody checks.
             other => panic!("{other} is not tried: say in the testkit how it is called"),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use togglebox_core::testkit::{Faults, Faulty};
-use togglebox_core::{Timestamp, faulty_port};
+use togglebox_core::{TenantId, Timestamp, faulty_port};
 
 use super::UsageStores;
 use crate::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
-use crate::{Cell, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
+use crate::{Cell, Day, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
 
 faulty_port! {
     UsageStore as "usage", USAGE {
@@ -29,6 +29,7 @@ faulty_port! {
     tenantless UsageLedger as "usage_ledger", USAGE_LEDGER {
         read watermarks() -> Vec<Watermark>;
         read stale_hours(until: Hour, limit: usize) -> Vec<StaleHour>;
+        read added_up(tenants: &[TenantId], meter: MeterId, from: Day, until: Day) -> Vec<u64>;
         write prune(what: Prune, before: Minute, limit: usize) -> usize;
     }
 }

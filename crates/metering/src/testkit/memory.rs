@@ -278,6 +278,18 @@ impl UsageLedger for MemoryStore {
         Ok(hours)
     }
 
+    async fn added_up(&self, tenants: &[TenantId], meter: MeterId, from: Day, until: Day) -> StoreResult<Vec<u64>> {
+        let state = self.lock();
+        let sum = |tenant: &TenantId| {
+            let days = state.days.range((*tenant, meter, from)..(*tenant, meter, until));
+            days.fold(Totals::default(), |mut sum, (_, day)| {
+                sum.join(day);
+                sum
+            })
+        };
+        Ok(tenants.iter().map(|tenant| sum(tenant).sum()).collect())
+    }
+
     async fn prune(&self, what: Prune, before: Minute, limit: usize) -> StoreResult<usize> {
         Ok(self.lock().prune(what, before, limit))
     }

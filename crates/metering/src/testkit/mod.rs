@@ -107,6 +107,7 @@ macro_rules! usage_store_suite {
             stale_hours_are_told_oldest_first_until_they_are_rolled_up
             a_roll_up_among_merges_loses_nothing
             roll_ups_equal_a_recount
+            what_is_added_up_is_told_of_many_tenants_at_once
             a_watermark_never_goes_back
             of_many_watermarks_at_once_the_furthest_stands
             a_writer_that_has_ended_is_waited_for_no_more

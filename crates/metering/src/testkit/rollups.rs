@@ -3,7 +3,7 @@
 use togglebox_core::{EntropyExt as _, SeededEntropy};
 
 use super::UsageStores;
-use super::fixtures::{A, B, CROWD, cell, event, hour, labelled, meter, minute, query, race};
+use super::fixtures::{A, B, CROWD, cell, event, hour, labelled, meter, minute, other_meter, query, race};
 use crate::store::{RollUp, StaleHour};
 use crate::{Cell, CellSet, Grain};
 
@@ -21,6 +21,32 @@ pub async fn a_rolled_up_hour_is_the_sum_of_its_minutes(stores: &UsageStores) {
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(1)).await.unwrap(), Some(rolled(7, 1)));
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), None);
     assert_eq!(stores.sums(&query(0, 1440, Grain::Day)).await, [(0, 307)]);
+}
+
+/// Of each, in the order in which they are asked after, in the days that are asked after; not what is in no roll-up yet.
+pub async fn what_is_added_up_is_told_of_many_tenants_at_once(stores: &UsageStores) {
+    let of_b = |at, total| Cell { tenant: B, ..cell(at, 1, total) };
+    let days = [cell(10, 1, 1), cell(1439, 2, 2), cell(1440, 1, 4), cell(2880, 1, 8), of_b(70, 16), of_b(1500, 32)];
+    stores.merge(&days).await;
+    stores.merge(&[labelled([("a", "b")], cell(20, 1, 64))]).await;
+    let other = Cell { series: crate::Series::plain(other_meter()), ..cell(30, 1, 1000) };
+    stores.merge(&[other]).await;
+    let (day, nobody) = (minute(0).day(), togglebox_core::TenantId::from_uuid(uuid::Uuid::from_u128(9)));
+    let added_up = async |tenants: &[_], from, until| {
+        stores.ledger.added_up(tenants, meter(), day.plus(from), day.plus(until)).await.unwrap()
+    };
+    assert_eq!(added_up(&[B, nobody, A], 0, 3).await, [0, 0, 0]);
+    stores.roll_up(hour(100)).await;
+    assert_eq!(added_up(&[B, nobody, A], 0, 3).await, [48, 0, 79]);
+    assert_eq!(added_up(&[A, B], 0, 1).await, [67, 16]);
+    assert_eq!(added_up(&[A, B], 1, 2).await, [4, 32]);
+    assert_eq!(added_up(&[A, B, A], 2, 3).await, [8, 0, 8]);
+    assert_eq!(added_up(&[A], 1, 1).await, [0]);
+    assert_eq!(added_up(&[], 0, 3).await, [0; 0]);
+    let mut many: Vec<_> = (0..999).map(|n| togglebox_core::TenantId::from_uuid(uuid::Uuid::from_u128(100 + n))).collect();
+    many.push(A);
+    let told = added_up(&many, 0, 3).await;
+    assert_eq!((told.len(), told[999], told.iter().sum()), (1000, 79, 79));
 }
 
 /// It is worked out anew each time: nothing is added to what was there.

@@ -67,7 +67,7 @@ impl Meterage {
         let meters = Metering::meters().context("the meters cannot be")?;
         let sink = Arc::clone(&stores.ledger) as Arc<dyn UsageSink>;
         let recorder = DirectRecorder::new(meters, sink, Arc::clone(clock), &**entropy);
-        let metering = Metering::direct(recorder, Arc::clone(&stores.usage)).context("the meters cannot be")?;
+        let metering = Metering::direct(recorder, stores.both()).context("the meters cannot be")?;
         let (metering, tenancy, clock) = (Arc::new(metering), Arc::clone(tenancy), Arc::clone(clock));
         Ok(Self { metering, flusher: None, stores, tenancy, clock, every: every(database), passing: None })
     }
@@ -100,8 +100,7 @@ impl Meterage {
         let sink = OfTheLiving::new(Arc::clone(&stores.ledger) as Arc<dyn UsageSink>, Arc::clone(directory));
         let flusher = Flusher::new(Arc::clone(&recorder), Arc::new(sink), FlusherOptions::default());
         let flusher = Arc::new(flusher);
-        let metering =
-            Metering::new(recorder, Arc::clone(&flusher), Arc::clone(&stores.usage)).context("the meters cannot be")?;
+        let metering = Metering::new((recorder, Arc::clone(&flusher)), stores.both()).context("the meters cannot be")?;
         let metering = if durability == Durability::ProcessEnd { metering } else { metering.on_disk() };
         Ok(Self {
             metering: Arc::new(metering),

@@ -102,8 +102,8 @@ pub(crate) fn across<E: Engine>() -> Vec<String> {
 
 /// Statements that keep the usage of all tenants: by an index, in its order.
 #[cfg(feature = "metering")]
-pub(crate) fn of_ledger() -> Vec<&'static str> {
-    usage::statements::across()
+pub(crate) fn of_ledger<E: Engine>() -> Vec<String> {
+    usage::statements::across::<E>()
 }
 
 /// Every table with rows of tenants that a tenant's end knows of, in order.

@@ -7,6 +7,7 @@ mod export;
 mod guests;
 mod invitations;
 mod members;
+mod metering;
 mod onboarding;
 mod plans;
 mod usage;
@@ -66,6 +67,7 @@ pub(super) fn central() -> Vec<Route> {
         .chain(invitations::central())
         .chain(domains::central())
         .chain(admin::routes())
+        .chain(metering::routes())
         .collect()
 }
 

@@ -20,8 +20,11 @@ use crate::serving::Rendered;
 
 const CSV: &str = "text/csv; charset=utf-8";
 
+pub(super) const METER: Parameter =
+    Parameter { name: "meter", required: false, about: "Of what: `api.requests` (without), `api.not_modified`, `api.bytes`" };
+
 const SERIES: &[Parameter] = &[
-    Parameter { name: "meter", required: false, about: "Of what: `api.requests` (without), `api.not_modified`, `api.bytes`" },
+    METER,
     Parameter { name: "grain", required: false, about: "By `minute`, `hour` (without) or `day`, in UTC" },
     Parameter { name: "from", required: false, about: "The first moment, RFC 3339; without, the beginning of the current month" },
     Parameter { name: "until", required: false, about: "The moment after the last; without, the end of the current hour or day" },
@@ -47,11 +50,11 @@ pub(super) fn routes() -> Vec<Route> {
             .uncached()
             .query(SERIES)
             .one::<UsageSeriesView<'_>>()
-            .errors(&[400]),
+            .errors(&[422]),
     ]
 }
 
-fn metering(call: &Call) -> Result<&Metering> {
+pub(super) fn metering(call: &Call) -> Result<&Metering> {
     let metering = call.cloud()?.metering.as_deref();
     metering.ok_or_else(|| ApiError::new(Code::NotFound, "Usage is not metered here"))
 }
@@ -86,13 +89,30 @@ async fn usage(call: Call) -> Result<Reply> {
     Ok(Reply::data(call.now, &view))
 }
 
-fn query(meter: &str, span: Span, grain: Grain) -> Result<UsageQuery> {
+pub(super) fn query(meter: &str, span: Span, grain: Grain) -> Result<UsageQuery> {
     let meter = meter.parse().map_err(|_| ApiError::internal())?;
     UsageQuery::new(meter, span, grain).map_err(|_| ApiError::internal())
 }
 
-fn minute_of(at: Timestamp) -> Minute {
+pub(super) fn minute_of(at: Timestamp) -> Minute {
     Minute::of(at).unwrap_or(Minute::EPOCH)
+}
+
+/// The meter that is asked after.
+pub(super) fn meter_of(call: &Call) -> Result<&'static str> {
+    let mut issues = Vec::new();
+    let meter = one_of(call, "meter", &METERS, &mut issues);
+    if issues.is_empty() { Ok(meter.unwrap_or(REQUESTS)) } else { Err(ApiError::field_validation(issues)) }
+}
+
+/// A parameter that has one of these values, or none.
+fn one_of(call: &Call, name: &str, allowed: &[&'static str], issues: &mut Vec<Issue>) -> Option<&'static str> {
+    let text = given(call, name)?;
+    let known = allowed.iter().find(|word| **word == text).copied();
+    if known.is_none() {
+        issues.push(Issue::new(name, format!("must be one of {}", allowed.join(", "))));
+    }
+    known
 }
 
 /// What a series is asked for, checked.
@@ -113,14 +133,7 @@ fn given<'c>(call: &'c Call, name: &str) -> Option<&'c str> {
 impl Asked {
     fn read(call: &Call) -> Result<Self> {
         let mut issues = Vec::new();
-        let mut one_of = |name: &str, allowed: &[&'static str]| {
-            let text = given(call, name)?;
-            let known = allowed.iter().find(|word| **word == text).copied();
-            if known.is_none() {
-                issues.push(Issue::new(name, format!("must be one of {}", allowed.join(", "))));
-            }
-            known
-        };
+        let mut one_of = |name: &str, allowed: &[&'static str]| one_of(call, name, allowed, &mut issues);
         let meter = one_of("meter", &METERS).unwrap_or(REQUESTS);
         let grain = one_of("grain", &GRAINS.map(|(word, _)| word)).unwrap_or("hour");
         let by = one_of("by", &DIMENSIONS);

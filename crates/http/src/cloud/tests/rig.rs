@@ -11,6 +11,7 @@ use togglebox_auth::input::NewUser;
 use togglebox_core::testkit::{Faults, Faulty};
 use togglebox_core::{Actor, ChangeBus, Clock, Entropy, LocalBus, ManualClock, ManualStopwatch, OsEntropy, Timestamp};
 use togglebox_metering::DirectRecorder;
+use togglebox_metering::store::{UsageLedger as _, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore as UsageMemory;
 use togglebox_multitenancy::manage::{Tenancy, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::TenantDirectory;
@@ -148,7 +149,7 @@ impl Rig {
                     time(),
                     &*entropy_of_usage,
                 );
-                Metering::direct(recorder, Arc::<UsageMemory>::clone(&usage)).unwrap()
+                Metering::direct(recorder, (Arc::<UsageMemory>::clone(&usage), Arc::<UsageMemory>::clone(&usage))).unwrap()
             } else {
                 metering(usage_folder.path(), &usage, &time(), &entropy_of_usage)
             })),
@@ -255,6 +256,14 @@ impl Rig {
         self.signed_in("op", API).await
     }
 
+    /// Adds up what is over.
+    pub(super) async fn roll_up(&self) {
+        let until = togglebox_metering::Minute::of(self.clock.now()).unwrap().hour();
+        for stale in self.usage.stale_hours(until, 1000).await.unwrap() {
+            self.usage.rollup(stale.tenant, stale.meter, stale.hour).await.unwrap();
+        }
+    }
+
     /// Lets an account of this name join a workspace in a role, by an invitation.
     pub(super) async fn join(&self, admin: &Session, name: &str, role: &str) -> Session {
         let body = json!({ "email": format!("{name}@example.com"), "role": role });
@@ -282,5 +291,5 @@ fn metering(folder: &std::path::Path, store: &Arc<UsageMemory>, clock: &Arc<dyn 
     let recorder = Recorder::open(Metering::meters().unwrap(), options, Arc::clone(clock), Arc::clone(entropy)).unwrap();
     let (recorder, ledger) = (Arc::new(recorder), Arc::<UsageMemory>::clone(store));
     let flusher = Arc::new(Flusher::new(Arc::clone(&recorder), ledger, FlusherOptions::default()));
-    Metering::new(recorder, flusher, Arc::<UsageMemory>::clone(store)).unwrap()
+    Metering::new((recorder, flusher), (Arc::<UsageMemory>::clone(store), Arc::<UsageMemory>::clone(store))).unwrap()
 }

@@ -1,10 +1,10 @@
-//! How far writers are, and which hours are to be rolled up.
+//! How far writers are, which hours are to be rolled up, and what is added up of many tenants.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use futures_util::future::try_join_all;
 use togglebox_core::{StoreResult, Timestamp};
 use togglebox_metering::store::StaleHour;
-use togglebox_metering::{Hour, Minute, Watermark, WriterId};
+use togglebox_metering::{Day, Hour, Minute, Totals, Watermark, WriterId};
 
 use super::super::DynamoDb;
 use super::super::action::{Action, Condition};
@@ -13,6 +13,7 @@ use super::super::key::{Key, SK};
 use super::super::store::{Range, Wanted};
 use super::change::Changed;
 use super::entry_of;
+use super::hour::DayItem;
 use super::key::{self, List, Metered, SHARDS};
 
 const UPTO: &str = "upto";
@@ -104,6 +105,21 @@ impl DynamoDb {
     pub(super) async fn hours_to_roll_up(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
         let hours = self.listed("usage_ledger.stale_hours", List::Stale, until, limit.clamp(1, MOST)).await?;
         Ok(hours.into_iter().map(|(hour, of)| StaleHour { hour, tenant: of.tenant, meter: of.meter }).collect())
+    }
+
+    /// What the days of a meter are according to their last roll-ups.
+    pub(super) async fn added_up_days(&self, of: Metered, from: Day, until: Day) -> StoreResult<u64> {
+        const OPERATION: &str = "usage_ledger.added_up";
+        let Some(last) = until.number().checked_sub(1).and_then(Day::from_number).filter(|last| from <= *last) else {
+            return Ok(0);
+        };
+        let wanted = Wanted::Between(key::day(of, from).sk, key::day(of, last).sk);
+        let range = Range { wanted, ..Range::all(key::sums(of)) };
+        let mut sum = Totals::default();
+        for item in self.query(OPERATION, &mut self.patience(), range).await? {
+            sum.join(&DayItem::read(&item, OPERATION)?.totals);
+        }
+        Ok(sum.sum())
     }
 
     /// The oldest hours before `until` of a list, at most `limit`.

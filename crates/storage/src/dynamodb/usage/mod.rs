@@ -75,14 +75,16 @@ mod row;
 mod series;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
-use togglebox_metering::{Cell, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
+use togglebox_metering::{Cell, Day, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
 
 use self::key::Metered;
 use super::DynamoDb;
 use super::item::{Attributes, Item};
 use super::key::{Key, SK};
+use super::transfer::AT_ONCE;
 
 /// How many writers events are counted under.
 pub(super) const EVENT_WRITERS: u8 = 16;
@@ -152,6 +154,11 @@ impl UsageLedger for DynamoDb {
 
     async fn stale_hours(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
         self.hours_to_roll_up(until, limit).await
+    }
+
+    async fn added_up(&self, tenants: &[TenantId], meter: MeterId, from: Day, until: Day) -> StoreResult<Vec<u64>> {
+        let days = |tenant| self.added_up_days(Metered { tenant, meter }, from, until);
+        stream::iter(tenants.iter().copied()).map(days).buffered(AT_ONCE).try_collect().await
     }
 
     async fn prune(&self, what: Prune, before: Minute, limit: usize) -> StoreResult<usize> {

@@ -132,8 +132,8 @@ async fn what_keeps_the_ledger_can_use_an_index() {
     connection.execute(super::super::engine::KEEP_LEDGER).await.unwrap();
     connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
     connection.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_sort = off").await.unwrap();
-    for sql in statements::of_ledger() {
-        let plan = plan(&mut connection, sql).await;
+    for sql in statements::of_ledger::<Engine>() {
+        let plan = plan(&mut connection, &sql).await;
         assert!(plan.contains("Index") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
     }
     connection.execute("ROLLBACK").await.unwrap();

@@ -1,13 +1,16 @@
-//! How far writers are, and which hours are to be rolled up.
+//! How far writers are, which hours are to be rolled up, and what is added up of many tenants.
+
+use std::collections::HashMap;
 
 use togglebox_core::{StoreResult, TenantId};
 use togglebox_metering::store::StaleHour;
-use togglebox_metering::{Hour, Minute, Watermark};
+use togglebox_metering::{Day, Hour, MeterId, Minute, Totals, Watermark};
 
 use super::super::Database;
 use super::super::cells::{CellResult, Cells};
 use super::super::engine::{Access, Engine, Row};
 use super::super::statement::Statement;
+use super::super::watch;
 use super::Cell;
 
 const RAISE: &str = "-- usage_watermarks.raise
@@ -22,6 +25,16 @@ SELECT writer, upto, seen_at FROM usage_watermarks WHERE ended = 0 ORDER BY writ
 
 pub(super) const STALE_HOURS: &str = "-- usage_hours.stale
 SELECT tenant, meter, hour FROM usage_hours WHERE stale = 1 AND hour < $1 ORDER BY hour, tenant, meter LIMIT $2";
+
+/// The days of the tenants in a list.
+pub(super) fn added_up_statement<E: Engine>() -> String {
+    format!(
+        "-- usage_days.added_up
+SELECT usage_days.tenant, usage_days.totals FROM {} JOIN usage_days ON usage_days.tenant = given.tenant
+WHERE usage_days.meter = $2 AND usage_days.day >= $3 AND usage_days.day < $4",
+        watch::given::<E>()
+    )
+}
 
 impl Cell for Hour {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
@@ -50,6 +63,25 @@ impl<E: Engine> Database<E> {
             Ok(Watermark { writer, upto, seen_at: cells.get("seen_at")?, ended: false })
         };
         rows.iter().map(watermark).collect()
+    }
+
+    pub(super) async fn added_up_days(
+        &self,
+        tenants: &[TenantId],
+        meter: MeterId,
+        from: Day,
+        until: Day,
+    ) -> StoreResult<Vec<u64>> {
+        const OPERATION: &str = "usage_ledger.added_up";
+        let mut ledger = self.ledger(OPERATION, Access::Read).await?;
+        let statement = Statement::new(added_up_statement::<E>()).bind(watch::listed(OPERATION, tenants)?);
+        let rows = ledger.rows(statement.bind(meter.as_str()).bind(from.number()).bind(until.number())).await?;
+        let mut sums: HashMap<TenantId, Totals> = HashMap::new();
+        for row in &rows {
+            let cells = Cells::new(row, OPERATION, "usage_days", "tenant");
+            sums.entry(cells.get("tenant")?).or_default().join(&cells.get("totals")?);
+        }
+        Ok(tenants.iter().map(|tenant| sums.get(tenant).map_or(0, Totals::sum)).collect())
     }
 
     pub(super) async fn hours_to_roll_up(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {

@@ -22,7 +22,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
-use togglebox_metering::{Cell as UsageCell, Hour, Ingested, Labels, MeterId, Minute, Totals, UsageEvent, Watermark, WriterId};
+use togglebox_metering::{
+    Cell as UsageCell, Day, Hour, Ingested, Labels, MeterId, Minute, Totals, UsageEvent, Watermark, WriterId,
+};
 
 use super::Database;
 use super::call::Call;
@@ -34,6 +36,7 @@ use super::statement::Statement;
 /// Statements for tests that look at their plans.
 #[cfg(test)]
 pub(super) mod statements {
+    use super::super::engine::Engine;
     use super::{ledger, pruning, rollups, series};
 
     /// Of one tenant: they find what they want by an index.
@@ -50,8 +53,10 @@ pub(super) mod statements {
     }
 
     /// Of all tenants.
-    pub(crate) fn across() -> Vec<&'static str> {
-        vec![ledger::STALE_HOURS, pruning::FIRST_STALE, pruning::CELLS, pruning::HOURS, pruning::EVENTS, pruning::WATERMARKS]
+    pub(crate) fn across<E: Engine>() -> Vec<String> {
+        let fixed =
+            [ledger::STALE_HOURS, pruning::FIRST_STALE, pruning::CELLS, pruning::HOURS, pruning::EVENTS, pruning::WATERMARKS];
+        fixed.map(str::to_owned).into_iter().chain([ledger::added_up_statement::<E>()]).collect()
     }
 }
 
@@ -173,6 +178,10 @@ impl<E: Engine> UsageLedger for Database<E> {
 
     async fn stale_hours(&self, until: Hour, limit: usize) -> StoreResult<Vec<StaleHour>> {
         self.hours_to_roll_up(until, limit).await
+    }
+
+    async fn added_up(&self, tenants: &[TenantId], meter: MeterId, from: Day, until: Day) -> StoreResult<Vec<u64>> {
+        self.added_up_days(tenants, meter, from, until).await
     }
 
     async fn prune(&self, what: Prune, before: Minute, limit: usize) -> StoreResult<usize> {
