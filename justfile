@@ -38,6 +38,10 @@ test-crate NAME *ARGS:
 limits TRIALS="1000":
     TOGGLEBOX_TEST_TRIALS={{TRIALS}} cargo xtask with cargo test --package togglebox-ratelimit --test it -- redis::exact redis::races
 
+# A process that counts usage, killed far more often than usual, over TOGGLEBOX_TEST_ENGINE
+usage-kills KILLS="200" ANSWERS="5000":
+    TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
+
 # The arithmetic of limits and what is told of them, with many more cases than usual
 limit-properties CASES="100000":
     PROPTEST_CASES={{CASES}} cargo test --release --package togglebox-ratelimit -- gcra:: span:: headers:: breaker::

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::metrics::Metrics;
 use crate::recorder::{Fill, Generation, Recorder};
 use crate::slab::{Drained, NotDrained, abandoned};
-use crate::store::{MOST_CELLS, UsageSink};
+use crate::store::{MOST_CELLS, UsageSink, tell_late};
 use crate::{Cell, Minute, Watermark};
 
 /// How often, and how patiently.
@@ -192,16 +192,7 @@ impl Flusher {
         let report = self.within("usage_sink.merge_cells", self.sink.merge_cells(cells)).await?;
         self.metrics.sent.increment(cells.len() as u64);
         self.metrics.late.increment(report.late.len() as u64);
-        for cell in report.late.iter().filter_map(|place| cells.get(*place)) {
-            error!(
-                tenant.id = %cell.tenant,
-                meter = %cell.series.meter,
-                minute = %cell.minute,
-                writer = %cell.writer,
-                total = cell.total,
-                "Usage came after its minute was pruned, and may not be counted"
-            );
-        }
+        tell_late(cells, &report);
         Ok(report.late.len())
     }
 

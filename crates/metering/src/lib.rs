@@ -10,6 +10,8 @@ mod labels;
 mod meter;
 mod metrics;
 mod period_usage;
+#[cfg(feature = "queue")]
+pub mod queue;
 mod quota;
 mod recorder;
 mod sealing;

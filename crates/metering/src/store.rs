@@ -300,6 +300,20 @@ pub fn check_cells(cells: &[Cell], operation: &'static str) -> StoreResult<()> {
     Ok(())
 }
 
+/// Tells the log of cells that came too late.
+pub(crate) fn tell_late(cells: &[Cell], report: &MergeReport) {
+    for cell in report.late.iter().filter_map(|place| cells.get(*place)) {
+        tracing::error!(
+            tenant.id = %cell.tenant,
+            meter = %cell.series.meter,
+            minute = %cell.minute,
+            writer = %cell.writer,
+            total = cell.total,
+            "Usage came after its minute was pruned, and may not be counted"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,8 +126,9 @@ impl Node {
         let plans = PlanPolicy { name: PlanRates::NAME, mode: cloud.plan_rates, rates: Arc::<PlanRates>::clone(&rates) };
         let plans = (cloud.plan_rates != Mode::Off).then_some(plans);
         let limits = WorkspaceLimits { plans, exports: cloud.exports };
+        let queue = cloud::queue::open(cloud).await?;
         Self::open_with(settings, limits, |settings, parts| {
-            cloud::Front::new(settings, cloud, &rates, parts).map(|front| Front::Cloud(Box::new(front)))
+            cloud::Front::new(settings, cloud, &rates, queue, parts).map(|front| Front::Cloud(Box::new(front)))
         })
         .await
     }
@@ -350,6 +351,14 @@ impl Node {
     pub(crate) async fn flush_usage(&self) {
         if let Some(meterage) = self.meterage() {
             meterage.flush().await;
+        }
+    }
+
+    /// Takes usage out of the queue that nodes put it in, if there is one, until `stop`.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn consume_usage(&self, stop: impl Future<Output = ()>) {
+        if let Some(meterage) = self.meterage() {
+            meterage.consume(stop).await;
         }
     }
 

@@ -152,6 +152,8 @@ impl Chores {
             #[cfg(feature = "cloud")]
             every(Node::ADD_USAGE_UP, node, &stop, |node| async move { node.add_usage_up().await }),
             #[cfg(feature = "cloud")]
+            consuming(node, &stop),
+            #[cfg(feature = "cloud")]
             every(Node::PRUNE_USAGE, node, &stop, |node| async move { node.prune_usage().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
@@ -208,6 +210,13 @@ where
             }
         }
     })
+}
+
+/// What waits for something to do by itself.
+#[cfg(feature = "cloud")]
+fn consuming(node: &Arc<Node>, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
+    let (node, mut stop) = (Arc::clone(node), stop.clone());
+    tokio::spawn(async move { node.consume_usage(async move { drop(stop.changed().await) }).await })
 }
 
 /// Says what was decided rather than set.

@@ -310,7 +310,7 @@ pub(crate) fn missing(
     database.into_iter().chain(bus).chain(limits)
 }
 
-fn not_built(what: &str) -> String {
+pub(crate) fn not_built(what: &str) -> String {
     format!("{what} is not in this build of togglebox")
 }
 

@@ -4,7 +4,7 @@
 mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
-#[cfg(any(feature = "dynamodb", feature = "postgres"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqs"))]
 mod home;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod notice;
@@ -18,6 +18,8 @@ pub mod redis;
 mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transfer;

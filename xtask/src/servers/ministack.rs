@@ -1,4 +1,4 @@
-//! ministack: a second, independent server of DynamoDB's protocol, so that no adapter is written to the habits of one.
+//! ministack: a second, independent server of DynamoDB's protocol, so that no adapter is written to the habits of one; and one of SQS's.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,7 +28,7 @@ pub(super) fn prepare(project: &Project, scratch: &Path) -> Result<Start> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let mut command = Command::new(bin.join("ministack"));
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", address.port().to_string());
-        command.env("SERVICES", "dynamodb").env("IOT_MTLS_ENABLED", "0");
+        command.env("SERVICES", "dynamodb,sqs").env("IOT_MTLS_ENABLED", "0");
         command.env("HOME", &home).env("TMPDIR", &home).current_dir(&home);
         let process = Launch::new("ministack", command).log(scratch.join("ministack.log")).start()?;
         let variables = vec![(ADDRESS, format!("http://{address}").into())];

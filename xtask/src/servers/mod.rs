@@ -14,7 +14,7 @@
 //! | `TOGGLEBOX_TEST_REDIS_CLUSTER` | `127.0.0.1:port,…` of the nodes of a cluster: three masters, three replicas |
 //! | `TOGGLEBOX_TEST_DYNAMODB` | `http://127.0.0.1:port` of a dynoxide |
 //! | `TOGGLEBOX_TEST_DYNOXIDE` | the program `dynoxide` |
-//! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol |
+//! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol, and one of SQS's |
 //! | `TOGGLEBOX_TEST_KNOT` | the program `knotd`, a name server that only tests start |
 //!
 //! A server whose variables are all set already is not started: whoever set them brings it. Those that name a program may be set

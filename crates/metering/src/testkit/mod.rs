@@ -15,6 +15,8 @@ mod faulty;
 mod fixtures;
 mod memory;
 mod pruning;
+#[cfg(feature = "queue")]
+mod queue;
 mod rollups;
 mod watermarks;
 
@@ -26,6 +28,8 @@ pub use self::faults::*;
 pub use self::faulty::{USAGE, USAGE_LEDGER, USAGE_SINK};
 pub use self::memory::MemoryStore;
 pub use self::pruning::*;
+#[cfg(feature = "queue")]
+pub use self::queue::MemoryQueue;
 pub use self::rollups::*;
 pub use self::watermarks::*;
 use crate::store::{UsageLedger, UsageStore};

@@ -8,6 +8,7 @@ mod support;
 mod direct;
 mod flusher;
 mod period_usage;
+mod queue;
 mod recorder;
 mod schedules;
 mod threads;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use togglebox_core::{Clock, Entropy, EntropyExt as _, TenantId};
 use togglebox_http::cloud::{CENTRAL, Metering};
+use togglebox_metering::queue::{QueueConsumer, QueueSink, UsageQueue};
 use togglebox_metering::store::{Prune, UsageLedgerExt as _, UsageSink};
 use togglebox_metering::{DirectRecorder, Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
 use togglebox_multitenancy::manage::Tenancy;
@@ -38,6 +39,33 @@ const HOURS: usize = 500;
 /// How long the end of a node may take to bring the rest to the store. What is left then is sent by the next process that counts here.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How counts come to the store.
+#[derive(Debug)]
+pub(crate) struct Way {
+    stores: UsageStores,
+    /// Where nodes bring them that keep them in files.
+    flushed: Arc<dyn UsageSink>,
+    /// Where those bring them that keep them nowhere: at once, so without a look at who has ended. The roll-up looks.
+    direct: Arc<dyn UsageSink>,
+    /// What takes them out of the queue, if there is one.
+    consumer: Option<QueueConsumer>,
+}
+
+impl Way {
+    pub(crate) fn new(stores: UsageStores, queue: Option<Arc<dyn UsageQueue>>, directory: &Arc<dyn TenantDirectory>) -> Self {
+        let store = Arc::clone(&stores.ledger) as Arc<dyn UsageSink>;
+        let living: Arc<dyn UsageSink> = Arc::new(OfTheLiving::new(Arc::clone(&store), Arc::clone(directory)));
+        match queue {
+            None => Self { stores, flushed: living, direct: store, consumer: None },
+            Some(queue) => {
+                let sink: Arc<dyn UsageSink> = Arc::new(QueueSink::new(Arc::clone(&queue)));
+                let consumer = Some(QueueConsumer::new(queue, living));
+                Self { stores, flushed: Arc::clone(&sink), direct: sink, consumer }
+            }
+        }
+    }
+}
+
 /// The metering of a node.
 #[derive(Debug)]
 pub(crate) struct Meterage {
@@ -45,6 +73,7 @@ pub(crate) struct Meterage {
     /// `None` where nothing is kept in files.
     flusher: Option<Arc<Flusher>>,
     stores: UsageStores,
+    consumer: Option<QueueConsumer>,
     tenancy: Arc<Tenancy>,
     clock: Arc<dyn Clock>,
     /// How often what was counted is brought to the store.
@@ -60,16 +89,15 @@ impl Meterage {
     /// None: the meters are fixed.
     pub(crate) fn direct(
         database: &DatabaseSettings,
-        stores: UsageStores,
+        Way { stores, direct, consumer, .. }: Way,
         tenancy: &Arc<Tenancy>,
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> anyhow::Result<Self> {
         let meters = Metering::meters().context("the meters cannot be")?;
-        let sink = Arc::clone(&stores.ledger) as Arc<dyn UsageSink>;
-        let recorder = DirectRecorder::new(meters, sink, Arc::clone(clock), &**entropy);
+        let recorder = DirectRecorder::new(meters, direct, Arc::clone(clock), &**entropy);
         let metering = Metering::direct(recorder, stores.both()).context("the meters cannot be")?;
         let (metering, tenancy, clock) = (Arc::new(metering), Arc::clone(tenancy), Arc::clone(clock));
-        Ok(Self { metering, flusher: None, stores, tenancy, clock, every: every(database), passing: None })
+        Ok(Self { metering, flusher: None, stores, consumer, tenancy, clock, every: every(database), passing: None })
     }
 
     /// Begins to count in a folder: the one that is named, or one beside the database. It is made if it is not there.
@@ -79,8 +107,8 @@ impl Meterage {
     pub(crate) fn begin(
         (folder, durability): (Option<&Path>, Durability),
         database: &DatabaseSettings,
-        stores: UsageStores,
-        (tenancy, directory): (&Arc<Tenancy>, &Arc<dyn TenantDirectory>),
+        Way { stores, flushed, consumer, .. }: Way,
+        tenancy: &Arc<Tenancy>,
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> anyhow::Result<Self> {
         // In memory, the store ends with the process, and so does what was counted for it.
@@ -97,8 +125,7 @@ impl Meterage {
         let options = RecorderOptions::in_directory(&folder);
         let recorder = Recorder::open(meters, options, Arc::clone(clock), Arc::clone(entropy)).with_context(unusable)?;
         let recorder = Arc::new(recorder);
-        let sink = OfTheLiving::new(Arc::clone(&stores.ledger) as Arc<dyn UsageSink>, Arc::clone(directory));
-        let flusher = Flusher::new(Arc::clone(&recorder), Arc::new(sink), FlusherOptions::default());
+        let flusher = Flusher::new(Arc::clone(&recorder), flushed, FlusherOptions::default());
         let flusher = Arc::new(flusher);
         let metering = Metering::new((recorder, Arc::clone(&flusher)), stores.both()).context("the meters cannot be")?;
         let metering = if durability == Durability::ProcessEnd { metering } else { metering.on_disk() };
@@ -106,6 +133,7 @@ impl Meterage {
             metering: Arc::new(metering),
             flusher: Some(flusher),
             stores,
+            consumer,
             tenancy: Arc::clone(tenancy),
             clock: Arc::clone(clock),
             every: every(database),
@@ -122,6 +150,13 @@ impl Meterage {
                 error = &error as &dyn std::error::Error,
                 "It could not be read how many requests workspaces have made"
             );
+        }
+    }
+
+    /// Takes out of the queue what nodes have put in, until `stop`; ends at once where there is none.
+    pub(crate) async fn consume(&self, stop: impl Future<Output = ()>) {
+        if let Some(consumer) = &self.consumer {
+            consumer.run(stop).await;
         }
     }
 
@@ -251,6 +286,7 @@ mod tests {
     use togglebox_metering::store::UsageStore as _;
     use togglebox_metering::{Cell, Hour, Series, WriterId};
     use togglebox_multitenancy::manage::Ending;
+    use togglebox_storage::Sqlite;
 
     use super::super::testing::{GRACE, Place};
     use super::*;
@@ -282,9 +318,10 @@ mod tests {
             Settings::read(&std::iter::empty::<(&str, &str)>().collect()).unwrap().database,
             Arc::new(OsEntropy) as Arc<dyn Entropy>,
         );
-        let stores = UsageStores::over(&place.store);
+        let directory: Arc<dyn TenantDirectory> = Arc::<Sqlite>::clone(&place.store);
+        let way = Way::new(UsageStores::over(&place.store), None, &directory);
         let made_of = (&(Arc::<ManualClock>::clone(&place.clock) as Arc<dyn Clock>), &entropy);
-        let meterage = Meterage::direct(&database, stores, &place.tenancy, made_of).unwrap();
+        let meterage = Meterage::direct(&database, way, &place.tenancy, made_of).unwrap();
         place.delete(&acme).await;
         place.clock.advance(GRACE);
         while place.tenancy.end(acme.id, CENTRAL, None, 1000).await.unwrap() != Ending::Over {}

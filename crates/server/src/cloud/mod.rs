@@ -5,6 +5,7 @@ mod endings;
 mod export;
 mod invitations;
 mod metering;
+pub(crate) mod queue;
 mod rechecks;
 #[cfg(test)]
 mod testing;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use togglebox_core::{Actor, PageRequest, SystemStopwatch, TenantId, WakingStopwatch};
 use togglebox_http::cloud::{Cloud, CloudPorts, CloudServices, Exports, PlanRates, WorkspaceSource};
+use togglebox_metering::queue::UsageQueue;
 use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, TenancySettings};
 use togglebox_multitenancy::store::{Remains, TenantFilter};
 use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy, Tenant};
@@ -26,6 +28,7 @@ pub(crate) use self::export::WorkspaceFile;
 use self::export::Workspaces;
 use self::invitations::Invitations;
 pub(crate) use self::metering::Meterage;
+use self::metering::Way;
 use self::rechecks::Rechecks;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -45,7 +48,13 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(settings: &Settings, cloud: &CloudSettings, rates: &Arc<PlanRates>, parts: Parts) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        settings: &Settings,
+        cloud: &CloudSettings,
+        rates: &Arc<PlanRates>,
+        queue: Option<Arc<dyn UsageQueue>>,
+        parts: Parts,
+    ) -> anyhow::Result<Self> {
         let Parts { ports, services, stores } = parts;
         let register = stores.register;
         let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
@@ -82,11 +91,12 @@ impl Front {
         let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
         let meterage = if cloud.metering {
             let made_of = (&ports.clock, &ports.entropy);
+            let way = Way::new(stores.usage, queue, &register.directory);
             Some(if cloud.serverless {
-                Meterage::direct(&settings.database, stores.usage, &tenancy, made_of)?
+                Meterage::direct(&settings.database, way, &tenancy, made_of)?
             } else {
-                let (folder, register) = ((cloud.usage.as_deref(), cloud.usage_durability), (&tenancy, &register.directory));
-                Meterage::begin(folder, &settings.database, stores.usage, register, made_of)?
+                let folder = (cloud.usage.as_deref(), cloud.usage_durability);
+                Meterage::begin(folder, &settings.database, way, &tenancy, made_of)?
             })
         } else {
             None

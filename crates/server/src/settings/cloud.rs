@@ -91,6 +91,13 @@ const CLOUD: &[Setting] = &[
         "What a request that was answered and counted survives: `process-end`, or `power-loss` (each answer waits for the disk, several \
          together). The store has what was counted a second ago in any case.",
     ),
+    plain(
+        "USAGE_QUEUE",
+        "none: usage goes to the database",
+        "URL of a queue of Amazon SQS, FIFO at best, as `https://sqs.eu-central-1.amazonaws.com/123456789012/usage.fifo`: nodes put in what they \
+         have counted, and take it out to bring it to the database.",
+    ),
+    plain("SQS_ENDPOINT", "Amazon's", "URL of another server that speaks the protocol of SQS."),
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
@@ -128,6 +135,10 @@ pub struct CloudSettings {
     pub usage: Option<PathBuf>,
     /// What such a count survives.
     pub usage_durability: Durability,
+    /// The URL of the queue through which counts go to the store, if they do.
+    pub usage_queue: Option<String>,
+    /// Another server of queues than Amazon's.
+    pub sqs_endpoint: Option<String>,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
 }
@@ -201,6 +212,8 @@ impl CloudSettings {
             metering: texts.read("METERING", true, boolean),
             usage: texts.get("USAGE_DIR").map(PathBuf::from),
             usage_durability: texts.read("USAGE_DURABILITY", Durability::ProcessEnd, word(&DURABILITY)),
+            usage_queue: texts.read("USAGE_QUEUE", None, |text| url(text).map(Some)),
+            sqs_endpoint: texts.read("SQS_ENDPOINT", None, |text| url(text).map(Some)),
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),

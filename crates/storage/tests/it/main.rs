@@ -12,11 +12,13 @@ mod file;
 mod model;
 #[cfg(feature = "tenancy")]
 mod remains;
+#[cfg(feature = "sqs")]
+mod sqs;
 #[cfg(feature = "tenancy")]
 mod tenancy;
 mod testing;
 mod toggles;
-#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "redis", feature = "sqs"))]
 mod told;
 mod transfer;
 #[cfg(feature = "metering")]
