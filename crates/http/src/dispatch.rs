@@ -22,6 +22,8 @@ use tracing::Instrument as _;
 
 use crate::api::Api;
 use crate::call::{Call, Read};
+#[cfg(feature = "cloud")]
+use crate::cloud::metering::{Named, note};
 use crate::coding::{Coding, WORTH_BYTES};
 use crate::error::{ApiError, Code, Result};
 use crate::gate;
@@ -153,10 +155,13 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
         Ok(asked) => asked,
         Err(error) => return AtOnce::Answered((Err(error), route.caching), limits),
     };
-    #[cfg(feature = "cloud")]
-    crate::cloud::metering::note((api, tenant), request, index, principal.as_deref(), &params);
     let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
-    match api.memory.look(tenant, call.param(0), call.param(1), |environment| read(&call, environment)) {
+    let looked = api.memory.look(tenant, call.param(0), call.param(1), |environment| {
+        #[cfg(feature = "cloud")]
+        note((api, tenant), request, index, principal.as_deref(), (&params, Named::Known(environment.is_some())));
+        read(&call, environment)
+    });
+    match looked {
         Poll::Ready(outcome) => AtOnce::Answered((outcome, route.caching), limits),
         Poll::Pending => AtOnce::Passed(limits),
     }
@@ -287,7 +292,7 @@ async fn answer(
         let mut call = call(api, tenant, request, &raw, now)?;
         call.principal = principal;
         #[cfg(feature = "cloud")]
-        crate::cloud::metering::note((api, tenant), request, index, call.principal.as_deref(), &call.params);
+        note((api, tenant), request, index, call.principal.as_deref(), (&call.params, Named::Unknown));
         if let Some(limit) = route.body_limit {
             call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
         }
@@ -295,6 +300,14 @@ async fn answer(
             Handler::Waits(answer) => answer(call).await,
             Handler::Reads(read) => {
                 let environment = call.environment().await?;
+                #[cfg(feature = "cloud")]
+                note(
+                    (api, tenant),
+                    request,
+                    index,
+                    call.principal.as_deref(),
+                    (&call.params, Named::Known(environment.is_some())),
+                );
                 read(&call.read(), environment.as_ref().map(Fresh::borrowed))
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use togglebox_core::{Clock, Entropy, StoreResult};
+use togglebox_core::{Clock, Entropy, StoreError, StoreErrorKind, StoreResult, TenantId};
 
 use crate::store::{MOST_CELLS, UsageSink};
 use crate::{Cell, CellKey, Labels, Meters, Minute, RecordError, Series, Usage, WriterId};
@@ -21,7 +21,12 @@ pub struct DirectRecorder {
     clock: Arc<dyn Clock>,
     writer: WriterId,
     counts: Mutex<Counts>,
+    /// One call of the store at a time: whoever waits meanwhile has theirs in the next, together.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
+
+/// How many series of a tenant are told apart in a minute; what is beyond them counts as [other](Labels::OTHER).
+const SERIES: usize = 1000;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -29,6 +34,8 @@ struct Counts {
     /// again from nothing.
     last: Minute,
     of: HashMap<CellKey, Count>,
+    /// How many series of each tenant there are in the latest minute.
+    series: HashMap<TenantId, usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +54,7 @@ impl fmt::Debug for DirectRecorder {
 impl DirectRecorder {
     /// Counts these meters, as a writer that nobody was before.
     pub fn new(meters: Meters, sink: Arc<dyn UsageSink>, clock: Arc<dyn Clock>, entropy: &dyn Entropy) -> Self {
-        Self { meters, sink, clock, writer: WriterId::random(entropy), counts: Mutex::default() }
+        Self { meters, sink, clock, writer: WriterId::random(entropy), counts: Mutex::default(), writing: Arc::default() }
     }
 
     /// Counts in memory. It counts for good with the next [`write`](Self::write).
@@ -67,8 +74,19 @@ impl DirectRecorder {
             return Ok(());
         }
         let mut counts = self.counts();
-        counts.last = counts.last.max(now);
-        let key = CellKey { tenant, series: Series { meter, labels }, minute: counts.last, writer: self.writer };
+        if now > counts.last {
+            counts.last = now;
+            counts.series.clear();
+        }
+        let mut key = CellKey { tenant, series: Series { meter, labels }, minute: counts.last, writer: self.writer };
+        if !counts.of.contains_key(&key) {
+            let told_apart = counts.series.entry(tenant).or_default();
+            if *told_apart < SERIES {
+                *told_apart += 1;
+            } else {
+                key.series.labels = Labels::other(known.dimensions())?;
+            }
+        }
         let count = counts.of.entry(key).or_default();
         count.total = count.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
         Ok(())
@@ -78,13 +96,21 @@ impl DirectRecorder {
     ///
     /// # Errors
     /// Those of the store. What was not acknowledged is in the next call.
-    pub async fn write(&self) -> StoreResult<()> {
-        let cells = self.unsent();
-        for part in cells.chunks(MOST_CELLS) {
-            self.sink.merge_cells(part).await?;
-            self.acknowledge(part);
-        }
-        Ok(())
+    pub async fn write(self: &Arc<Self>) -> StoreResult<()> {
+        let writing = Arc::clone(&self.writing).lock_owned().await;
+        let recorder = Arc::clone(self);
+        // Whoever waits may give up; the call goes on, and those who wait behind it have nothing to repeat.
+        let sending = tokio::spawn(async move {
+            let _one = writing;
+            let cells = recorder.unsent();
+            for part in cells.chunks(MOST_CELLS) {
+                recorder.sink.merge_cells(part).await?;
+                recorder.acknowledge(part);
+            }
+            Ok(())
+        });
+        let failed = |stopped| StoreError::new(StoreErrorKind::Unavailable, "usage.write").caused_by(stopped);
+        sending.await.map_err(failed)?
     }
 
     fn unsent(&self) -> Vec<Cell> {

@@ -101,13 +101,23 @@ pub struct Flusher {
     sent_ms: AtomicI64,
     /// One flush at a time.
     running: Mutex<()>,
+    /// And one new file.
+    rotating: Mutex<()>,
 }
 
 impl Flusher {
     /// Sends what `recorder` counts to `sink`.
     pub fn new(recorder: Arc<Recorder>, sink: Arc<dyn UsageSink>, options: FlusherOptions) -> Self {
         let sent_ms = AtomicI64::new(recorder.clock().now().as_ms());
-        Self { recorder, sink, options, metrics: Metrics::register(), sent_ms, running: Mutex::default() }
+        Self {
+            recorder,
+            sink,
+            options,
+            metrics: Metrics::register(),
+            sent_ms,
+            running: Mutex::default(),
+            rotating: Mutex::default(),
+        }
     }
 
     /// How far it is.
@@ -122,9 +132,7 @@ impl Flusher {
     /// Those of the store. What was not acknowledged is sent again by the next flush.
     pub async fn flush(&self) -> StoreResult<FlushReport> {
         let _one = self.running.lock().await;
-        if self.recorder.is_half_full() {
-            self.rotate().await;
-        }
+        self.make_room().await;
         let mut report = FlushReport::default();
         let begun = self.recorder.clock().now();
         let outcome = self.send(&mut report, false).await;
@@ -138,7 +146,13 @@ impl Flusher {
         outcome.map(|()| report)
     }
 
-    async fn rotate(&self) {
+    /// Begins a new file when the current one is half full. Where that can take less than an interval, because many series turn the minute
+    /// together or the store is slow, this is to be called more often than [`flush`](Self::flush): what has no room is not counted.
+    pub async fn make_room(&self) {
+        let _one = self.rotating.lock().await;
+        if !self.recorder.is_half_full() {
+            return;
+        }
         let recorder = Arc::clone(&self.recorder);
         match tokio::task::spawn_blocking(move || recorder.rotate()).await {
             Ok(Ok(())) => {}
@@ -191,7 +205,6 @@ impl Flusher {
     async fn merge(&self, cells: &[Cell]) -> StoreResult<usize> {
         let report = self.within("usage_sink.merge_cells", self.sink.merge_cells(cells)).await?;
         self.metrics.sent.increment(cells.len() as u64);
-        self.metrics.late.increment(report.late.len() as u64);
         tell_late(cells, &report);
         Ok(report.late.len())
     }

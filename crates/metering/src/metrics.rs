@@ -10,7 +10,6 @@ pub(crate) struct Metrics {
     files: Gauge,
     lag: Gauge,
     pub(crate) sent: Counter,
-    pub(crate) late: Counter,
     pub(crate) failed: Counter,
     pub(crate) recovered: Counter,
     pub(crate) damaged: Counter,
@@ -24,7 +23,6 @@ impl Metrics {
             files: gauge!("metering_files_waiting"),
             lag: gauge!("metering_flush_lag_seconds"),
             sent: counter!("metering_cells_sent_total"),
-            late: counter!("metering_cells_late_total"),
             failed: counter!("metering_flush_failures_total"),
             recovered: counter!("metering_files_recovered_total"),
             damaged: counter!("metering_files_damaged_total"),
@@ -54,6 +52,7 @@ fn describe() {
     describe_gauge!("metering_flush_lag_seconds", Unit::Seconds, "How long ago the store had everything that was counted.");
     describe_counter!("metering_cells_sent_total", "Totals that the store acknowledged.");
     describe_counter!("metering_cells_late_total", "Totals that came after their minute was pruned, and may not be counted.");
+    describe_counter!("metering_queue_failures_total", "Rounds of taking messages out of a queue that failed.");
     describe_counter!("metering_flush_failures_total", "Flushes that failed: the next one sends what they did not.");
     describe_counter!("metering_files_recovered_total", "Files of processes that are gone which were sent to their end.");
     describe_counter!("metering_files_damaged_total", "Files of which something could not be read.");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
 use crate::store::{UsageQuery, UsageStore};
@@ -20,6 +21,9 @@ const LATEST: Duration = Duration::from_mins(10);
 /// than half of what was left.
 const OTHERS_PER_SECOND: u64 = 1000;
 
+/// How many are read at a time.
+const AT_ONCE: usize = 8;
+
 /// A tenant that nobody has asked about for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
 
@@ -30,8 +34,9 @@ const NEVER: i64 = i64::MIN;
 /// and what this node has counted since.
 ///
 /// This is a *soft* quota: a check asks nobody and takes nothing away from others. Beyond the limit goes, at the most, what the other
-/// nodes count between two readings (ten seconds, where little is left) and until they send it, what this node counts while it reads, and
-/// what comes before the first reading of a tenant.
+/// nodes count between two readings (ten seconds, where little is left) and until they send it, what of this node's the store did not have
+/// when it was read, what is under way between [`check`](Self::check) and [`add`](Self::add), and what comes before the first reading of a
+/// tenant that nobody has asked about for an hour.
 ///
 /// [`check`](Self::check) before a request, [`add`](Self::add) after it was recorded, and [`read_due`](Self::read_due) after each flush.
 #[derive(Debug)]
@@ -50,7 +55,7 @@ struct Slot(ArcSwap<Epoch>);
 struct Epoch {
     period: Period,
     span: Span,
-    /// What the store had, less what this node had counted by then: negative where the store has pruned or was set back.
+    /// What others have counted, at the least: the most by which the store was ever ahead of what this node had counted.
     base: AtomicI64,
     /// What this node has counted.
     counted: AtomicU64,
@@ -90,25 +95,38 @@ impl PeriodUsage {
         }
     }
 
-    /// How much is known to be used; `None` of a tenant that nobody has checked, or that was not read yet.
-    pub fn known(&self, tenant: TenantId) -> Option<u64> {
+    /// How much is known to be used in the period of `now`; `None` of a tenant that nobody has checked in it, or that was not read yet.
+    pub fn known(&self, tenant: TenantId, now: Timestamp) -> Option<u64> {
+        let minute = Minute::of(now).unwrap_or(Minute::EPOCH);
         let tenants = self.tenants.pin();
         let epoch = tenants.get(&tenant)?.0.load();
-        (epoch.read_ms.load(Ordering::Relaxed) != NEVER).then(|| epoch.used())
+        (epoch.span.contains(minute) && epoch.read_ms.load(Ordering::Relaxed) != NEVER).then(|| epoch.used())
     }
 
-    /// Reads from the store what is used by those whose reading is too old, at most `most` of them, the oldest first; says how many. To be
+    /// Reads from the store what is used by those whose reading is too old, at most `most` of them, the one that is overdue the longest first; says how many. To be
     /// called after what this node has counted was sent, and by one task at a time.
     ///
+    /// A few are read at a time. One that cannot be read is told in the log, and has its turn again when a reading of it would be too old.
+    ///
     /// # Errors
-    /// The first one of the store: the others have their turn the next time.
+    /// The store is unavailable: all have their turn the next time.
     pub async fn read_due(&self, now: Timestamp, most: usize) -> StoreResult<usize> {
         let mut due = self.due(now);
         due.truncate(most);
-        for (_, tenant, epoch) in &due {
-            self.read(*tenant, epoch, now).await?;
-        }
-        Ok(due.len())
+        let count = due.len();
+        let readings = stream::iter(due).map(|(_, tenant, epoch)| async move {
+            match self.read(tenant, &epoch, now).await {
+                Err(error) if *error.kind() != StoreErrorKind::Unavailable => {
+                    epoch.read_ms.store(now.as_ms(), Ordering::Relaxed);
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(tenant.id = %tenant, error, "What a tenant has used cannot be read");
+                    Ok(())
+                }
+                outcome => outcome,
+            }
+        });
+        readings.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        Ok(count)
     }
 
     /// Those that are to be read, in order; forgets those that nobody asks about.
@@ -117,22 +135,23 @@ impl PeriodUsage {
         tenants.retain(|_, slot| slot.0.load().is_wanted(now));
         let due = tenants.iter().filter_map(|(tenant, slot)| {
             let epoch = slot.0.load_full();
-            epoch.is_due(now).then(|| (epoch.read_ms.load(Ordering::Relaxed), *tenant, epoch))
+            epoch.due_ms(now).map(|due_ms| (due_ms, *tenant, epoch))
         });
         let mut due: Vec<_> = due.collect();
-        due.sort_unstable_by_key(|(read_ms, tenant, _)| (*read_ms, *tenant));
+        due.sort_unstable_by_key(|(due_ms, tenant, _)| (*due_ms, *tenant));
         due
     }
 
     async fn read(&self, tenant: TenantId, epoch: &Epoch, now: Timestamp) -> StoreResult<()> {
         let invalid = |error| StoreError::new(StoreErrorKind::Refused("period"), OPERATION).caused_by(error);
         let query = UsageQuery::new(self.meter, epoch.span, Grain::Day).map_err(invalid)?;
-        // What is counted from here on is in what the store tells, or is not; it counts as if it were not.
-        let counted = epoch.counted.load(Ordering::Relaxed);
         let buckets = self.store.series(tenant, &query).await?;
         let stored = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
+        // What the store tells has some of what was counted here, and maybe not all: taking all of it away leaves what others have counted at
+        // the least. Of two such figures the greater is the better one.
+        let counted = epoch.counted.load(Ordering::Relaxed);
         let [stored, counted] = [stored, counted].map(|figure| i64::try_from(figure).unwrap_or(i64::MAX));
-        epoch.base.store(stored - counted, Ordering::Relaxed);
+        epoch.base.fetch_max(stored - counted, Ordering::Relaxed);
         epoch.read_ms.store(now.as_ms(), Ordering::Relaxed);
         Ok(())
     }
@@ -186,12 +205,15 @@ impl Epoch {
         checked == NEVER || now < Timestamp::from_ms(checked).plus(FORGOTTEN)
     }
 
-    fn is_due(&self, now: Timestamp) -> bool {
+    /// Since when a reading is due, if it is.
+    fn due_ms(&self, now: Timestamp) -> Option<i64> {
         let [read, checked] = [&self.read_ms, &self.checked_ms].map(|moment| moment.load(Ordering::Relaxed));
-        if read == NEVER {
-            return true;
+        // Also one that a clock made which was ahead.
+        if read == NEVER || read > now.as_ms() {
+            return Some(NEVER);
         }
-        checked >= read && now >= Timestamp::from_ms(read).plus(interval(self.left.load(Ordering::Relaxed)))
+        let due = Timestamp::from_ms(read).plus(interval(self.left.load(Ordering::Relaxed)));
+        (checked >= read && now >= due).then(|| due.as_ms())
     }
 }
 

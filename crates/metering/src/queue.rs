@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::{error, warn};
 use uuid::Uuid;
@@ -139,7 +140,9 @@ impl Told {
         let read = || {
             let Body { usage: Version, writer, cells, watermark } = serde_json::from_str(text)?;
             let writer = WriterId::from_u128(u128::from_str_radix(&writer, 16)?);
-            let cells = cells.into_iter().map(|entry| entry.cell(writer)).collect::<Result<_, _>>()?;
+            let cells = cells.into_iter().map(|entry| entry.cell(writer)).collect::<Result<Vec<_>, _>>()?;
+            // What no store takes would be in the way for ever.
+            check_cells(&cells, "usage_queue.read")?;
             let watermark = watermark.map(|Mark { upto, seen_at_ms, ended }| {
                 let (upto, seen_at) = (Minute::from_number(upto), Timestamp::from_ms(seen_at_ms));
                 Watermark { writer, upto, seen_at, ended }
@@ -203,6 +206,9 @@ impl UsageSink for QueueSink {
 pub struct QueueConsumer {
     queue: Arc<dyn UsageQueue>,
     sink: Arc<dyn UsageSink>,
+    /// What the store did not take. Nothing else is taken out before it does, so that a queue does not give messages up (see `RedrivePolicy`
+    /// of Amazon SQS) that only the store keeps waiting.
+    stuck: Mutex<Option<Told>>,
 }
 
 impl QueueConsumer {
@@ -211,19 +217,29 @@ impl QueueConsumer {
 
     /// From `queue` to `sink`.
     pub fn new(queue: Arc<dyn UsageQueue>, sink: Arc<dyn UsageSink>) -> Self {
-        Self { queue, sink }
+        Self { queue, sink, stuck: Mutex::default() }
     }
 
     /// Takes some messages out; says how many were brought to the store. When there are none it waits as long as the queue does.
     ///
     /// # Errors
-    /// Those of the queue and of the store. What was not deleted comes again.
+    /// Those of the queue and of the store. What was not deleted comes again; until the store takes what it did not take, nothing else is
+    /// taken out.
     pub async fn round(&self) -> StoreResult<usize> {
+        let mut stuck = self.stuck.lock().await;
+        if let Some(told) = &*stuck {
+            self.bring(told).await?;
+            *stuck = None;
+        }
         let mut done = 0;
         for message in self.queue.receive(Self::TOGETHER).await? {
             match Told::read(&message.body) {
                 Ok(told) => {
-                    self.bring(&told).await?;
+                    if let Err(error) = self.bring(&told).await {
+                        // Its message comes again, and then says nothing new.
+                        *stuck = Some(told);
+                        return Err(error);
+                    }
                     self.queue.delete(&message).await?;
                     done += 1;
                 }
@@ -259,6 +275,7 @@ impl QueueConsumer {
                 Either::Left(_) => return,
                 Either::Right((Ok(_), _)) => {}
                 Either::Right((Err(error), _)) => {
+                    metrics::counter!("metering_queue_failures_total").increment(1);
                     warn!(
                         error = &error as &dyn std::error::Error,
                         "Usage in the queue was not brought to the store; tried again soon"
@@ -288,16 +305,16 @@ mod tests {
     fn a_message_is_written_as_documented() {
         let body = Body {
             usage: Version,
-            writer: WriterId::from_u128(0xab).to_string(),
-            cells: vec![Entry::of(&cell(7, 60, 0xab, 5, "site"))],
+            writer: WriterId::from_u128(0xab_cdef).to_string(),
+            cells: vec![Entry::of(&cell(7, 60, 0xab_cdef, 5, "site"))],
             watermark: None,
         };
         let text = serde_json::to_string(&body).unwrap();
         assert_eq!(
             text,
-            r#"{"usage":1,"writer":"000000000000000000000000000000ab","cells":[["00000000-0000-0000-0000-000000000007","api.requests","key=site",60,5]]}"#
+            r#"{"usage":1,"writer":"00000000000000000000000000abcdef","cells":[["00000000-0000-0000-0000-000000000007","api.requests","key=site",60,5]]}"#
         );
-        assert_eq!(Told::read(&text).unwrap(), Told { cells: vec![cell(7, 60, 0xab, 5, "site")], watermark: None });
+        assert_eq!(Told::read(&text).unwrap(), Told { cells: vec![cell(7, 60, 0xab_cdef, 5, "site")], watermark: None });
     }
 
     #[test]
@@ -309,6 +326,9 @@ mod tests {
             r#"{"usage":1,"writer":"no writer"}"#,
             r#"{"usage":1,"writer":"ab","other":1}"#,
             r#"{"usage":1,"writer":"ab","cells":[["00000000-0000-0000-0000-000000000007","","",60,5]]}"#,
+            // A writer of the store's own, and a total that is too large.
+            r#"{"usage":1,"writer":"01","cells":[["00000000-0000-0000-0000-000000000007","a","",60,5]]}"#,
+            r#"{"usage":1,"writer":"abcdef","cells":[["00000000-0000-0000-0000-000000000007","a","",60,18446744073709551615]]}"#,
         ] {
             assert!(Told::read(text).is_err(), "{text}");
         }
@@ -329,7 +349,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_read_back(tenant: u128, minute: u32, writer: u128, total in 0..=Cell::MOST, value in "[ -+\\--<>-}]{1,40}", at: i32, ended: bool) {
+        fn messages_read_back(tenant: u128, minute: u32, writer in 65_536..u128::MAX, total in 0..=Cell::MOST, value in "[ -+\\--<>-}]{1,40}", at: i32, ended: bool) {
             let cell = cell(tenant, minute, writer, total, &value);
             let mark = Mark { upto: minute, seen_at_ms: i64::from(at), ended };
             let body = Body {

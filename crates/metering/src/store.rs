@@ -302,6 +302,7 @@ pub fn check_cells(cells: &[Cell], operation: &'static str) -> StoreResult<()> {
 
 /// Tells the log of cells that came too late.
 pub(crate) fn tell_late(cells: &[Cell], report: &MergeReport) {
+    metrics::counter!("metering_cells_late_total").increment(report.late.len() as u64);
     for cell in report.late.iter().filter_map(|place| cells.get(*place)) {
         tracing::error!(
             tenant.id = %cell.tenant,

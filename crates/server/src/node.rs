@@ -122,6 +122,18 @@ impl Node {
     /// As [`open`](Self::open).
     #[cfg(feature = "cloud")]
     pub async fn open_cloud(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
+        Self::open_cloud_with(settings, cloud, cloud.metering).await
+    }
+
+    /// The same, for a command: it serves nobody, so it counts nothing.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn open_cloud_for_a_command(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
+        Self::open_cloud_with(settings, cloud, false).await
+    }
+
+    #[cfg(feature = "cloud")]
+    async fn open_cloud_with(settings: &Settings, cloud: &CloudSettings, metering: bool) -> anyhow::Result<Self> {
+        let cloud = &CloudSettings { metering, ..cloud.clone() };
         let rates = Arc::<PlanRates>::default();
         let plans = PlanPolicy { name: PlanRates::NAME, mode: cloud.plan_rates, rates: Arc::<PlanRates>::clone(&rates) };
         let plans = (cloud.plan_rates != Mode::Off).then_some(plans);
@@ -354,6 +366,14 @@ impl Node {
         }
     }
 
+    /// Sees to it that there is room to count in.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn make_room_for_usage(&self) {
+        if let Some(meterage) = self.meterage() {
+            meterage.make_room().await;
+        }
+    }
+
     /// Takes usage out of the queue that nodes put it in, if there is one, until `stop`.
     #[cfg(feature = "cloud")]
     pub(crate) async fn consume_usage(&self, stop: impl Future<Output = ()>) {
@@ -500,6 +520,9 @@ impl Node {
     /// How often [`Self::add_usage_up`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const ADD_USAGE_UP: Duration = Duration::from_mins(1);
+    /// How often [`Self::make_room_for_usage`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const MAKE_ROOM_FOR_USAGE: Duration = Duration::from_millis(200);
     /// How often [`Self::prune_usage`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const PRUNE_USAGE: Duration = Duration::from_hours(1);

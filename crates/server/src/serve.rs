@@ -152,6 +152,8 @@ impl Chores {
             #[cfg(feature = "cloud")]
             every(Node::ADD_USAGE_UP, node, &stop, |node| async move { node.add_usage_up().await }),
             #[cfg(feature = "cloud")]
+            every(Node::MAKE_ROOM_FOR_USAGE, node, &stop, |node| async move { node.make_room_for_usage().await }),
+            #[cfg(feature = "cloud")]
             consuming(node, &stop),
             #[cfg(feature = "cloud")]
             every(Node::PRUNE_USAGE, node, &stop, |node| async move { node.prune_usage().await }),

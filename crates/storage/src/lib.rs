@@ -4,6 +4,8 @@
 mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
+#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+mod hex;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqs"))]
 mod home;
 #[cfg(any(feature = "postgres", feature = "redis"))]

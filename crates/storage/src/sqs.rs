@@ -2,8 +2,10 @@
 //!
 //! Take a FIFO queue: it keeps the order of what one process puts in, so that hours are added up once. A standard queue works, too; see
 //! [`togglebox_metering::queue`] for what comes of disorder. Let it keep messages for as long as consumers may be away
-//! (`MessageRetentionPeriod`, at most 14 days; less than the seven for which minutes are kept), give what cannot be read to a dead-letter
-//! queue (`RedrivePolicy`), and give a consumer half a minute or more for ten messages (`VisibilityTimeout`).
+//! (`MessageRetentionPeriod`: less than the seven days for which minutes are kept), give a consumer half a minute or more for ten messages
+//! (`VisibilityTimeout`), and have what was given out a hundred times in vain put aside (`RedrivePolicy` with a `maxReceiveCount` of 100):
+//! a message that cannot be read holds up those behind it in a FIFO queue. One queue is for one database: its consumers drop the usage of
+//! tenants that they do not know.
 
 use std::error::Error;
 use std::fmt;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
@@ -23,6 +26,7 @@ use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 use togglebox_metering::WriterId;
 use togglebox_metering::queue::{Message, UsageQueue};
 
+use crate::hex::hex;
 use crate::home::Home;
 
 /// How long one request may take, besides the time that the service waits for messages.
@@ -108,6 +112,12 @@ pub struct SqsQueue {
     url: Arc<str>,
     is_fifo: bool,
     wait_s: i32,
+    /// What is different for a request that waits for messages.
+    waiting: aws_sdk_sqs::config::Builder,
+}
+
+fn timeouts(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(ATTEMPT).operation_attempt_timeout(attempt).build()
 }
 
 impl fmt::Debug for SqsQueue {
@@ -122,16 +132,17 @@ impl SqsQueue {
     /// # Errors
     /// [`SqsOpenError`].
     pub async fn open(options: &SqsOptions) -> Result<Self, SqsOpenError> {
-        let attempt = ATTEMPT + options.wait;
-        let timeouts = TimeoutConfig::builder().connect_timeout(ATTEMPT).operation_attempt_timeout(attempt).build();
+        let timeouts = timeouts(ATTEMPT);
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
         if let Some(endpoint) = &options.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        // A server of one's own is in no region, but requests are signed for one.
-        if let Some(region) = options.region().or(options.endpoint.as_ref().map(|_| "us-east-1")) {
+        if let Some(region) = options.region() {
             loader = loader.region(Region::new(region.to_owned()));
+        } else if options.endpoint.is_some() {
+            // A server of one's own may be in no region, but requests are signed for one.
+            loader = loader.region(RegionProviderChain::default_provider().or_else("us-east-1"));
         }
         if let Some((id, secret)) = &options.credentials {
             loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "options"));
@@ -151,6 +162,7 @@ impl SqsQueue {
             // A name that ends so is that of a FIFO queue, and of no other.
             is_fifo: options.url.ends_with(".fifo"),
             wait_s: i32::try_from(options.wait.as_secs()).unwrap_or(0),
+            waiting: aws_sdk_sqs::Config::builder().timeout_config(self::timeouts(ATTEMPT + options.wait)),
         })
     }
 
@@ -178,7 +190,7 @@ impl UsageQueue for SqsQueue {
         let mut request = self.client.send_message().queue_url(&*self.url).message_body(body);
         if self.is_fifo {
             // The same message within five minutes is the same: it says the same.
-            let known_by = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let known_by = hex(&Sha256::digest(body));
             request = request.message_group_id(line.to_string()).message_deduplication_id(known_by);
         }
         self.ask("usage_queue.send", request.send()).await.map(drop)
@@ -188,6 +200,7 @@ impl UsageQueue for SqsQueue {
         let most = i32::try_from(most.clamp(1, 10)).unwrap_or(1);
         let request = self.client.receive_message().queue_url(&*self.url);
         let request = request.max_number_of_messages(most).wait_time_seconds(self.wait_s);
+        let request = request.customize().config_override(self.waiting.clone());
         let output = self.ask("usage_queue.receive", request.send()).await?;
         let given = output.messages.unwrap_or_default().into_iter();
         // One without a receipt could never be deleted, and one without a body says nothing.

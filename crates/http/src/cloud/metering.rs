@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody as _};
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
@@ -69,7 +70,7 @@ enum Counter {
         synced: bool,
     },
     /// Nowhere: an answer waits for the store.
-    Direct(DirectRecorder),
+    Direct(Arc<DirectRecorder>),
 }
 
 /// How long an answer waits for the store where counts are kept nowhere else.
@@ -122,7 +123,7 @@ impl Metering {
         recorder: DirectRecorder,
         (store, ledger): (Arc<dyn UsageStore>, Arc<dyn UsageLedger>),
     ) -> Result<Self, InvalidMeter> {
-        Self::with(Counter::Direct(recorder), store, ledger)
+        Self::with(Counter::Direct(Arc::new(recorder)), store, ledger)
     }
 
     fn with(counter: Counter, store: Arc<dyn UsageStore>, ledger: Arc<dyn UsageLedger>) -> Result<Self, InvalidMeter> {
@@ -178,14 +179,24 @@ impl Metering {
         matches!(self.counter, Counter::Direct(_) | Counter::Files { synced: true, .. })
     }
 
-    /// Waits until what was answered is counted for good.
-    pub(super) async fn counted(&self) {
+    /// Waits until what was answered is counted for good. Where nothing runs between requests, it also learns what workspaces have used, if
+    /// that is due.
+    pub(super) async fn counted(&self, now: Timestamp) {
+        /// Those who wait for it are few, and so are the workspaces of a process that seldom runs.
+        const LEARNT: usize = 2;
         let counted = async {
             match &self.counter {
                 Counter::Direct(recorder) => {
-                    recorder.write().await.map_err(|error| Box::new(error) as Box<dyn std::error::Error>)
+                    recorder.write().await.map_err(|error| Box::new(error) as Box<dyn std::error::Error>)?;
+                    if let Err(error) = self.month.read_due(now, LEARNT).await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "It could not be read how many requests a workspace has made");
+                    }
+                    Ok(())
                 }
-                Counter::Files { recorder, synced: true, .. } => recorder.sync().await.map_err(Into::into),
+                Counter::Files { recorder, synced: true, .. } => {
+                    recorder.sync().await.map_err(Box::<dyn std::error::Error>::from)
+                }
                 Counter::Files { .. } => Ok(()),
             }
         };
@@ -212,8 +223,8 @@ impl Metering {
     /// # Errors
     /// As any port. The others have their turn the next time.
     pub async fn learn(&self, now: Timestamp) -> StoreResult<()> {
-        /// Each takes the store a few milliseconds.
-        const MOST: usize = 50;
+        /// Each takes the store a few milliseconds, and a few are read at a time.
+        const MOST: usize = 200;
         self.month.read_due(now, MOST).await.map(drop)
     }
 
@@ -237,7 +248,36 @@ impl Metering {
 struct Admitted {
     route: usize,
     key: Key,
-    environment: Option<String>,
+    place: Place,
+}
+
+/// Where a request was.
+#[derive(Debug)]
+enum Place {
+    /// In no environment, or in one that does not exist.
+    Nowhere,
+    /// In this environment, if it was answered without an error.
+    There(String),
+    /// In this environment of a platform, if it exists: it may be answered without an error where it does not.
+    Maybe(String, String),
+}
+
+/// What is known of the environment that a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It exists, or it does not.
+    Known(bool),
+    /// Whoever answers finds out.
+    Unknown,
+}
+
+/// That a request was counted.
+#[derive(Debug)]
+struct Counted;
+
+/// Whether a request was counted.
+pub(super) fn is_counted(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Counted>()
 }
 
 #[derive(Debug)]
@@ -253,7 +293,7 @@ pub(crate) fn note(
     request: &HttpRequest,
     route: usize,
     principal: Option<&Principal>,
-    params: &[Cow<'_, str>],
+    (params, named): (&[Cow<'_, str>], Named),
 ) {
     // The central host is no workspace.
     if tenant == super::CENTRAL || api.metering().is_none() {
@@ -265,24 +305,39 @@ pub(crate) fn note(
         Principal::SignedKey(_) => Key::Signed,
         _ => Key::Person,
     };
-    let in_environment = api.routes[route].path.contains("/environments/{environment}");
-    let environment = match params {
-        [platform, environment, ..] if in_environment => Some(place(platform, environment)),
-        _ => None,
+    let found = &api.routes[route];
+    let place = match params {
+        [platform, environment, ..] if found.path.contains("/environments/{environment}") => match named {
+            Named::Known(false) => Place::Nowhere,
+            // What is reported of an environment that does not exist is dropped without an error.
+            Named::Unknown if found.class == RouteClass::Statistics => {
+                Place::Maybe(platform.clone().into_owned(), environment.clone().into_owned())
+            }
+            Named::Known(true) | Named::Unknown => Place::There(place(platform, environment)),
+        },
+        _ => Place::Nowhere,
     };
-    request.extensions_mut().insert(Admitted { route, key, environment });
+    request.extensions_mut().insert(Admitted { route, key, place });
 }
 
 /// Counts an answer to somebody who was let in.
 pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response: &HttpResponse) {
     let Some(metering) = api.metering() else { return };
-    let Some(Admitted { route, key, environment }) = request.extensions_mut().remove::<Admitted>() else { return };
+    let Some(Admitted { route, key, place }) = request.extensions_mut().remove::<Admitted>() else { return };
     let (status, Some(operation)) = (response.status(), operation(&api.routes[route])) else { return };
     if !is_usage(status.as_u16()) {
         return;
     }
     // Only of what there is: anybody could ask for anything.
-    let environment = environment.as_deref().filter(|_| status.as_u16() < 400).unwrap_or(NONE);
+    let environment = match place {
+        Place::There(environment) if status.as_u16() < 400 => Some(environment),
+        Place::Maybe(platform, environment) => {
+            let exists = api.memory().look(tenant, &platform, &environment, |environment| environment.is_some());
+            matches!(exists, Poll::Ready(true)).then(|| self::place(&platform, &environment))
+        }
+        Place::There(_) | Place::Nowhere => None,
+    };
+    let environment = environment.as_deref().unwrap_or(NONE);
     let mut digits = uuid::Uuid::encode_buffer();
     let key = match key {
         Key::Own(id) => &*id.as_simple().encode_lower(&mut digits),
@@ -295,9 +350,13 @@ pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response
     if status == StatusCode::NOT_MODIFIED {
         metering.record(&usage(metering.not_modified), 1);
     }
-    if let BodySize::Sized(bytes) = response.body().size() {
+    // The body of an answer to HEAD stays here.
+    if let BodySize::Sized(bytes @ 1..) = response.body().size()
+        && request.method() != Method::HEAD
+    {
         metering.record(&usage(metering.bytes), bytes);
     }
+    request.extensions_mut().insert(Counted);
 }
 
 /// What a route does, in the word that usage is told by; `None` of what is not counted.

@@ -16,6 +16,7 @@ use togglebox_multitenancy::{
     ResolveOptions, Resolved, Resolver, Versioned as _,
 };
 
+use super::metering::is_counted;
 use super::services::CloudServices;
 use super::waking::{AWAKE, Waking};
 use super::workspace::{ServedWorkspace, WorkspaceSource};
@@ -178,8 +179,11 @@ impl Cloud {
                 waking.wake(|| cloud.catch_up()).await;
             }
             let answered = cloud.answer(request).await;
-            if let Some(metering) = &cloud.services.metering {
-                metering.counted().await;
+            if let (Some(metering), Ok(response)) = (&cloud.services.metering, &answered)
+                && metering.waits()
+                && is_counted(response.request())
+            {
+                metering.counted(cloud.central.clock.now()).await;
             }
             answered
         };

@@ -1,6 +1,7 @@
 //! A slab and what of it the store has.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::series::Counted;
@@ -17,6 +18,8 @@ pub(crate) struct Generation {
     cells: Box<[Tally]>,
     /// Before this slot everything is final and acknowledged.
     settled: AtomicU32,
+    /// Whether the disk has failed to take it.
+    torn: AtomicBool,
 }
 
 /// What of a slot is known in memory.
@@ -38,7 +41,16 @@ pub(crate) struct Unsent {
 impl Generation {
     pub(super) fn new(number: u64, slab: Slab) -> Self {
         let cells = (0..slab.slots()).map(|_| Tally::default()).collect();
-        Self { number, slab, cells, settled: AtomicU32::new(0) }
+        Self { number, slab, cells, settled: AtomicU32::new(0), torn: AtomicBool::new(false) }
+    }
+
+    /// Waits until the file is on the disk. Once that has failed it fails until the file is sent and gone: the system tells of pages that were
+    /// not written once, and takes them for written from then on.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if self.torn.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk has failed to take a part of this file before"));
+        }
+        self.slab.sync().inspect_err(|_| self.torn.store(true, Ordering::SeqCst))
     }
 
     fn tally(&self, slot: u32) -> Option<&Tally> {

@@ -128,7 +128,7 @@ struct Syncs {
     asked: AtomicU64,
     /// How many of those who asked have what they counted on the disk. Held while the disk is waited for: who comes meanwhile waits for the
     /// next time, together.
-    done: tokio::sync::Mutex<u64>,
+    done: Arc<tokio::sync::Mutex<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -231,23 +231,30 @@ impl Recorder {
     /// Those of the disk: then nobody knows what is on it.
     pub async fn sync(self: &Arc<Self>) -> io::Result<()> {
         let own = self.syncs.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut done = self.syncs.done.lock().await;
+        let mut done = Arc::clone(&self.syncs.done).lock_owned().await;
         if *done >= own {
             return Ok(());
         }
-        let asked = self.syncs.asked.load(Ordering::SeqCst);
         let recorder = Arc::clone(self);
-        let synced = tokio::task::spawn_blocking(move || recorder.sync_files()).await;
-        synced.map_err(io::Error::other)??;
-        *done = asked;
-        Ok(())
+        // Whoever waits may give up: the disk goes on, and the next who waits has what comes of it.
+        let syncing = tokio::task::spawn_blocking(move || {
+            let asked = recorder.syncs.asked.load(Ordering::SeqCst);
+            recorder.sync_files()?;
+            *done = asked;
+            Ok(())
+        });
+        syncing.await.map_err(io::Error::other)?
     }
 
     fn sync_files(&self) -> io::Result<()> {
         // In this order: what is retired meanwhile is current before.
-        self.current.load().slab.sync()?;
+        let current = self.current.load_full();
+        if let Err(error) = current.sync() {
+            // Where a new file can be made, what is counted from here on can be waited for again.
+            return self.rotate().and(Err(error));
+        }
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        retired.iter().try_for_each(|generation| generation.slab.sync())
+        retired.iter().try_for_each(|generation| generation.sync())
     }
 
     /// Finds the series of usage that is not known by its key, or makes it.

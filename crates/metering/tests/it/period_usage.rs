@@ -87,7 +87,7 @@ async fn alone_a_node_lets_exactly_the_limit_through() {
         }
     }
     assert_eq!(passed, 100);
-    assert_eq!(node.usage.known(A), Some(100));
+    assert_eq!(node.usage.known(A, now), Some(100));
     let denied = Check::Deny { limit: 100, used: 100, resets_at: at("2028-03-01T00:00:00Z") };
     assert_eq!(node.check(seconds(now, 200)), denied);
 }
@@ -100,10 +100,10 @@ async fn what_others_have_counted_is_known_after_a_reading() {
     other.flush().await;
     assert_eq!(one.check(now), Check::Allow { remaining: 99 }, "nothing is known yet");
     one.count(1);
-    assert_eq!(one.usage.known(A), None);
+    assert_eq!(one.usage.known(A, now), None);
     one.flush().await;
     assert_eq!(one.read(now).await, 1);
-    assert_eq!(one.usage.known(A), Some(91));
+    assert_eq!(one.usage.known(A, now), Some(91));
     assert_eq!(one.check(now), Check::Warn { remaining: 8 });
     other.count(9);
     other.flush().await;
@@ -128,7 +128,7 @@ async fn a_period_begins_with_nothing_and_is_not_left_again() {
     let after = at("2028-03-01T00:00:00Z");
     assert_eq!(node.check(after), Check::Allow { remaining: 99 });
     assert_eq!(node.read(after).await, 1, "it is read as soon as it begins");
-    assert_eq!(node.usage.known(A), Some(0));
+    assert_eq!((node.usage.known(A, after), node.usage.known(A, before)), (Some(0), None));
     assert_eq!(node.check(before), Check::Allow { remaining: 99 }, "a clock that steps back changes nothing");
     // Another period is another quota.
     let daily = Quota { period: Period::Day, ..MONTHLY };
@@ -144,9 +144,38 @@ async fn who_is_asked_about_no_more_is_forgotten() {
     node.flush().await;
     node.read(now).await;
     node.read(seconds(now, 3599)).await;
-    assert_eq!(node.usage.known(A), Some(5));
+    assert_eq!(node.usage.known(A, seconds(now, 3599)), Some(5));
     node.read(seconds(now, 3600)).await;
-    assert_eq!(node.usage.known(A), None);
+    assert_eq!(node.usage.known(A, seconds(now, 3600)), None);
+}
+
+/// What it has counted and the store has not: it waits in a queue, or the store was away.
+#[tokio::test]
+async fn a_reading_does_not_make_a_node_forget_its_own() {
+    let (store, now) = (store(), at("2028-02-29T10:00:30Z"));
+    let mut node = Node::new(&store, 1, now);
+    node.check(now);
+    node.count(100);
+    assert_eq!(node.read(now).await, 1);
+    assert!(matches!(node.check(now), Check::Deny { used: 100, .. }));
+    let mut other = Node::new(&store, 2, now);
+    other.count(3);
+    other.flush().await;
+    node.flush().await;
+    assert_eq!(node.read(seconds(now, 10)).await, 1);
+    assert_eq!(node.usage.known(A, now), Some(103));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_keeps_no_reading_from_being_made() {
+    let (store, now) = (store(), at("2028-02-29T10:00:30Z"));
+    let node = Node::new(&store, 1, now);
+    let ahead = seconds(now, 7200);
+    node.check(ahead);
+    assert_eq!(node.read(ahead).await, 1);
+    node.check(now);
+    assert_eq!(node.read(now).await, 1);
+    assert_eq!(node.read(now).await, 0);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +226,7 @@ proptest! {
             }
             let all: u64 = nodes.iter().map(|node| node.total).sum();
             for (node, unknown) in nodes.iter().zip(unknown) {
-                prop_assert_eq!(node.usage.known(A), unknown.map(|unknown| all - unknown));
+                prop_assert_eq!(node.usage.known(A, now), unknown.map(|unknown| all - unknown));
             }
         }
     }

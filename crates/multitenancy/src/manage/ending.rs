@@ -96,27 +96,25 @@ impl Tenancy {
         Ok(Page { items: over.map(|tenant| tenant.id).collect(), next: deleted.next })
     }
 
-    /// Removes what has come since of those of `tenants`, at most 1000, that have [ended](crate::store::TenantDirectory::ended), `limit`
-    /// (1 to 1000) records at a time; says which those are. Only tenants that were once in the register may be named: whatever else has an
-    /// id of a tenant looks like one that has ended.
+    /// Which of these tenants, at most 1000, have [ended](crate::store::TenantDirectory::ended).
     ///
     /// # Errors
-    /// `Store`: repeating is safe.
-    pub async fn clear_late(&self, tenants: &[TenantId], limit: usize) -> Result<BTreeSet<TenantId>> {
+    /// `Store`.
+    pub async fn ended(&self, tenants: &[TenantId]) -> Result<BTreeSet<TenantId>> {
         if tenants.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let ended = self.ports.directory.ended(tenants).await?;
-        for tenant in &ended {
-            let mut after = None;
-            loop {
-                after = self.ports.remains.clear(*tenant, after.as_ref(), limit).await?.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(ended)
+        Ok(self.ports.directory.ended(tenants).await?)
+    }
+
+    /// Removes some of what has come of a tenant since it ended, at most `limit` (1 to 1000) records; gives where it goes on, as
+    /// [`clear`](crate::store::RemainsStore::clear). Only what was once in the register may be named: whatever else has an id of a tenant
+    /// looks like one that has ended.
+    ///
+    /// # Errors
+    /// `Store`, also when it has not ended: repeating is safe.
+    pub async fn clear_late(&self, tenant: TenantId, after: Option<&Cursor>, limit: usize) -> Result<Option<Cursor>> {
+        Ok(self.ports.remains.clear(tenant, after, limit).await?.next)
     }
 
     /// Counts what there is of a tenant, whether the register knows it or not. May read a lot.

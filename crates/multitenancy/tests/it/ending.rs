@@ -154,11 +154,16 @@ async fn what_comes_after_the_end_goes_when_somebody_looks() {
         app.stores.remains.note(acme.id, &late).await.unwrap();
     }
     let before = app.tenancy.left(living.id).await.unwrap();
-    let both = [acme.id, living.id];
-    assert_eq!(app.tenancy.clear_late(&both, 2).await.unwrap(), [acme.id].into());
+    assert_eq!(app.tenancy.ended(&[acme.id, living.id]).await.unwrap(), [acme.id].into());
+    let mut after = None;
+    for goes_on in [true, true, false] {
+        after = app.tenancy.clear_late(acme.id, after.as_ref(), 2).await.unwrap();
+        assert_eq!(after.is_some(), goes_on);
+    }
+    assert!(app.tenancy.clear_late(living.id, None, 2).await.is_err());
     assert!(app.tenancy.left(acme.id).await.unwrap().is_nothing());
     assert_eq!(app.tenancy.left(living.id).await.unwrap(), before);
-    assert_eq!(app.tenancy.clear_late(&[], 2).await.unwrap(), [].into());
+    assert_eq!(app.tenancy.ended(&[]).await.unwrap(), [].into());
 }
 
 #[tokio::test]

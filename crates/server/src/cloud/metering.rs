@@ -2,18 +2,18 @@
 
 mod living;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use togglebox_core::{Clock, Entropy, EntropyExt as _, TenantId};
+use togglebox_core::{Clock, Cursor, Entropy, EntropyExt as _, OsEntropy, StoreErrorKind, TenantId};
 use togglebox_http::cloud::{CENTRAL, Metering};
 use togglebox_metering::queue::{QueueConsumer, QueueSink, UsageQueue};
-use togglebox_metering::store::{Prune, UsageLedgerExt as _, UsageSink};
+use togglebox_metering::store::{Prune, StaleHour, UsageLedgerExt as _, UsageSink};
 use togglebox_metering::{DirectRecorder, Flusher, FlusherOptions, Minute, Recorder, RecorderOptions, Sealing};
 use togglebox_multitenancy::manage::Tenancy;
 use togglebox_multitenancy::store::TenantDirectory;
@@ -33,8 +33,12 @@ const CLAIMS_KEPT: Duration = Duration::from_hours(35 * 24);
 const PART: usize = 1000;
 const PARTS: usize = 50;
 
-/// Hours that are added up in a round; a backlog has its turn the next time.
+/// Hours that are listed at a time, and how often in a round; what is left of a backlog has its turn the next time.
 const HOURS: usize = 500;
+const LISTS: usize = 10;
+
+/// Cells that a file of counts has room for: 8 MB of disk. A series that is used takes one each minute.
+const SLOTS: u32 = 1 << 17;
 
 /// How long the end of a node may take to bring the rest to the store. What is left then is sent by the next process that counts here.
 const GRACE: Duration = Duration::from_secs(5);
@@ -75,6 +79,8 @@ pub(crate) struct Meterage {
     stores: UsageStores,
     consumer: Option<QueueConsumer>,
     tenancy: Arc<Tenancy>,
+    /// Workspaces of which something came after their end, and where its removal goes on.
+    late: Mutex<BTreeMap<TenantId, Option<Cursor>>>,
     clock: Arc<dyn Clock>,
     /// How often what was counted is brought to the store.
     pub(crate) every: Duration,
@@ -89,7 +95,7 @@ impl Meterage {
     /// None: the meters are fixed.
     pub(crate) fn direct(
         database: &DatabaseSettings,
-        Way { stores, direct, consumer, .. }: Way,
+        Way { stores, direct, .. }: Way,
         tenancy: &Arc<Tenancy>,
         (clock, entropy): (&Arc<dyn Clock>, &Arc<dyn Entropy>),
     ) -> anyhow::Result<Self> {
@@ -97,7 +103,9 @@ impl Meterage {
         let recorder = DirectRecorder::new(meters, direct, Arc::clone(clock), &**entropy);
         let metering = Metering::direct(recorder, stores.both()).context("the meters cannot be")?;
         let (metering, tenancy, clock) = (Arc::new(metering), Arc::clone(tenancy), Arc::clone(clock));
-        Ok(Self { metering, flusher: None, stores, consumer, tenancy, clock, every: every(database), passing: None })
+        let late = Mutex::default();
+        // A process that is stopped at any time would take messages out and keep them from others.
+        Ok(Self { metering, flusher: None, stores, consumer: None, tenancy, late, clock, every: every(database), passing: None })
     }
 
     /// Begins to count in a folder: the one that is named, or one beside the database. It is made if it is not there.
@@ -122,7 +130,7 @@ impl Meterage {
         let unusable = || format!("USAGE_DIR: usage cannot be counted in {}", folder.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(unusable)?;
         let meters = Metering::meters().context("the meters cannot be")?;
-        let options = RecorderOptions::in_directory(&folder);
+        let options = RecorderOptions::in_directory(&folder).with_slots(SLOTS);
         let recorder = Recorder::open(meters, options, Arc::clone(clock), Arc::clone(entropy)).with_context(unusable)?;
         let recorder = Arc::new(recorder);
         let flusher = Flusher::new(Arc::clone(&recorder), flushed, FlusherOptions::default());
@@ -135,6 +143,7 @@ impl Meterage {
             stores,
             consumer,
             tenancy: Arc::clone(tenancy),
+            late: Mutex::default(),
             clock: Arc::clone(clock),
             every: every(database),
             passing,
@@ -150,6 +159,13 @@ impl Meterage {
                 error = &error as &dyn std::error::Error,
                 "It could not be read how many requests workspaces have made"
             );
+        }
+    }
+
+    /// Begins a new file of counts before the current one is full.
+    pub(crate) async fn make_room(&self) {
+        if let Some(flusher) = &self.flusher {
+            flusher.make_room().await;
         }
     }
 
@@ -181,14 +197,55 @@ impl Meterage {
 
     async fn roll_up_some(&self) -> anyhow::Result<()> {
         let sealing = self.stores.ledger.sealed_upto(self.clock.now(), Sealing::LOST_AFTER).await?;
-        let stale = self.stores.ledger.stale_hours(sealing.upto.hour(), HOURS).await?;
-        let tenants: BTreeSet<TenantId> = stale.iter().map(|stale| stale.tenant).filter(|tenant| *tenant != CENTRAL).collect();
-        // What was on its way to a workspace while it was purged.
-        let ended = self.tenancy.clear_late(&tenants.into_iter().collect::<Vec<_>>(), PART).await?;
-        for stale in stale.iter().filter(|stale| !ended.contains(&stale.tenant)) {
-            self.stores.usage.rollup(stale.tenant, stale.meter, stale.hour).await?;
+        for _ in 0..LISTS {
+            let mut stale = self.stores.ledger.stale_hours(sealing.upto.hour(), HOURS).await?;
+            let is_last = stale.len() < HOURS;
+            let tenants: BTreeSet<TenantId> =
+                stale.iter().map(|stale| stale.tenant).filter(|tenant| *tenant != CENTRAL).collect();
+            // Something was on its way to them while they were purged.
+            let ended = self.tenancy.ended(&tenants.into_iter().collect::<Vec<_>>()).await?;
+            stale.retain(|stale| !ended.contains(&stale.tenant));
+            self.late().extend(ended.into_iter().map(|tenant| (tenant, None)));
+            // Nodes have the same list: each begins elsewhere.
+            let begin = usize::from(u16::from_le_bytes(OsEntropy.bytes())) % stale.len().max(1);
+            stale.rotate_left(begin);
+            let mut done = 0;
+            for StaleHour { tenant, meter, hour } in stale {
+                match self.stores.usage.rollup(tenant, meter, hour).await {
+                    Ok(_) => done += 1,
+                    Err(error) if *error.kind() == StoreErrorKind::Unavailable => return Err(error.into()),
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(tenant.id = %tenant, %meter, hour = %hour.start(), error, "An hour of usage cannot be added up");
+                    }
+                }
+            }
+            if is_last || done == 0 {
+                break;
+            }
+        }
+        self.clear_late().await
+    }
+
+    /// Removes what came of workspaces after their end, a bounded part of it: over DynamoDB that is a look at the whole table.
+    async fn clear_late(&self) -> anyhow::Result<()> {
+        for _ in 0..PARTS {
+            let Some((tenant, after)) = self.late().pop_first() else { break };
+            match self.tenancy.clear_late(tenant, after.as_ref(), PART).await {
+                Ok(None) => tracing::info!(%tenant, "Removed usage that came after its workspace was purged"),
+                Ok(next) => drop(self.late().insert(tenant, next)),
+                Err(error) => {
+                    self.late().insert(tenant, after);
+                    return Err(error.into());
+                }
+            }
         }
         Ok(())
+    }
+
+    fn late(&self) -> MutexGuard<'_, BTreeMap<TenantId, Option<Cursor>>> {
+        // A map is whole at any time.
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what is old enough, a bounded part of it.
@@ -224,15 +281,12 @@ impl Meterage {
                 None => self.metering.flush().await,
             }
         };
+        // Counts that are in files are sent by the next process that counts in the same folder.
+        let kept = self.flusher.is_some();
         match timeout(GRACE, finish).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "The last usage was not sent: the next process that counts in the same folder sends it");
-            }
-            Err(_) => {
-                tracing::warn!("The last usage was not sent in time: the next process that counts in the same folder sends it");
-            }
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, kept, "The last usage was not sent"),
+            Err(_) => tracing::warn!(kept, "The last usage was not sent in time"),
         }
         if let Some(folder) = &self.passing
             && let Err(error) = fs::remove_dir_all(folder)
@@ -282,7 +336,7 @@ fn fnv(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use togglebox_core::{ManualClock, OsEntropy};
+    use togglebox_core::ManualClock;
     use togglebox_metering::store::UsageStore as _;
     use togglebox_metering::{Cell, Hour, Series, WriterId};
     use togglebox_multitenancy::manage::Ending;

@@ -38,7 +38,7 @@ pub async fn create_operator(
     password: impl Read,
 ) -> anyhow::Result<String> {
     let account = registration(email, name, password)?;
-    add_admin(Node::open_cloud(settings, cloud).await?, email, account).await
+    add_admin(Node::open_cloud_for_a_command(settings, cloud).await?, email, account).await
 }
 
 fn registration(email: &str, name: Option<&str>, password: impl Read) -> anyhow::Result<Registration> {
@@ -79,7 +79,7 @@ pub async fn set_central_password(
     password: impl Read,
 ) -> anyhow::Result<String> {
     let (address, password) = credential(email, password)?;
-    reset(Node::open_cloud(settings, cloud).await?, email, &address, &password).await
+    reset(Node::open_cloud_for_a_command(settings, cloud).await?, email, &address, &password).await
 }
 
 fn credential(email: &str, password: impl Read) -> anyhow::Result<(Email, NewPassword)> {

@@ -25,7 +25,7 @@ pub(super) struct SomethingLeft(String);
 /// The id is none; the store cannot be read. Where something is there, the list of it is the error.
 pub async fn workspace_left(settings: &Settings, cloud: &CloudSettings, id: &str) -> anyhow::Result<String> {
     let id: Uuid = id.parse().with_context(|| format!("{id:?} is not the id of a workspace"))?;
-    let node = Node::open_cloud(settings, cloud).await?;
+    let node = Node::open_cloud_for_a_command(settings, cloud).await?;
     let counted = node.left(TenantId::from_uuid(id)).await;
     leave(&node).await;
     let left = counted.context("what is left could not be counted")?;

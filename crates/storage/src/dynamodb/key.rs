@@ -11,6 +11,7 @@ use togglebox_toggles::{PlatformName, Scope};
 use uuid::Uuid;
 
 use super::item::Item;
+pub(super) use crate::hex::hex;
 
 /// Name of the partition key.
 pub(super) const PK: &str = "PK";
@@ -189,15 +190,6 @@ pub(super) fn audit_entry(at: Timestamp, revision: Revision, id: Uuid) -> String
 /// The partition of notes of what was deleted and is still to be swept away.
 pub(super) fn gone(tenant: TenantId) -> String {
     format!("T#{tenant}#GONE")
-}
-
-/// Bytes as text, two digits each.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A token of a transaction: the same for the same `parts`, at most the 36 characters that DynamoDB takes.

@@ -22,6 +22,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(4, "names and people", include_str!("migrations/0004_names_and_people.sql")),
         step(5, "usage", include_str!("migrations/0005_usage.sql")),
         step(6, "watch", include_str!("migrations/0006_watch.sql")),
+        step(7, "usage of all", include_str!("migrations/0007_usage_of_all.sql")),
     ]
 }
 

@@ -8,7 +8,6 @@ use togglebox_multitenancy::{Limited, Tenant};
 
 use super::super::failure::tenancy;
 use super::super::metering::{Metering, REQUESTS};
-use super::super::services::CloudServices;
 use super::super::view::{NodeMeteringView, SpanView, UsageOverviewView, WorkspaceUsageView};
 use super::PAGES;
 use super::usage::{METER, meter_of, metering, minute_of, query};
@@ -44,7 +43,8 @@ struct Survey {
 impl Survey {
     /// Looks at all workspaces, some at a time. How much one has used is what its roll-ups say, or what this node knows where that is more:
     /// neither is ever more than what was counted.
-    async fn of(services: &CloudServices, metering: &Metering, (meter, period): (&str, Span), most: usize) -> Result<Self> {
+    async fn of(call: &Call, metering: &Metering, (meter, period): (&str, Span), most: usize) -> Result<Self> {
+        let services = call.cloud()?;
         let (mut total, mut top) = (0_u64, Vec::<(u64, Tenant)>::new());
         let mut page = PageRequest::first(STEP);
         loop {
@@ -54,7 +54,7 @@ impl Survey {
             let days = (period.from().day(), period.until().day());
             let sums = metering.ledger().added_up(&ids, id, days.0, days.1).await.map_err(failure::store)?;
             for (tenant, added_up) in part.items.into_iter().zip(sums) {
-                let known = if meter == REQUESTS { metering.month().known(tenant.id).unwrap_or(0) } else { 0 };
+                let known = if meter == REQUESTS { metering.month().known(tenant.id, call.now).unwrap_or(0) } else { 0 };
                 let used = added_up.max(known);
                 total = total.saturating_add(used);
                 top.push((used, tenant));
@@ -77,13 +77,14 @@ async fn overview(call: Call) -> Result<Reply> {
     metering.settle().await;
     let now = minute_of(call.now);
     let period = Period::MONTH.span(now);
-    let Survey { total, top } = Survey::of(services, metering, (meter, period), most).await?;
+    let Survey { total, top } = Survey::of(&call, metering, (meter, period), most).await?;
     let mut workspaces = Vec::with_capacity(top.len());
     let query = query(meter, period, Grain::Day)?;
     for tenant in &top {
         let buckets = metering.store().series(tenant.id, &query).await.map_err(failure::store)?;
         let used = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
-        let included = services.tenancy.limits(tenant).map_err(tenancy)?.get(Limited::RequestsPerMonth).get();
+        // A plan that is not in the catalogue any more says nothing.
+        let included = services.tenancy.limits(tenant).ok().and_then(|limits| limits.get(Limited::RequestsPerMonth).get());
         workspaces.push(WorkspaceUsageView {
             id: *tenant.id.as_uuid(),
             subdomain: tenant.subdomain.as_str(),

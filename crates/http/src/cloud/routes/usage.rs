@@ -64,7 +64,8 @@ async fn usage(call: Call) -> Result<Reply> {
     metering.settle().await;
     let services = call.cloud()?;
     let tenant = services.tenancy.tenant(call.tenant).await.map_err(tenancy)?;
-    let included = services.tenancy.limits(&tenant).map_err(tenancy)?.get(Limited::RequestsPerMonth).get();
+    // A plan that is not in the catalogue any more says nothing.
+    let included = services.tenancy.limits(&tenant).ok().and_then(|limits| limits.get(Limited::RequestsPerMonth).get());
     let now = minute_of(call.now);
     let period = Period::MONTH.span(now);
     let mut meters = BTreeMap::new();

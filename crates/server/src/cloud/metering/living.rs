@@ -34,10 +34,12 @@ impl UsageSink for OfTheLiving {
         let living = cells.iter().enumerate().filter(|(_, cell)| !ended.contains(&cell.tenant));
         let (places, living): (Vec<usize>, Vec<Cell>) = living.map(|(place, cell)| (place, cell.clone())).unzip();
         let dropped = cells.len() - living.len();
-        tracing::info!(
+        let ids = ended.iter().take(10).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        tracing::warn!(
             workspaces = ended.len(),
             cells = dropped,
-            "Usage of workspaces that were purged meanwhile is not counted"
+            ids,
+            "Usage is dropped of workspaces that were purged meanwhile, or that this database never had"
         );
         let report = self.sink.merge_cells(&living).await?;
         let late = report.late.iter().filter_map(|place| places.get(*place).copied()).collect();

@@ -30,7 +30,7 @@ pub async fn workspace_export(settings: &Settings, cloud: &CloudSettings, id: &s
         // Before it is noted that anything was handed out.
         NewFile::allowed(Path::new(path))?;
     }
-    let node = Node::open_cloud(settings, cloud).await?;
+    let node = Node::open_cloud_for_a_command(settings, cloud).await?;
     let written = export(&node, TenantId::from_uuid(id), to).await;
     leave(&node).await;
     let (place, contents) = written?;

@@ -30,8 +30,8 @@ SELECT tenant, meter, hour FROM usage_hours WHERE stale = 1 AND hour < $1 ORDER 
 pub(super) fn added_up_statement<E: Engine>() -> String {
     format!(
         "-- usage_days.added_up
-SELECT usage_days.tenant, usage_days.totals FROM {} JOIN usage_days ON usage_days.tenant = given.tenant
-WHERE usage_days.meter = $2 AND usage_days.day >= $3 AND usage_days.day < $4",
+SELECT tenant, totals FROM usage_days
+WHERE tenant IN (SELECT given.tenant FROM {}) AND meter = $2 AND day >= $3 AND day < $4",
         watch::given::<E>()
     )
 }

@@ -1,0 +1,11 @@
+//! Bytes as text.
+
+use std::fmt::Write as _;
+
+/// Two digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
