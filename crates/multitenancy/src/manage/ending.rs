@@ -107,9 +107,8 @@ impl Tenancy {
         Ok(self.ports.directory.ended(tenants).await?)
     }
 
-    /// Removes some of what has come of a tenant since it ended, at most `limit` (1 to 1000) records; gives where it goes on, as
-    /// [`clear`](crate::store::RemainsStore::clear). Only what was once in the register may be named: whatever else has an id of a tenant
-    /// looks like one that has ended.
+    /// Removes some of the usage that has come of a tenant since it ended, at most `limit` (1 to 1000) records; gives where it goes on, as
+    /// [`clear`](crate::store::RemainsStore::clear).
     ///
     /// # Errors
     /// `Store`, also when it has not ended: repeating is safe.

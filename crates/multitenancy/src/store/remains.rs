@@ -41,11 +41,14 @@ impl Remains {
 /// keeps by tenant.
 #[async_trait]
 pub trait RemainsStore: Send + Sync + Debug + 'static {
-    /// Removes some of what a tenant has outside of the register that is purged there, or unknown to it: at most `limit` (1 to 1000) records, with a bounded amount of
+    /// Removes some of what a purged tenant has outside of the register, at most `limit` (1 to 1000) records, with a bounded amount of
     /// work: none may have been removed where there is a `next`. It begins without `after` and goes on with the `next` of the call before,
     /// on any node; whoever has lost that begins anew. At its end, everything is gone that was there at its beginning.
     ///
     /// Members and invitations, and what keeps names away from others, are the register's and stay.
+    ///
+    /// Of a tenant that the register does not have, only usage goes: what a node has counted may come long after a tenant was forgotten.
+    /// Everything else may be somebody's who was never in the register, as the operator's is.
     ///
     /// # Errors
     /// `Refused(NOT_PURGED)`, `InvalidCursor`. After `Unavailable` some may have

@@ -41,6 +41,17 @@ fn kind<'k>(key: &'k Key, prefix: &str) -> &'k str {
     rest.split('#').next().unwrap_or(rest)
 }
 
+/// Whether items of a kind are usage.
+fn is_usage(kind: &str) -> bool {
+    #[cfg(feature = "metering")]
+    return [super::usage::key::USAGE, super::usage::key::EVENT].contains(&kind);
+    #[cfg(not(feature = "metering"))]
+    return {
+        _ = kind;
+        false
+    };
+}
+
 impl DynamoDb {
     /// The keys of a tenant on the next page of the table, and where the page after it begins, if there is one.
     async fn scan(&self, operation: &'static str, tenant: TenantId, start: Option<&Key>) -> StoreResult<(Vec<Key>, Option<Key>)> {
@@ -81,6 +92,7 @@ impl RemainsStore for DynamoDb {
         let failed = |kind| StoreError::new(kind, OPERATION);
         // What is purged stays purged, and is forgotten for good: so nothing has to be compared again when items are removed.
         let stands = self.get(OPERATION, &mut self.patience(), &of_register::tenant(tenant)).await?;
+        let is_known = stands.is_some();
         if let Some(stands) = stands
             && Attributes::new(&stands, OPERATION).maybe::<Timestamp>("purged_at")?.is_none()
         {
@@ -91,7 +103,11 @@ impl RemainsStore for DynamoDb {
         let (prefix, mut removed) = (prefix(tenant), 0);
         for _ in 0..PAGES {
             let (mut keys, end) = self.scan(OPERATION, tenant, start.as_ref()).await?;
-            keys.retain(|key| !of_register::KINDS.contains(&kind(key, &prefix)));
+            keys.retain(|key| {
+                let kind = kind(key, &prefix);
+                // Of one that is not in the register, only what may have come late.
+                !of_register::KINDS.contains(&kind) && (is_known || is_usage(kind))
+            });
             let cut = keys.len() > limit - removed;
             keys.truncate(limit - removed);
             removed += keys.len();

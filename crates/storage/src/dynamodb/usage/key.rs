@@ -19,6 +19,9 @@ pub(in super::super) const REGISTER: &str = "REG#USAGE#";
 /// The kind of usage, in partitions of a tenant.
 pub(in super::super) const USAGE: &str = "USAGE";
 
+/// The kind of claims, in partitions of a tenant.
+pub(in super::super) const EVENT: &str = "EVENT";
+
 /// A meter of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Metered {
@@ -150,7 +153,7 @@ pub(super) fn known_by(source: &str, id: &str) -> [u8; 32] {
 
 /// That an event counts.
 pub(super) fn claim(tenant: TenantId, known_by: &[u8]) -> Key {
-    Key::new(format!("T#{tenant}#EVENT#{}", hex(known_by)), HEAD)
+    Key::new(format!("T#{tenant}#{EVENT}#{}", hex(known_by)), HEAD)
 }
 
 /// The partition of lists of claims, by minute.

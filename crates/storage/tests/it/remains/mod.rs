@@ -143,7 +143,18 @@ async fn nothing_of_any_kind_is_left<K: Kit>(kit: &K) {
     store.note(OPERATOR, &audit(1)).await.unwrap();
     store.note(OPERATOR, &audit(1)).await.unwrap();
     assert!(!left(store, OPERATOR).await.is_known);
-    assert_eq!(RemainsStore::clear(store, OPERATOR, None, 10).await.unwrap_err().kind(), &StoreErrorKind::NotFound);
+    let had = left(store, OPERATOR).await;
+    assert_eq!(RemainsStore::clear(store, OPERATOR, None, 10).await.unwrap().removed, 0);
+    assert_eq!(left(store, OPERATOR).await, had);
+    // Of one that the register does not have, usage goes, and nothing else.
+    let nobody = TenantId::from_uuid(Uuid::from_u128(0xdead));
+    store.note(nobody, &audit(1)).await.unwrap();
+    let noted = left(store, nobody).await;
+    kit.meter(nobody).await;
+    assert!(left(store, nobody).await.total() > noted.total());
+    while RemainsStore::clear(store, nobody, None, 2).await.unwrap().removed > 0 {}
+    assert_eq!(left(store, nobody).await, noted);
+    assert_eq!(neighbour(store).await, before);
 }
 
 /// A process that dies leaves the rest; the next one begins anew, with other parts.
