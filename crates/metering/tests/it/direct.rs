@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use togglebox_core::testkit::{At, Fault, Faults, Faulty};
 use togglebox_core::{Clock, EntropyExt as _, ManualClock, OsEntropy, SeededEntropy, StoreErrorKind, TenantId};
-use togglebox_metering::store::UsageSink;
+use togglebox_metering::store::{UsageQuery, UsageSink, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
-use togglebox_metering::{DirectRecorder, RecordError, Usage};
+use togglebox_metering::{DirectRecorder, Grain, RecordError, Usage};
 use tokio::task::JoinSet;
 
 use crate::support::{clock_at, meters, requests, store};
@@ -115,4 +115,32 @@ async fn what_cannot_be_counted_is_told() {
     faults.inject(At::any(), Fault::Before);
     assert_eq!(*recorder.write().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
     recorder.write().await.unwrap();
+}
+
+#[tokio::test]
+async fn series_beyond_a_thousand_of_a_tenant_and_minute_are_others() {
+    let (clock, store) = (clock_at(10), store());
+    let recorder = direct(over(&store), &clock);
+    let add = |n: u32| {
+        let value = n.to_string();
+        recorder.add(&Usage { tenant: TenantId::DEFAULT, meter: requests(), values: &[&value, "read"] }, 1).unwrap();
+    };
+    for n in 0..1200 {
+        add(n);
+    }
+    recorder.write().await.unwrap();
+    assert_eq!(store.total(), 1200, "each is counted");
+    let minute = |start| togglebox_metering::Span::new(start, start.plus(1)).unwrap();
+    let by = async |at: u32| {
+        let span = minute(togglebox_metering::Minute::from_number(at));
+        let query = UsageQuery::new(requests(), span, Grain::Minute).unwrap().by("environment");
+        store.series(TenantId::DEFAULT, &query).await.unwrap()
+    };
+    let buckets = by(10).await;
+    assert_eq!(buckets.len(), 1001);
+    assert_eq!(buckets.iter().find(|bucket| bucket.value.as_deref() == Some("~other")).unwrap().total, 200);
+    clock.advance(Duration::from_mins(1));
+    add(5000);
+    recorder.write().await.unwrap();
+    assert_eq!(by(11).await[0].value.as_deref(), Some("5000"));
 }

@@ -67,6 +67,34 @@ async fn requests_are_counted_by_environment_key_and_operation() {
     assert_eq!(usage(&rig, &bob).await["meters"]["api.requests"]["used"], 1);
 }
 
+/// Lists of an environment that does not exist are empty, without an error; and what is reported of it is dropped.
+#[actix_web::test]
+async fn environments_that_do_not_exist_are_no_series() {
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    let (id, key) = furnished(&rig, &ann).await;
+    for n in 0..5 {
+        let nowhere = format!("/api/v1/platforms/web/environments/nowhere-{n}");
+        assert_eq!(with_key(&rig, &ann.host, &format!("{nowhere}/flags"), &key, &[]).await, 200);
+        let body = json!({ "events": [] });
+        let headers = [("x-api-key", key.as_str())];
+        rig.send((Method::POST, &ann.host, &format!("{nowhere}/stats/events")), None, Some(body), &headers).await;
+        let head = [("x-api-key", key.as_str())];
+        rig.send((Method::HEAD, &ann.host, &format!("{PUBLIC}/flags")), None, None, &head).await.expect(200);
+    }
+    let seen = usage(&rig, &ann).await;
+    let environments = |meter: &str| -> Vec<String> {
+        seen["meters"][meter]["by"]["environment"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(environments("api.requests"), ["-", "web/production"]);
+    assert!(seen["meters"]["api.requests"]["by"]["key"][&id].as_u64().unwrap() >= 10);
+    // Bodies of answers to HEAD are not sent.
+    let sent = seen["meters"]["api.bytes"]["by"]["environment"]["web/production"].as_u64().unwrap_or(0);
+    assert_eq!(with_key(&rig, &ann.host, &format!("{PUBLIC}/flags"), &key, &[]).await, 200);
+    let later = usage(&rig, &ann).await["meters"]["api.bytes"]["by"]["environment"]["web/production"].as_u64().unwrap();
+    assert!(later > sent, "{sent} {later}");
+}
+
 #[actix_web::test]
 async fn a_series_adds_up_to_the_usage_to_the_unit() {
     let rig = Rig::new().await;
