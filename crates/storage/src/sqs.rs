@@ -160,7 +160,7 @@ impl SqsQueue {
             home: Home::here(),
             url: options.url.as_str().into(),
             // A name that ends so is that of a FIFO queue, and of no other.
-            is_fifo: options.url.ends_with(".fifo"),
+            is_fifo: options.url.rsplit('.').next() == Some("fifo"),
             wait_s: i32::try_from(options.wait.as_secs()).unwrap_or(0),
             waiting: aws_sdk_sqs::Config::builder().timeout_config(self::timeouts(ATTEMPT + options.wait)),
         })

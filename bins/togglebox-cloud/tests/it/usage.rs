@@ -133,7 +133,7 @@ async fn what_goes_through_a_queue_is_counted_once_however_often_the_process_is_
         eventually("it has come through", async || used(&owner, &key).await >= 20 * round).await;
         assert_eq!(used(&owner, &key).await, 20 * round);
     }
-    let wrong = launch.clone().set("USAGE_QUEUE", &format!("{endpoint}/000000000000/nobodys"));
+    let wrong = launch.clone().set("USAGE_QUEUE", format!("{endpoint}/000000000000/nobodys"));
     let refused = wrong.run(&["serve"], "").await;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned() + &String::from_utf8_lossy(&refused.stdout);
     assert!(!refused.status.success() && said.contains("USAGE_QUEUE"), "{said}");

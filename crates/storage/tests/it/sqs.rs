@@ -72,7 +72,7 @@ async fn what_nodes_count_comes_to_the_store_through_either_kind_of_queue() {
         let consumers = [(); 2].map(|()| QueueConsumer::new(Arc::<SqsQueue>::clone(&queue), Arc::<MemoryStore>::clone(&store)));
         while store.total() < 70 {
             let (one, two) = tokio::join!(consumers[0].round(), consumers[1].round());
-            (one.unwrap(), two.unwrap());
+            assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
         }
         while consumers[0].round().await.unwrap() > 0 {}
         assert_eq!((store.total(), store.watermarks().await.unwrap()), (70, vec![]), "{kind}");

@@ -164,7 +164,7 @@ async fn the_operator_sees_who_has_used_the_most_and_how_far_a_node_is() {
     let seen = rig.get(API, "/api/v1/admin/usage?limit=1", &operator.token).await.expect(200).json()["data"].clone();
     assert_eq!(names(&seen), [("globex".to_owned(), 5)]);
     assert_eq!(seen["total"], 10);
-    assert_eq!(seen["workspaces"][0]["limit"].is_u64(), true);
+    assert!(seen["workspaces"][0]["limit"].is_u64());
 
     let wrong = rig.get(API, "/api/v1/admin/usage?meter=none", &operator.token).await;
     assert_eq!(wrong.status.as_u16(), 422);
