@@ -56,7 +56,11 @@ pub(crate) fn new(engine: &Engine, _: &Contents, client: usize) -> Calls {
     merge(engine, client, 1)
 }
 
-pub(crate) fn events(engine: &Engine, _: &Contents, client: usize) -> Calls {
+/// How often clients that send events were made: each has ids of its own.
+static SENDERS: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn events(engine: &Engine, _: &Contents, _: usize) -> Calls {
+    let client = SENDERS.fetch_add(1, Ordering::Relaxed);
     let (store, calls) = (Arc::clone(&engine.usage.usage), AtomicU64::new(0));
     let at = Minute::from_number(FIRST).start();
     Box::new(move || {
@@ -65,7 +69,7 @@ pub(crate) fn events(engine: &Engine, _: &Contents, client: usize) -> Calls {
         let event = |number: u64| event(client, first + number, at);
         let events: Vec<UsageEvent> = (0..EVENTS).map(event).collect();
         // Each client is a tenant of its own: what one tenant's calls do at once, they do one after the other.
-        let tenant = tenant(1000 + client as u128);
+        let tenant = tenant(1000 + u128::from(client));
         let repeated = if call == 0 { 0 } else { REPEATED };
         Box::pin(async move {
             let answers = store.ingest(tenant, &events, at).await.unwrap();
@@ -75,7 +79,7 @@ pub(crate) fn events(engine: &Engine, _: &Contents, client: usize) -> Calls {
     })
 }
 
-fn event(client: usize, number: u64, at: Timestamp) -> UsageEvent {
+fn event(client: u64, number: u64, at: Timestamp) -> UsageEvent {
     UsageEvent::new(&format!("bench/{client}"), &number.to_string(), series(number % OPERATIONS), 1, at).unwrap()
 }
 
