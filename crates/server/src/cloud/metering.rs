@@ -205,7 +205,10 @@ impl Meterage {
             // Something was on its way to them while they were purged.
             let ended = self.tenancy.ended(&tenants.into_iter().collect::<Vec<_>>()).await?;
             stale.retain(|stale| !ended.contains(&stale.tenant));
-            self.late().extend(ended.into_iter().map(|tenant| (tenant, None)));
+            for tenant in ended {
+                // One whose removal is under way goes on where it was.
+                self.late().entry(tenant).or_default();
+            }
             // Nodes have the same list: each begins elsewhere.
             let begin = usize::from(u16::from_le_bytes(OsEntropy.bytes())) % stale.len().max(1);
             stale.rotate_left(begin);
