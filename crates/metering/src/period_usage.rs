@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
-use crate::store::{UsageQuery, UsageStore};
+use crate::store::{Bucket, UsageQuery, UsageStore};
 use crate::{Check, Grain, MeterId, Minute, Period, Quota, Span};
 
 const OPERATION: &str = "usage.period";
@@ -145,8 +145,7 @@ impl PeriodUsage {
     async fn read(&self, tenant: TenantId, epoch: &Epoch, now: Timestamp) -> StoreResult<()> {
         let invalid = |error| StoreError::new(StoreErrorKind::Refused("period"), OPERATION).caused_by(error);
         let query = UsageQuery::new(self.meter, epoch.span, Grain::Day).map_err(invalid)?;
-        let buckets = self.store.series(tenant, &query).await?;
-        let stored = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
+        let stored = Bucket::sum(&self.store.series(tenant, &query).await?);
         // What the store tells has some of what was counted here, and maybe not all: taking all of it away leaves what others have counted at
         // the least. Of two such figures the greater is the better one.
         let counted = epoch.counted.load(Ordering::Relaxed);

@@ -185,6 +185,13 @@ pub struct Bucket {
     pub total: u64,
 }
 
+impl Bucket {
+    /// What these have together; the greatest number when it is more.
+    pub fn sum(buckets: &[Self]) -> u64 {
+        buckets.iter().fold(0, |sum, bucket| sum.saturating_add(bucket.total))
+    }
+}
+
 /// A query that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

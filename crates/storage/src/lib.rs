@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+mod aws;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite"))]
 mod cursor;
 #[cfg(feature = "dynamodb")]

@@ -14,18 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::Region;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::retry::RetryConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::Credentials;
-use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use sha2::{Digest as _, Sha256};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 use togglebox_metering::WriterId;
 use togglebox_metering::queue::{Message, UsageQueue};
 
+use crate::aws;
 use crate::hex::hex;
 use crate::home::Home;
 
@@ -116,10 +115,6 @@ pub struct SqsQueue {
     waiting: aws_sdk_sqs::config::Builder,
 }
 
-fn timeouts(attempt: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(ATTEMPT).operation_attempt_timeout(attempt).build()
-}
-
 impl fmt::Debug for SqsQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqsQueue").field("url", &self.url).finish_non_exhaustive()
@@ -132,20 +127,13 @@ impl SqsQueue {
     /// # Errors
     /// [`SqsOpenError`].
     pub async fn open(options: &SqsOptions) -> Result<Self, SqsOpenError> {
-        let timeouts = timeouts(ATTEMPT);
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(retries);
-        if let Some(endpoint) = &options.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
+        let credentials = options.credentials.as_ref().map(|(id, secret)| (id.as_str(), secret.as_str()));
+        let mut loader = aws::loader(options.endpoint.as_deref(), credentials, aws::timeouts(ATTEMPT, ATTEMPT), retries);
         if let Some(region) = options.region() {
             loader = loader.region(Region::new(region.to_owned()));
         } else if options.endpoint.is_some() {
-            // A server of one's own may be in no region, but requests are signed for one.
-            loader = loader.region(RegionProviderChain::default_provider().or_else("us-east-1"));
-        }
-        if let Some((id, secret)) = &options.credentials {
-            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "options"));
+            loader = loader.region(RegionProviderChain::default_provider().or_else(aws::NOWHERE));
         }
         let config = loader.load().await;
         if config.region().is_none() {
@@ -162,7 +150,7 @@ impl SqsQueue {
             // A name that ends so is that of a FIFO queue, and of no other.
             is_fifo: options.url.rsplit('.').next() == Some("fifo"),
             wait_s: i32::try_from(options.wait.as_secs()).unwrap_or(0),
-            waiting: aws_sdk_sqs::Config::builder().timeout_config(self::timeouts(ATTEMPT + options.wait)),
+            waiting: aws_sdk_sqs::Config::builder().timeout_config(aws::timeouts(ATTEMPT, ATTEMPT + options.wait)),
         })
     }
 

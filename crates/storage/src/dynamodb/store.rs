@@ -7,11 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::Region;
+use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Credentials;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, Select, WriteRequest,
@@ -27,6 +25,7 @@ use super::key::{self, Key, PK, SK};
 use super::patience::Patience;
 use super::table::{self, Index};
 use super::{Capacity, DynamoDbOptions};
+use crate::aws;
 use crate::home::Home;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -109,21 +108,10 @@ pub enum OpenError {
 /// A client that makes each request once: trying again is our business, because only we know what is safe to repeat, and for how long
 /// a port call may go on.
 pub(super) async fn client(options: &DynamoDbOptions) -> Result<Client, OpenError> {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(options.attempt_timeout())
-        .operation_attempt_timeout(options.attempt_timeout())
-        .build();
-    let mut loader =
-        aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).retry_config(RetryConfig::disabled());
-    if let Some(endpoint) = options.endpoint() {
-        loader = loader.endpoint_url(endpoint);
-    }
-    // A server of one's own is in no region, but requests are signed for one.
-    if let Some(region) = options.region().or(options.endpoint().map(|_| "us-east-1")) {
+    let timeouts = aws::timeouts(options.attempt_timeout(), options.attempt_timeout());
+    let mut loader = aws::loader(options.endpoint(), options.credentials(), timeouts, RetryConfig::disabled());
+    if let Some(region) = options.region().or(options.endpoint().map(|_| aws::NOWHERE)) {
         loader = loader.region(Region::new(region.to_owned()));
-    }
-    if let Some((id, secret)) = options.credentials() {
-        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "options"));
     }
     let config = loader.load().await;
     if config.region().is_none() {

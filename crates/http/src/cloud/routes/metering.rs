@@ -1,16 +1,16 @@
 //! What the operator's people see of usage.
 
 use togglebox_core::{PageRequest, TenantId};
-use togglebox_metering::store::UsageLedgerExt as _;
-use togglebox_metering::{Grain, Minute, Period, Sealing, Span, forecast};
+use togglebox_metering::store::{Bucket, UsageLedgerExt as _};
+use togglebox_metering::{Grain, Period, Sealing, Span, forecast};
+use togglebox_multitenancy::Tenant;
 use togglebox_multitenancy::store::TenantFilter;
-use togglebox_multitenancy::{Limited, Tenant};
 
 use super::super::failure::tenancy;
 use super::super::metering::{Metering, REQUESTS};
 use super::super::view::{NodeMeteringView, SpanView, UsageOverviewView, WorkspaceUsageView};
 use super::PAGES;
-use super::usage::{METER, meter_of, metering, minute_of, query};
+use super::usage::{METER, included, meter_of, metering, minute_of, query};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::failure;
@@ -45,14 +45,14 @@ impl Survey {
     /// neither is ever more than what was counted.
     async fn of(call: &Call, metering: &Metering, (meter, period): (&str, Span), most: usize) -> Result<Self> {
         let services = call.cloud()?;
+        let id = meter.parse().map_err(|_| ApiError::internal())?;
+        let (from, until) = (period.from().day(), period.until().day());
         let (mut total, mut top) = (0_u64, Vec::<(u64, Tenant)>::new());
         let mut page = PageRequest::first(STEP);
         loop {
             let part = services.tenancy.list(&TenantFilter::default(), &page).await.map_err(tenancy)?;
             let ids: Vec<TenantId> = part.items.iter().map(|tenant| tenant.id).collect();
-            let id = meter.parse().map_err(|_| ApiError::internal())?;
-            let days = (period.from().day(), period.until().day());
-            let sums = metering.ledger().added_up(&ids, id, days.0, days.1).await.map_err(failure::store)?;
+            let sums = metering.ledger().added_up(&ids, id, from, until).await.map_err(failure::store)?;
             for (tenant, added_up) in part.items.into_iter().zip(sums) {
                 let known = if meter == REQUESTS { metering.month().known(tenant.id, call.now).unwrap_or(0) } else { 0 };
                 let used = added_up.max(known);
@@ -81,16 +81,13 @@ async fn overview(call: Call) -> Result<Reply> {
     let mut workspaces = Vec::with_capacity(top.len());
     let query = query(meter, period, Grain::Day)?;
     for tenant in &top {
-        let buckets = metering.store().series(tenant.id, &query).await.map_err(failure::store)?;
-        let used = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
-        // A plan that is not in the catalogue any more says nothing.
-        let included = services.tenancy.limits(tenant).ok().and_then(|limits| limits.get(Limited::RequestsPerMonth).get());
+        let used = Bucket::sum(&metering.store().series(tenant.id, &query).await.map_err(failure::store)?);
         workspaces.push(WorkspaceUsageView {
             id: *tenant.id.as_uuid(),
             subdomain: tenant.subdomain.as_str(),
             plan: tenant.plan.as_str(),
             used,
-            limit: included.filter(|_| meter == REQUESTS),
+            limit: included(services, tenant).filter(|_| meter == REQUESTS),
             forecast: forecast(used, period, now),
         });
     }
@@ -101,7 +98,7 @@ async fn overview(call: Call) -> Result<Reply> {
         meter,
         period: SpanView::of(period),
         total: total.max(exact),
-        sealed_until: Minute::start(sealing.upto),
+        sealed_until: sealing.upto.start(),
         lost_writers: sealing.gaps.len() as u64,
         workspaces,
         node: NodeMeteringView::of(metering, call.now),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use togglebox_core::Timestamp;
 use togglebox_core::input::Issue;
-use togglebox_metering::store::{InvalidQuery, UsageQuery};
+use togglebox_metering::store::{Bucket, InvalidQuery, UsageQuery};
 use togglebox_metering::{Grain, Labels, Minute, Period, Span, forecast};
-use togglebox_multitenancy::Limited;
+use togglebox_multitenancy::{Limited, Tenant};
 
 use super::super::failure::tenancy;
 use super::super::metering::{DIMENSIONS, METERS, Metering, REQUESTS};
+use super::super::services::CloudServices;
 use super::super::view::{MeterView, SpanView, UsageBucketView, UsageSeriesView, UsageView};
 use crate::call::Call;
 use crate::error::{ApiError, Code, Result};
@@ -64,8 +65,7 @@ async fn usage(call: Call) -> Result<Reply> {
     metering.settle().await;
     let services = call.cloud()?;
     let tenant = services.tenancy.tenant(call.tenant).await.map_err(tenancy)?;
-    // A plan that is not in the catalogue any more says nothing.
-    let included = services.tenancy.limits(&tenant).ok().and_then(|limits| limits.get(Limited::RequestsPerMonth).get());
+    let included = included(services, &tenant);
     let now = minute_of(call.now);
     let period = Period::MONTH.span(now);
     let mut meters = BTreeMap::new();
@@ -88,6 +88,11 @@ async fn usage(call: Call) -> Result<Reply> {
     }
     let view = UsageView { plan: tenant.plan.as_str(), period: SpanView::of(period), meters };
     Ok(Reply::data(call.now, &view))
+}
+
+/// How many requests the plan of a workspace includes in a month; one that is not in the catalogue any more says nothing.
+pub(super) fn included(services: &CloudServices, tenant: &Tenant) -> Option<u64> {
+    services.tenancy.limits(tenant).ok()?.get(Limited::RequestsPerMonth).get()
 }
 
 pub(super) fn query(meter: &str, span: Span, grain: Grain) -> Result<UsageQuery> {
@@ -204,7 +209,7 @@ async fn series(call: Call) -> Result<Reply> {
         value: bucket.value.as_deref(),
         total: bucket.total,
     });
-    let total = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.total));
+    let total = Bucket::sum(&buckets);
     let view = UsageSeriesView { meter, grain: word, span: SpanView::of(query.span()), total, buckets: shown.collect() };
     Ok(Reply::data(call.now, &view))
 }
