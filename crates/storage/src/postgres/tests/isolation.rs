@@ -137,6 +137,7 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
     let changes = ["register register_counts UPDATE", "register_changes register_prunes DELETE"].map(str::to_owned);
     let kept = COUNTED.iter().chain([&"usage_watermarks"]).map(|table| format!("{table} ledger_keeps ALL"));
     let ledger = [
+        "usage_days ledger_looks SELECT",
         "usage_events ledger_looks SELECT",
         "usage_events ledger_prunes DELETE",
         "usage_borders all_look SELECT",
@@ -288,7 +289,8 @@ async fn who_watches_sees_what_is_watched_and_changes_nothing() {
     connection.execute("ROLLBACK").await.unwrap();
 }
 
-/// What nodes count is of all tenants: under the setting for that they reach cells and hours, forget events, and nothing else.
+/// What nodes count is of all tenants: under the setting for that they reach cells and hours, forget events, see the days, and nothing
+/// else.
 #[tokio::test]
 async fn who_keeps_the_ledger_reaches_what_is_counted_and_nothing_else_of_anybody() {
     let Some(Opened { store, database }) = Opened::fresh().await else { return };
@@ -298,11 +300,12 @@ async fn who_keeps_the_ledger_reaches_what_is_counted_and_nothing_else_of_anybod
     connection.execute("SELECT set_config('togglebox.ledger', 'on', true)").await.unwrap();
     assert_no_counter(&mut connection).await;
     for table in &tables {
-        let (counted, events) = (COUNTED.contains(&table.as_str()), table == "usage_events");
-        let (seen, changed) = (if counted || events { 2 } else { 0 }, if counted { 2 } else { 0 });
-        assert_eq!(count(&mut connection, table).await, seen, "{table}");
+        let (counted, events, days) = (COUNTED.contains(&table.as_str()), table == "usage_events", table == "usage_days");
+        let rows_if = |reached| if reached { 2_u64 } else { 0 };
+        let (seen, changed, removed) = (rows_if(counted || events || days), rows_if(counted), rows_if(counted || events));
+        assert_eq!(count(&mut connection, table).await, seen.cast_signed(), "{table}");
         assert_eq!(tried(&mut connection, format!("UPDATE {table} SET tenant = tenant")).await, Ok(changed), "{table}");
-        assert_eq!(tried(&mut connection, format!("DELETE FROM {table}")).await, Ok(seen.cast_unsigned()), "{table}");
+        assert_eq!(tried(&mut connection, format!("DELETE FROM {table}")).await, Ok(removed), "{table}");
         let row = row_of(&mut connection, table, TenantId::from_uuid(Uuid::from_u128(0xc))).await;
         let added = if counted { Ok(1) } else { Err(NOT_ALLOWED.to_owned()) };
         assert_eq!(tried(&mut connection, row).await, added, "{table}");
