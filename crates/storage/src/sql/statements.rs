@@ -100,6 +100,12 @@ pub(crate) fn across<E: Engine>() -> Vec<String> {
     tenancy::statements::across::<E>()
 }
 
+/// Statements that find what is in a list, each by its whole key.
+#[cfg(feature = "metering")]
+pub(crate) fn of_lists<E: Engine>() -> [String; 2] {
+    usage::statements::listed::<E>()
+}
+
 /// Statements that keep the usage of all tenants: by an index, in its order.
 #[cfg(feature = "metering")]
 pub(crate) fn of_ledger<E: Engine>() -> Vec<String> {

@@ -122,6 +122,24 @@ async fn what_looks_beyond_one_tenant_can_use_an_index() {
     connection.execute("ROLLBACK").await.unwrap();
 }
 
+/// What is in a list is found by its whole key, a row of the list at a time.
+#[cfg(feature = "metering")]
+#[tokio::test]
+async fn what_is_in_a_list_can_be_found_by_its_whole_key() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    begin(&mut connection).await;
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
+    connection.execute("SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
+    for sql in statements::of_lists::<Engine>() {
+        let plan = plan(&mut connection, &sql).await;
+        assert!(plan.starts_with("Function Scan on json_to_recordset given") && plan.contains("SubPlan 1"), "{sql}\n{plan}");
+        let condition = plan.lines().find(|line| line.contains("Index Cond: ")).unwrap();
+        assert!(condition.matches("given.").count() >= 2 && condition.contains("tenant"), "{sql}\n{plan}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
 /// So are those that keep the usage of all tenants.
 #[cfg(feature = "metering")]
 #[tokio::test]

@@ -14,11 +14,13 @@ use super::super::engine::{Engine, Kind};
 use super::Borders;
 use super::cells::{Given, hours_of, mark_statement, raise_statement};
 
-/// The ids of a list that are claimed.
-fn claimed_statement<E: Engine>() -> String {
+/// The ids of a list that are claimed. A scalar query for each, since of a join a planner may take the other side first: then it reads all
+/// that a tenant has, and the list again for every row of it.
+pub(super) fn claimed_statement<E: Engine>() -> String {
     format!(
         "-- usage_events.claimed
-SELECT kept.source, kept.id FROM {} JOIN usage_events AS kept ON kept.tenant = $1 AND kept.source = given.source AND kept.id = given.id",
+SELECT given.source, given.id FROM {}
+WHERE (SELECT kept.minute FROM usage_events AS kept WHERE kept.tenant = $1 AND kept.source = given.source AND kept.id = given.id) >= 0",
         E::given(2, &[("source", Kind::Text), ("id", Kind::Text)])
     )
 }
@@ -31,12 +33,14 @@ INSERT INTO usage_events (tenant, source, id, minute) SELECT $1, given.source, g
     )
 }
 
-/// What events have come to in the minutes and series of a list.
-fn totals_statement<E: Engine>() -> String {
+/// What events have come to in the minutes and series of a list; nothing where there were none yet.
+pub(super) fn totals_statement<E: Engine>() -> String {
     format!(
         "-- usage_cells.totals_of_events
-SELECT kept.meter, kept.minute, kept.labels, kept.total FROM {} JOIN usage_cells AS kept
-ON kept.tenant = $1 AND kept.meter = given.meter AND kept.minute = given.minute AND kept.labels = given.labels AND kept.writer = $3",
+SELECT given.meter, given.minute, given.labels, (
+    SELECT kept.total FROM usage_cells AS kept
+    WHERE kept.tenant = $1 AND kept.meter = given.meter AND kept.minute = given.minute AND kept.labels = given.labels AND kept.writer = $3
+) AS total FROM {}",
         E::given(2, &[("meter", Kind::Text), ("minute", Kind::Int), ("labels", Kind::Text)])
     )
 }
@@ -105,8 +109,9 @@ impl<E: Engine> Intake<E> {
         let find = call.statement(totals_statement::<E>()).bind(given).bind(WriterId::events(0).as_uuid());
         for row in call.rows(find).await? {
             let cells = Cells::new(&row, call.operation(), "usage_cells", "labels");
+            let Some(total) = cells.get("total")? else { continue };
             let series = Series { meter: cells.get("meter")?, labels: cells.get("labels")? };
-            totals.insert((cells.get("minute")?, series), cells.get("total")?);
+            totals.insert((cells.get("minute")?, series), total);
         }
         Ok(Self { call, borders, claimed, totals, raised: BTreeSet::new(), new: Vec::new() })
     }

@@ -37,7 +37,7 @@ use super::statement::Statement;
 #[cfg(test)]
 pub(super) mod statements {
     use super::super::engine::Engine;
-    use super::{ledger, pruning, rollups, series};
+    use super::{events, ledger, pruning, rollups, series};
 
     /// Of one tenant: they find what they want by an index.
     pub(in super::super) fn indexed() -> Vec<&'static str> {
@@ -50,6 +50,11 @@ pub(super) mod statements {
             rollups::FIND,
             rollups::TAKE,
         ]
+    }
+
+    /// Of one tenant, about what is in a list: each is found by its whole key.
+    pub(crate) fn listed<E: Engine>() -> [String; 2] {
+        [events::claimed_statement::<E>(), events::totals_statement::<E>()]
     }
 
     /// Of all tenants.

@@ -72,6 +72,19 @@ async fn what_looks_beyond_one_tenant_uses_an_index() {
     }
 }
 
+/// Were the list read again for every row that the tenant has, a call would cost the square of what it carries.
+#[cfg(feature = "metering")]
+#[tokio::test]
+async fn what_is_in_a_list_is_found_by_its_whole_key() {
+    let store = Sqlite::in_memory().await.unwrap();
+    for sql in statements::of_lists::<Engine>() {
+        let plan = plan(&store, &sql).await;
+        let [list, query, found] = plan.as_slice() else { panic!("{sql}\n{plan:#?}") };
+        assert!(list.starts_with("SCAN json_each ") && query.starts_with("CORRELATED SCALAR SUBQUERY"), "{sql}\n{plan:#?}");
+        assert!(found.starts_with("SEARCH kept ") && found.matches("=?").count() >= 3, "{sql}\n{plan:#?}");
+    }
+}
+
 #[cfg(feature = "metering")]
 #[tokio::test]
 async fn what_keeps_the_ledger_uses_an_index() {
