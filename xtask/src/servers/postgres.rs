@@ -1,6 +1,8 @@
 //! PostgreSQL 15 or later, over TCP only, without waiting for the disk: its data does not outlive the run.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -24,6 +26,8 @@ const OLDEST: u32 = 15;
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 /// Where Debian and Ubuntu put each version's programs, which are not on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
+/// In the file, not on the command line: a benchmark may have the server wait for its disk after all.
+const NO_WAITING: &str = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n";
 const INIT: Duration = Duration::from_mins(2);
 const READY: Duration = Duration::from_mins(1);
 
@@ -37,6 +41,10 @@ pub(super) fn prepare(_: &Project, scratch: &Path) -> Result<Start> {
     initdb.env("HOME", &home).current_dir(&home).arg("--pgdata").arg(&data);
     initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
     run_as_needed(Launch::new("initdb", initdb)).log(scratch.join("initdb.log")).run(INIT)?;
+    let settings = data.join("postgresql.conf");
+    let mut file =
+        OpenOptions::new().append(true).open(&settings).with_context(|| format!("cannot open {}", settings.display()))?;
+    file.write_all(NO_WAITING.as_bytes()).with_context(|| format!("cannot write {}", settings.display()))?;
 
     let log = scratch.join("postgres.log");
     Ok(Box::new(move || {
@@ -44,14 +52,7 @@ pub(super) fn prepare(_: &Project, scratch: &Path) -> Result<Start> {
         // Not through pg_ctl, whose server would leave our process group.
         let mut server = Command::new(bin.join("postgres"));
         server.env("HOME", &home).current_dir(&home).arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            "max_connections=200",
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-        ] {
+        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"] {
             server.args(["-c", setting]);
         }
         // SIGTERM would wait for clients to leave.

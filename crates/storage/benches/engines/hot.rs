@@ -20,10 +20,25 @@ const TIME: Duration = Duration::from_secs(4);
 
 /// Prints how many increments a second each way takes. `database` is where the engine's tables are.
 pub(crate) async fn compare(engine: &Engine, database: &str) {
-    let (row, recorder) = (by_row(database).await, by_recorder(engine).await);
-    println!("one hot tenant, {}: UPDATE … + 1, {CLIENTS} clients: {row:.0} a second", engine.name);
-    println!("one hot tenant, {}: record(), {THREADS} threads, all of it sent: {recorder:.0} a second", engine.name);
-    println!("one hot tenant, {}: ratio {:.0}, aim 1000", engine.name, recorder / row);
+    println!("one hot tenant, {}, increments a second:", engine.name);
+    let mut rows = Vec::new();
+    for waits in [true, false] {
+        let row = by_row(database, waits).await;
+        println!(
+            "  UPDATE … + 1, {CLIENTS} clients, commits {} for the disk: {row:.0}",
+            if waits { "wait" } else { "do not wait" }
+        );
+        rows.push(row);
+    }
+    for operations in [&OPERATIONS[..1], &OPERATIONS] {
+        let recorder = by_recorder(engine, operations).await;
+        let ratios: Vec<String> = rows.iter().map(|row| format!("{:.0}", recorder / row)).collect();
+        let cells = operations.len();
+        println!(
+            "  record() and send, {THREADS} threads, {cells} cells a minute: {recorder:.0}; ratios {}, aim 1000",
+            ratios.join(", ")
+        );
+    }
     both_ways(engine, database).await;
 }
 
@@ -83,6 +98,7 @@ async fn both_ways(engine: &Engine, database: &str) {
 }
 
 const METER: &str = "hot.requests";
+const OPERATIONS: [&str; 10] = ["get", "list", "put", "delete", "stream", "batch", "flags", "configs", "assign", "convert"];
 
 fn recording(engine: &Engine, folder: &std::path::Path) -> (Arc<Recorder>, Flusher) {
     let meters = Meters::new([Meter::new(METER, ["operation"]).unwrap()]).unwrap();
@@ -102,13 +118,15 @@ async fn counted(engine: &Engine, tenant: TenantId, operation: &str) -> u64 {
     buckets.iter().map(|bucket| bucket.total).sum()
 }
 
-/// Each increment is a transaction of its own.
-async fn by_row(database: &str) -> f64 {
+/// Each increment is a transaction of its own. The server of tests does not wait for its disk, so what a server that keeps its promises
+/// does is told as well.
+async fn by_row(database: &str, waits: bool) -> f64 {
     let mut first = PgConnection::connect(database).await.unwrap();
     first
-        .execute("CREATE TABLE hot (tenant integer PRIMARY KEY, total bigint NOT NULL); INSERT INTO hot VALUES (1, 0)")
+        .execute("CREATE TABLE IF NOT EXISTS hot (tenant integer PRIMARY KEY, total bigint NOT NULL); TRUNCATE hot; INSERT INTO hot VALUES (1, 0)")
         .await
         .unwrap();
+    sync(&mut first, waits).await;
     let mut connections = Vec::new();
     for _ in 0..CLIENTS {
         connections.push(Arc::new(Mutex::new(PgConnection::connect(database).await.unwrap())));
@@ -126,21 +144,44 @@ async fn by_row(database: &str) -> f64 {
     .await;
     let total: i64 = sqlx::query_scalar("SELECT total FROM hot").fetch_one(&mut first).await.unwrap();
     assert_eq!(usize::try_from(total).unwrap(), figures.made);
+    sync(&mut first, false).await;
     figures.per_second()
 }
 
-async fn by_recorder(engine: &Engine) -> f64 {
+/// Has the server wait for its disk at every commit, or not.
+async fn sync(connection: &mut PgConnection, waits: bool) {
+    let setting = if waits { "on" } else { "off" };
+    for name in ["fsync", "synchronous_commit"] {
+        connection.execute(sqlx::AssertSqlSafe(format!("ALTER SYSTEM SET {name} = {setting}"))).await.unwrap();
+    }
+    connection.execute("SELECT pg_reload_conf()").await.unwrap();
+    // The server takes its settings over when it comes to it.
+    loop {
+        let mut fresh =
+            sqlx::query_scalar("SELECT string_agg(setting, ' ') FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit')");
+        fresh = fresh.persistent(false);
+        let found: String = fresh.fetch_one(&mut *connection).await.unwrap();
+        if found == format!("{setting} {setting}") {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn by_recorder(engine: &Engine, operations: &'static [&'static str]) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     let (recorder, flusher) = recording(engine, folder.path());
+    // A tenant of its own for each, so that what is in the store is of this one.
+    let tenant = tenant(100 + u32::try_from(operations.len()).unwrap());
     let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
     let threads: Vec<_> = (0..THREADS)
-        .map(|_| {
+        .map(|thread| {
             let (recorder, stop) = (Arc::clone(&recorder), Arc::clone(&stop));
             std::thread::spawn(move || {
-                let usage = Usage { tenant: TenantId::DEFAULT, meter: METER.parse().unwrap(), values: &["read"] };
                 let mut made = 0_u64;
-                while !stop.load(Ordering::Relaxed) {
-                    recorder.record(&usage, 1).unwrap();
+                let around = operations.iter().cycle().skip(thread * operations.len() / THREADS);
+                for operation in around.take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    recorder.record(&Usage { tenant, meter: METER.parse().unwrap(), values: &[operation] }, 1).unwrap();
                     made += 1;
                 }
                 made
@@ -155,6 +196,10 @@ async fn by_recorder(engine: &Engine) -> f64 {
     let made: u64 = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     flusher.finish().await.unwrap();
     let over = began.elapsed();
-    assert_eq!(counted(engine, TenantId::DEFAULT, "read").await, made, "to the unit");
+    let mut found = 0;
+    for operation in operations {
+        found += counted(engine, tenant, operation).await;
+    }
+    assert_eq!(found, made, "to the unit");
     made as f64 / over.as_secs_f64()
 }

@@ -37,7 +37,8 @@ where
             let (mut took, mut made) = (Vec::new(), 0);
             loop {
                 let begun = Instant::now();
-                if begun >= end {
+                // Of calls that take longer than the time, each client measures one.
+                if begun >= end && !took.is_empty() {
                     return (took, made);
                 }
                 call().await;
@@ -51,6 +52,5 @@ where
     let (took, made): (Vec<_>, Vec<usize>) = working.join_all().await.into_iter().unzip();
     let mut calls = took.concat();
     calls.sort_unstable();
-    assert!(!calls.is_empty(), "not a single call came to its end in {time:?}");
     Figures { calls, over: warm.elapsed(), made: made.into_iter().sum() }
 }
