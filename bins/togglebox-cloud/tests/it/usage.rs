@@ -98,11 +98,17 @@ async fn two_nodes_count_into_one_sum() {
     assert_eq!(series["total"].as_u64().unwrap(), used(&owner, &key).await);
 }
 
+/// A region that is not the one of who names none: ministack keeps the queues of each apart.
+const REGION: &str = "eu-central-1";
+
 /// A new FIFO queue on ministack: its URL.
 async fn make_queue(endpoint: &str) -> String {
     let attributes = json!({ "FifoQueue": "true", "VisibilityTimeout": "2" });
     let request = reqwest::Client::new().post(endpoint).header("x-amz-target", "AmazonSQS.CreateQueue");
     let request = request.header("content-type", "application/x-amz-json-1.0");
+    // It reads who asks, and where, but does not check the signature.
+    let signed = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request, SignedHeaders=host, Signature=0");
+    let request = request.header("authorization", signed);
     let body = json!({ "QueueName": format!("usage-{}.fifo", uuid()), "Attributes": attributes });
     let text = request.body(body.to_string()).send().await.unwrap().text().await.unwrap();
     let made: Value = serde_json::from_str(&text).unwrap();
@@ -120,6 +126,8 @@ async fn what_goes_through_a_queue_is_counted_once_however_often_the_process_is_
     let Some(endpoint) = variable_or_skip("TOGGLEBOX_TEST_MINISTACK") else { return };
     let launch = Launch::new().set("USAGE_QUEUE", &make_queue(&endpoint).await).set("SQS_ENDPOINT", &endpoint);
     let launch = launch.set("AWS_ACCESS_KEY_ID", "test").set("AWS_SECRET_ACCESS_KEY", "test");
+    // Where these are not set, the machine is asked where it runs, and some know.
+    let launch = launch.set("AWS_REGION", REGION).set("AWS_EC2_METADATA_DISABLED", "true");
     let mut server = launch.start().await;
     let Owner { client: mut owner, .. } = sign_up(&server, "acme").await;
     let (client, key) = furnished(&owner).await;
