@@ -1,0 +1,400 @@
+//! What is known of subscriptions, brought up to date.
+//!
+//! There is one way by which that changes, whoever heard of it: an event, a look at all of them at night, or the answer to a change that we
+//! asked for. So the state has one writer, and [`AsOf`] says of everything that is told whether it is news.
+
+use togglebox_core::TenantId;
+use uuid::Uuid;
+
+use super::event::Versions;
+use super::{Billing, BillingError, Result, TRIES};
+use crate::metrics;
+use crate::notice::Notice;
+use crate::objects::{Subscription, SubscriptionStatus};
+use crate::order::{AsOf, Told};
+use crate::provider::{Fetched, ProviderError};
+use crate::records::{
+    AccountRecord, ClaimRecord, ConflictRecord, Effect, EffectRecord, FormerPeriod, Held, SignUpRecord, SubscriptionRecord, lists,
+};
+use crate::store::{Address, Shelf, Write};
+
+/// What was heard of a subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    /// `sub_…`.
+    pub(super) subscription: Box<str>,
+    /// How it looked, and when; without it, it has to be asked for.
+    pub(super) snapshot: Option<(Subscription, togglebox_core::Timestamp)>,
+    /// What its people are to be told, by what it is about.
+    pub(super) notices: Vec<(String, Notice)>,
+}
+
+impl Sight {
+    /// That it should be looked at.
+    pub(super) fn of(subscription: &str) -> Self {
+        Self { subscription: subscription.into(), snapshot: None, notices: Vec::new() }
+    }
+}
+
+/// What one who works on several events has learned meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The versions that were written from answers to questions which were asked after all these events had arrived: those events hold
+    /// nothing that is not in them.
+    versions: Versions,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Observed {
+    /// Something else is known now than before.
+    Changed,
+    /// It was known.
+    Known,
+    /// It is nobody's here.
+    Foreign,
+}
+
+/// What to go by.
+enum Next {
+    Keep,
+    Take(Subscription, AsOf),
+}
+
+impl Billing {
+    /// Brings what is known of a subscription up to date, writes down what people are to be told, and marks `done` as done, all in one act.
+    pub(super) async fn observe(&self, sight: &Sight, done: Option<Write>, seen: &mut Seen) -> Result<Observed> {
+        for _ in 0..TRIES {
+            let known = self.held::<SubscriptionRecord>(&sight.subscription).await?;
+            let next = self.next(sight, known.as_ref(), seen).await?;
+            let (state, as_of, is_fetched) = match (&next, &known) {
+                ((Next::Take(state, as_of), is_fetched), _) => (state.clone(), *as_of, *is_fetched),
+                ((Next::Keep, _), Some(known)) => (known.value.state.clone(), known.value.as_of, false),
+                ((Next::Keep, _), None) => {
+                    self.finish_if(done).await?;
+                    return Ok(Observed::Foreign);
+                }
+            };
+            let tenant = match known.as_ref().and_then(|known| known.document.tenant) {
+                Some(tenant) => Some(tenant),
+                None => self.tenant_of(&state).await?,
+            };
+            let Some(tenant) = tenant else {
+                self.finish_if(done).await?;
+                return Ok(Observed::Foreign);
+            };
+            // Whoever has paid gets what was ordered before anything else is made of it: what people are told depends on whose it is.
+            if self.account(tenant).await?.is_none() {
+                self.fulfil_of(&state).await?;
+            }
+            let writes = self.changes(tenant, known, (state, as_of), sight).await?;
+            let Some((changed, mut writes)) = writes else { continue };
+            writes.extend(done.clone());
+            let version = writes.iter().find_map(|write| match write {
+                Write::Put(document) if document.address.shelf == Shelf::Subscription => Some(document.version + 1),
+                _ => None,
+            });
+            if writes.is_empty() || self.commit(&writes).await? {
+                if let (true, Some(version)) = (is_fetched, version) {
+                    seen.versions.insert(sight.subscription.clone(), version);
+                }
+                if changed {
+                    self.settle_now(tenant).await;
+                }
+                return Ok(if changed { Observed::Changed } else { Observed::Known });
+            }
+            if self.is_done_already(done.as_ref()).await? {
+                return Ok(Observed::Known);
+            }
+        }
+        Err(BillingError::Busy)
+    }
+
+    async fn finish_if(&self, done: Option<Write>) -> Result<()> {
+        match done {
+            Some(done) => self.finish(done).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether somebody else has worked on the event meanwhile: then there is nothing left to do.
+    async fn is_done_already(&self, done: Option<&Write>) -> Result<bool> {
+        let Some((address, version)) = done.map(Write::expected) else { return Ok(false) };
+        let found = self.ports.store.get(std::slice::from_ref(address)).await?;
+        Ok(found.into_iter().flatten().next().is_none_or(|document| document.version != version))
+    }
+
+    /// What to go by, and whether it was asked for.
+    async fn next(&self, sight: &Sight, known: Option<&Held<SubscriptionRecord>>, seen: &Seen) -> Result<(Next, bool)> {
+        if let Some(known) = known {
+            if known.value.state.status.is_final() {
+                return Ok((Next::Keep, false));
+            }
+            if sight.snapshot.is_some() && seen.versions.get(&sight.subscription) == Some(&known.document.version) {
+                return Ok((Next::Keep, false));
+            }
+        }
+        let told = |created| known.map_or(Told::News, |known| known.value.as_of.told(created));
+        match &sight.snapshot {
+            // What is over stays so: no need to ask whether that is the newest.
+            Some((snapshot, created)) if snapshot.status.is_final() => {
+                Ok((Next::Take(snapshot.clone(), AsOf::event(*created)), false))
+            }
+            Some((snapshot, created)) if told(*created) == Told::News => {
+                Ok((Next::Take(snapshot.clone(), AsOf::event(*created)), false))
+            }
+            Some((_, created)) if told(*created) == Told::Old => Ok((Next::Keep, false)),
+            _ => match self.ports.provider.subscription(&sight.subscription).await {
+                Ok(Fetched { value, as_of }) => Ok((Next::Take(value, as_of), true)),
+                Err(ProviderError::Missing(_)) => {
+                    tracing::warn!(
+                        subscription = &*sight.subscription,
+                        "The payment service does not know a subscription of which it told"
+                    );
+                    Ok((Next::Keep, false))
+                }
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Whose a subscription is, by what was written on it, or by who pays for it.
+    async fn tenant_of(&self, state: &Subscription) -> Result<Option<TenantId>> {
+        if let Some(tenant) = state.metadata.get("tenant_id").and_then(|id| id.parse().ok()) {
+            return Ok(Some(tenant));
+        }
+        let claim = self.held::<ClaimRecord>(&customer_claim(&state.customer)).await?;
+        Ok(claim.map(|claim| claim.value.tenant))
+    }
+
+    /// Gives what was ordered, if this subscription is an order's that is open still.
+    async fn fulfil_of(&self, state: &Subscription) -> Result<()> {
+        let Some(id) = state.metadata.get("signup_id").and_then(|id| id.parse::<Uuid>().ok()) else { return Ok(()) };
+        let Some(sign_up) = self.held::<SignUpRecord>(&id.to_string()).await? else { return Ok(()) };
+        self.look_at_sign_up(sign_up).await
+    }
+
+    /// What is to be written: `None` when it has to be decided anew.
+    async fn changes(
+        &self,
+        tenant: TenantId,
+        known: Option<Held<SubscriptionRecord>>,
+        (state, as_of): (Subscription, AsOf),
+        sight: &Sight,
+    ) -> Result<Option<(bool, Vec<Write>)>> {
+        let now = self.now();
+        let account = self.account(tenant).await?;
+        let mut writes = Vec::new();
+        let before = known.as_ref().map(|known| known.value.clone());
+        let mut record = SubscriptionRecord {
+            past_due_since: past_due_since(before.as_ref(), &state, as_of),
+            former: self.former_period(before.as_ref(), &state),
+            scheduled: before.as_ref().and_then(|before| before.scheduled.clone()),
+            state,
+            as_of,
+        };
+        self.follow_schedule(before.as_ref(), &mut record).await?;
+        let is_changed =
+            before.as_ref().is_none_or(|before| before.state != record.state || before.scheduled != record.scheduled);
+        let is_over = record.state.status.is_final();
+        if before.as_ref() != Some(&record) {
+            let list = if is_over { lists::CLOSED } else { lists::OPEN };
+            let held = match known {
+                Some(known) => Held { value: record.clone(), ..known }.list(list),
+                None => Held::new(&sight.subscription, list, now, record.clone()).of(Some(tenant)),
+            };
+            writes.push(held.put()?);
+        }
+        let mut is_theirs = true;
+        match account {
+            Some(mut account) if *account.value.subscription == *sight.subscription => {
+                if is_changed {
+                    account.value.ended = is_over.then(|| record.state.ended_at.unwrap_or(now));
+                    account.value.attempts = 0;
+                    writes.push(account.list(lists::OPEN).due(Some(now)).put()?);
+                }
+            }
+            Some(mut account) => {
+                is_theirs = false;
+                let current = self.held::<SubscriptionRecord>(&account.value.subscription).await?;
+                let is_free = current.as_ref().is_none_or(|current| current.value.state.status.is_final());
+                if gives(record.state.status) {
+                    if is_free {
+                        is_theirs = true;
+                        account.value.subscription.clone_from(&sight.subscription);
+                        account.value.customer.clone_from(&record.state.customer);
+                        account.value.ended = None;
+                        account.value.attempts = 0;
+                        writes.push(account.list(lists::OPEN).due(Some(now)).put()?);
+                    } else {
+                        writes.extend(self.second(tenant, &record.state).await?);
+                    }
+                }
+            }
+            None if gives(record.state.status) && !record.state.metadata.contains_key("signup_id") => {
+                // Made by hand, for a tenant that is there.
+                let value = AccountRecord {
+                    customer: record.state.customer.clone(),
+                    subscription: sight.subscription.clone(),
+                    given: None,
+                    attempts: 0,
+                    leaving: false,
+                    ended: None,
+                };
+                writes.push(Held::new(&tenant.to_string(), lists::OPEN, now, value).of(Some(tenant)).due(Some(now)).put()?);
+            }
+            // Not paid yet, or never.
+            None => is_theirs = false,
+        }
+        if is_theirs {
+            writes.extend(self.notices(tenant, &sight.notices).await?);
+        }
+        Ok(Some((is_changed, writes)))
+    }
+
+    /// The period of usage that is over, when this is the first that is heard of the next one.
+    pub(super) fn former_period(&self, before: Option<&SubscriptionRecord>, state: &Subscription) -> Option<FormerPeriod> {
+        let before = before?;
+        let (old, new) = (self.usage_item(&before.state), self.usage_item(state));
+        match (old.map(|old| (old.period_start, old.period_end)), new.map(|new| new.period_start)) {
+            (Some((Some(start), Some(end))), Some(Some(next))) if next >= end => {
+                let plan = self.plan_item(&before.state)?.1.plan.clone();
+                Some(FormerPeriod { start, end, plan })
+            }
+            _ => before.former.clone(),
+        }
+    }
+
+    /// What a schedule is going to change, when the schedule is another than before, or has done its part.
+    async fn follow_schedule(&self, before: Option<&SubscriptionRecord>, record: &mut SubscriptionRecord) -> Result<()> {
+        let Some(schedule) = record.state.schedule.clone().filter(|_| !record.state.status.is_final()) else {
+            record.scheduled = None;
+            return Ok(());
+        };
+        let is_same = before.is_some_and(|before| {
+            before.state.schedule.as_deref() == Some(&*schedule)
+                && before.state.items == record.state.items
+                && before.scheduled.is_some()
+        });
+        if !is_same {
+            record.scheduled = self.ports.provider.scheduled(&schedule).await?;
+        }
+        Ok(())
+    }
+
+    /// A tenant pays twice: somebody has to decide, or we undo the later one.
+    pub(super) async fn second(&self, tenant: TenantId, state: &Subscription) -> Result<Vec<Write>> {
+        let mut writes = Vec::new();
+        let record = ConflictRecord {
+            kind: "second-subscription".into(),
+            tenant: Some(tenant),
+            subscription: Some(state.id.clone()),
+            customer: Some(state.customer.clone()),
+            detail: "The workspace has another subscription that is paid for.".to_owned(),
+            resolution: None,
+        };
+        writes.extend(self.conflict(&format!("second:{}", state.id), record).await?);
+        if self.settings.undo_second {
+            let effect = Effect::Undo { subscription: state.id.clone(), invoice: state.latest_invoice.clone() };
+            writes.extend(self.effect(&format!("undo:{}", state.id), Some(tenant), effect).await?);
+        }
+        Ok(writes)
+    }
+
+    /// Notes something for a person to decide, unless it is noted already.
+    pub(super) async fn conflict(&self, id: &str, record: ConflictRecord) -> Result<Option<Write>> {
+        if self.held::<ConflictRecord>(id).await?.is_some() {
+            return Ok(None);
+        }
+        metrics::conflict(kind_label(&record.kind));
+        let tenant = record.tenant;
+        tracing::error!(conflict = id, kind = &*record.kind, "Billing needs a decision: {}", record.detail);
+        Ok(Some(Held::new(id, lists::OPEN, self.now(), record).of(tenant).put()?))
+    }
+
+    /// Writes something down that is to happen, unless it is, or has happened already.
+    pub(super) async fn effect(&self, key: &str, tenant: Option<TenantId>, effect: Effect) -> Result<Option<Write>> {
+        if self.held::<EffectRecord>(key).await?.is_some() {
+            return Ok(None);
+        }
+        let (now, value) = (self.now(), EffectRecord { effect, attempts: 0, trouble: None });
+        Ok(Some(Held::new(key, lists::WAITING, now, value).of(tenant).due(Some(now)).put()?))
+    }
+
+    pub(super) async fn notices(&self, tenant: TenantId, notices: &[(String, Notice)]) -> Result<Vec<Write>> {
+        let mut writes = Vec::new();
+        for (key, notice) in notices {
+            let effect = Effect::Notify { tenant, notice: notice.clone() };
+            writes.extend(self.effect(key, Some(tenant), effect).await?);
+        }
+        Ok(writes)
+    }
+
+    /// Tells the people of a subscription's tenant something, and marks `done` as done, in one act.
+    pub(super) async fn tell(&self, subscription: &str, notices: Vec<(String, Notice)>, done: Write) -> Result<()> {
+        if self.held::<SubscriptionRecord>(subscription).await?.is_none() {
+            // Nothing was told of it yet: whose it is has to be asked.
+            self.observe(&Sight::of(subscription), None, &mut Seen::default()).await?;
+        }
+        for _ in 0..TRIES {
+            let Some(known) = self.held::<SubscriptionRecord>(subscription).await? else { return self.finish(done).await };
+            let Some(tenant) = known.document.tenant else { return self.finish(done).await };
+            if self.account(tenant).await?.is_none() {
+                self.fulfil_of(&known.value.state).await?;
+            }
+            let account = self.account(tenant).await?;
+            let is_theirs = account.is_some_and(|account| *account.value.subscription == *subscription);
+            let mut writes = if is_theirs { self.notices(tenant, &notices).await? } else { Vec::new() };
+            writes.push(done.clone());
+            if self.commit(&writes).await? || self.is_done_already(Some(&done)).await? {
+                return Ok(());
+            }
+        }
+        Err(BillingError::Busy)
+    }
+
+    /// A customer was removed over there: what it paid for is over.
+    pub(super) async fn look_at_customer(&self, customer: Option<&str>, done: Write) -> Result<()> {
+        if let Some(customer) = customer
+            && let Some(claim) = self.held::<ClaimRecord>(&customer_claim(customer)).await?
+            && let Some(account) = self.account(claim.value.tenant).await?
+        {
+            let seen = &mut Seen::default();
+            self.observe(&Sight::of(&account.value.subscription), None, seen).await?;
+        }
+        self.finish(done).await
+    }
+}
+
+/// The claim by which a customer belongs to one tenant.
+pub(super) fn customer_claim(customer: &str) -> String {
+    format!("customer:{customer}")
+}
+
+/// The address of that claim.
+pub(super) fn customer_address(customer: &str) -> Address {
+    Address::new(Shelf::Claim, customer_claim(customer))
+}
+
+/// Whether a subscription in this status is one that somebody has.
+pub(super) const fn gives(status: SubscriptionStatus) -> bool {
+    !status.is_final() && !matches!(status, SubscriptionStatus::Incomplete)
+}
+
+/// Since when something is owed: the earliest moment at which it was seen so, without having been paid in between.
+fn past_due_since(before: Option<&SubscriptionRecord>, state: &Subscription, as_of: AsOf) -> Option<togglebox_core::Timestamp> {
+    let owes = matches!(state.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid);
+    owes.then(|| before.and_then(|before| before.past_due_since).unwrap_or(as_of.hi()))
+}
+
+/// A label of a closed set.
+fn kind_label(kind: &str) -> &'static str {
+    match kind {
+        "second-subscription" => "second-subscription",
+        "late-payment" => "late-payment",
+        "unknown-price" => "unknown-price",
+        "drift" => "drift",
+        "customer-taken" => "customer-taken",
+        _ => "other",
+    }
+}

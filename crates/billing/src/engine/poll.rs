@@ -1,0 +1,111 @@
+//! Events that did not come, and subscriptions that are not as they are known.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use togglebox_core::{PageRequest, TenantId, Timestamp};
+
+use super::observe::{Observed, Seen, Sight};
+use super::{AT_ONCE, Billing, Result};
+use crate::metrics;
+use crate::objects::{Envelope, EventKind};
+use crate::provider::EventQuery;
+use crate::records::{AccountRecord, Held, lists};
+use crate::store::Shelf;
+
+/// So far back is asked each time: what was made in these minutes may not have been listed yet the last time.
+const OVERLAP: Duration = Duration::from_mins(10);
+/// So long the payment service keeps events.
+const KEPT: Duration = Duration::from_hours(30 * 24 - 1);
+
+impl Billing {
+    /// Asks for the events since the last time and takes them in like webhooks: those that came are known already.
+    pub(super) async fn poll(&self, upto: Option<Timestamp>) -> Result<(String, Timestamp)> {
+        let now = self.now();
+        let since = upto.unwrap_or(now).minus(OVERLAP);
+        let is_too_long_ago = since < now.minus(KEPT);
+        let mut query = EventQuery { since: since.max(now.minus(KEPT)), kinds: EventKind::ALL, before: None };
+        let (mut all, mut news) = (Vec::new(), 0_usize);
+        loop {
+            let listed = self.ports.provider.events(&query).await?;
+            all.extend(listed.items);
+            match listed.next {
+                Some(next) => query.before = Some(next),
+                None => break,
+            }
+        }
+        let count = all.len();
+        // The oldest first, as they would have come.
+        for event in all.into_iter().rev() {
+            match Envelope::read(&event) {
+                Ok(envelope) => {
+                    news += usize::from(self.take_in(&envelope, event).await? == super::Received::New);
+                }
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "An event in the payment service's list cannot be understood");
+                }
+            }
+        }
+        if is_too_long_ago {
+            self.sweep().await?;
+        }
+        Ok((format!("{count} events, {news} new"), now))
+    }
+
+    /// Looks at the subscription of every tenant that pays, and gives everyone what they are to have once more.
+    pub(super) async fn sweep(&self) -> Result<String> {
+        let (mut looked, mut drifted) = (0_usize, 0_usize);
+        let mut page = PageRequest::first(100);
+        loop {
+            let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
+            let accounts: Vec<Held<AccountRecord>> = found.items.into_iter().filter_map(super::event::readable).collect();
+            looked += accounts.len();
+            let works = accounts.into_iter().map(|account| self.sweep_one(account));
+            let outcomes: Vec<Result<bool>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
+            for outcome in outcomes {
+                drifted += usize::from(outcome?);
+            }
+            match found.next {
+                Some(next) => page = PageRequest::first(100).after(Some(next)),
+                None => break,
+            }
+        }
+        Ok(format!("{looked} subscriptions, {drifted} other than known"))
+    }
+
+    async fn sweep_one(&self, account: Held<AccountRecord>) -> Result<bool> {
+        let subscription = account.value.subscription.clone();
+        let mut sight = Sight::of(&subscription);
+        // What nobody told in a month is told now.
+        let fetched = match self.ports.provider.subscription(&subscription).await {
+            Ok(fetched) => fetched.value,
+            Err(crate::provider::ProviderError::Missing(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if fetched.status == crate::objects::SubscriptionStatus::Canceled {
+            sight.notices = vec![(format!("canceled:{subscription}"), crate::notice::Notice::Canceled)];
+        }
+        let has_drifted = self.observe(&sight, None, &mut Seen::default()).await? == Observed::Changed;
+        if has_drifted {
+            metrics::drift("subscription");
+            tracing::warn!(subscription = &*subscription, "A subscription was not as it was known; it is now");
+        }
+        if let Some(tenant) = account.document.tenant {
+            self.give_again(tenant).await?;
+        }
+        Ok(has_drifted)
+    }
+
+    /// Marks what a tenant has as due: whatever became of it, it is given once more.
+    async fn give_again(&self, tenant: TenantId) -> Result<()> {
+        if let Some(account) = self.account(tenant).await?
+            && account.document.due.is_none_or(|due| due > self.now())
+        {
+            let now = self.now();
+            self.commit(&[account.due(Some(now)).put()?]).await?;
+            self.settle_now(tenant).await;
+        }
+        Ok(())
+    }
+}

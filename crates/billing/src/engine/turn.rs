@@ -1,0 +1,40 @@
+//! One round of all the work that is due.
+
+use togglebox_core::StoreResult;
+
+use super::Billing;
+
+/// How much there was to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Events.
+    pub events: usize,
+    /// Things outside of the store.
+    pub effects: usize,
+    /// Tenants who were given something.
+    pub accounts: usize,
+    /// Sign-ups.
+    pub sign_ups: usize,
+    /// Regular work.
+    pub tasks: usize,
+}
+
+impl Turn {
+    /// Everything together. Nothing: there is nothing to do before somebody writes, or time passes.
+    pub const fn count(&self) -> usize {
+        self.events + self.effects + self.accounts + self.sign_ups + self.tasks
+    }
+}
+
+impl Billing {
+    /// Does what is due. To be called again and again, on every node: what one has in hand the others leave.
+    ///
+    /// # Errors
+    /// The store fails. What was begun is done by whoever calls next, here or elsewhere.
+    pub async fn turn(&self) -> StoreResult<Turn> {
+        let (events, sign_ups) = (self.work_events().await?, self.work_sign_ups().await?);
+        let (accounts, effects) = (self.work_accounts().await?, self.work_effects().await?);
+        let tasks = self.work_tasks().await?;
+        Ok(Turn { events, effects, accounts, sign_ups, tasks })
+    }
+}

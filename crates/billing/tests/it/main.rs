@@ -1,0 +1,3 @@
+//! Billing over the store in memory, and that store's own conformance.
+
+mod store;
