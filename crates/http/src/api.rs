@@ -192,11 +192,13 @@ impl Api {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// To an error about what a plan limits: where more is to be had.
+    /// To an error about what a plan limits, or what has to be paid for: where more is to be had.
     #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_self, reason = "only the cloud has plans"))]
     pub(crate) fn point_up(&self, error: ApiError) -> ApiError {
         #[cfg(feature = "cloud")]
-        if let (Code::PlanLimitReached | Code::ApiLimitExceeded, Some(extras)) = (error.code(), &self.extras) {
+        if let (Code::PlanLimitReached | Code::ApiLimitExceeded | Code::PaymentRequired, Some(extras)) =
+            (error.code(), &self.extras)
+        {
             return error.with_meta("upgradeUrl", extras.settings.upgrade_url.as_str());
         }
         error

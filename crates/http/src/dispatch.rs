@@ -265,16 +265,16 @@ async fn answer(
     };
     let route = &api.routes[index];
     let outcome = async {
-        let principal = if gate::is_open(api, route.access) {
+        let principal = if gate::is_open(api, route.access) || visit.expect_begun(route).is_err() {
             pass(api, (tenant, route.class), request, None, limits).await?;
-            visit.expect_open(route.access, route.class)?;
+            visit.expect_open(route)?;
             None
         } else {
             match gate::authenticate(api, tenant, request, path).await {
                 Ok(principal) => {
                     pass(api, (tenant, route.class), request, Some(&principal), limits).await?;
                     // To those who belong there, and to nobody else, it is said why.
-                    visit.expect_open(route.access, route.class)?;
+                    visit.expect_open(route)?;
                     gate::admit(&principal, route.access)?;
                     #[cfg(feature = "cloud")]
                     crate::cloud::allowance::expect_room(api, &visit, route, now)?;

@@ -62,7 +62,7 @@ codes! {
     RenameLimitReached = "RENAME_LIMIT_REACHED", CONFLICT;
     /// No valid credential.
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED;
-    /// It has to be paid for first.
+    /// It has to be paid for first; of a workspace that is restricted for that, `meta.status` tells its status. `meta.upgradeUrl` is where.
     PaymentRequired = "PAYMENT_REQUIRED", PAYMENT_REQUIRED;
     /// Wrong e-mail address or password.
     InvalidCredentials = "INVALID_CREDENTIALS", UNAUTHORIZED;

@@ -150,6 +150,8 @@ pub(crate) struct Route {
     pub(crate) summary: &'static str,
     pub(crate) access: Access,
     pub(crate) class: RouteClass,
+    /// Whether it stays open to those who owe something: what they pay with, and what comes before it.
+    pub(crate) stays_open: bool,
     pub(crate) caching: Caching,
     /// The largest body, in bytes; `None` when the body is not read.
     pub(crate) body_limit: Option<usize>,
@@ -173,6 +175,7 @@ impl Route {
             id,
             summary: "",
             access,
+            stays_open: false,
             caching: if path.starts_with("/api/v1/internal") { Caching::Never } else { Caching::Silent },
             body_limit: None,
             handler,
@@ -222,6 +225,11 @@ impl Route {
     /// What kind of thing it does, where its method does not tell.
     pub(crate) fn class(self, class: RouteClass) -> Self {
         Self { class, ..self }
+    }
+
+    /// Stays open to those who owe something, whatever that closes: they pay with it, or come to where they pay.
+    pub(crate) fn stays_open(self) -> Self {
+        Self { stays_open: true, ..self }
     }
 
     /// Nothing in its body is long.

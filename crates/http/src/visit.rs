@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use togglebox_core::TenantId;
 
 use crate::error::{ApiError, Code, Result};
-use crate::route::{Access, RouteClass};
+use crate::route::{Access, Route, RouteClass};
 
 /// For whom a request is.
 #[derive(Clone, Debug)]
@@ -35,10 +36,32 @@ pub(crate) trait Known: Debug + Send + Sync {
 pub(crate) struct Closed {
     /// The tenant's status, in the word of the wire.
     pub(crate) status: &'static str,
-    /// Why, in words that its people may read.
+    /// Why it was stopped, in words that its people may read.
     pub(crate) reason: Option<String>,
+    /// What has to be paid for, where that is what opens it.
+    pub(crate) owed: Option<Owed>,
+    /// Whether what changes something is closed.
+    pub(crate) management: bool,
+    /// Whether it cannot even be looked at.
+    pub(crate) reading: bool,
     /// Whether what clients do is closed as well, and not only what people do.
     pub(crate) evaluation: bool,
+}
+
+/// What a tenant has not paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// Nothing was ever paid: nothing is there yet.
+    Everything,
+    /// A payment is overdue.
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "the only tenant owes nothing"))]
+    Overdue,
+    /// A payment was overdue for too long.
+    #[cfg_attr(not(any(feature = "cloud", test)), expect(dead_code, reason = "the only tenant owes nothing"))]
+    Long,
+    /// It is over.
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "the only tenant owes nothing"))]
+    Subscription,
 }
 
 impl Visit {
@@ -69,29 +92,55 @@ impl Visit {
         }
     }
 
+    /// Turns everybody away from a tenant that is not there yet, whoever they are: nobody can belong to it.
+    pub(crate) fn expect_begun(&self, route: &Route) -> Result<()> {
+        match &self.closed {
+            Some(closed) if closed.owed == Some(Owed::Everything) && route.class != RouteClass::Service => Err(closed.error()),
+            _ => Ok(()),
+        }
+    }
+
     /// Lets whoever may call a route through, unless the tenant's standing closes it. Who somebody is may be asked and said at any time,
-    /// and whether the service lives; and whoever has something here may take it out.
-    pub(crate) fn expect_open(&self, access: Access, class: RouteClass) -> Result<()> {
+    /// and whether the service lives; whoever has something here may take it out; and whoever owes something may pay it.
+    pub(crate) fn expect_open(&self, route: &Route) -> Result<()> {
         let Some(closed) = &self.closed else { return Ok(()) };
-        let is_open = match access {
-            _ if class == RouteClass::Service => true,
+        self.expect_begun(route)?;
+        let is_open = match route.access {
+            _ if route.class == RouteClass::Service => true,
             #[cfg(feature = "cloud")]
-            _ if class == RouteClass::Export => true,
+            _ if route.class == RouteClass::Export => true,
             Access::Open => true,
             Access::Conditional => !closed.evaluation,
-            Access::User | Access::Operator | Access::Permission(_) => false,
+            _ if route.stays_open && closed.owed.is_some() => true,
+            Access::User | Access::Operator | Access::Permission(_) if route.method == Method::GET => !closed.reading,
+            Access::User | Access::Operator | Access::Permission(_) => !closed.management,
         };
         if is_open { Ok(()) } else { Err(closed.error()) }
     }
 }
 
 impl Closed {
-    fn error(&self) -> ApiError {
-        let error = ApiError::new(Code::WorkspaceClosed, "This workspace is not open: see meta for its status and the reason");
+    pub(crate) fn error(&self) -> ApiError {
+        let error = match self.owed {
+            None => ApiError::new(Code::WorkspaceClosed, "This workspace is not open: see meta for its status and the reason"),
+            Some(owed) => ApiError::new(Code::PaymentRequired, owed.text()),
+        };
         let error = error.with_meta("status", self.status);
         match &self.reason {
             Some(reason) => error.with_meta("reason", reason.as_str()),
             None => error,
+        }
+    }
+}
+
+impl Owed {
+    /// What to do.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Everything => "This workspace is not open yet: complete the payment of its sign-up",
+            Self::Overdue => "A payment of this workspace is overdue: pay what is open, and it goes on at once",
+            Self::Long => "This workspace is read-only, because a payment is overdue: pay what is open, and it goes on at once",
+            Self::Subscription => "The subscription of this workspace has ended: subscribe again, and it goes on at once",
         }
     }
 }
@@ -101,6 +150,22 @@ mod tests {
     use togglebox_auth::Permission;
 
     use super::*;
+    use crate::reply::Reply;
+    use crate::route::handler;
+
+    async fn nothing(_: crate::call::Call) -> Result<Reply> {
+        Ok(Reply::no_content())
+    }
+
+    fn get(access: Access, class: RouteClass) -> Route {
+        Route::get("/x", "x", access, handler!(nothing)).class(class)
+    }
+
+    fn post(access: Access) -> Route {
+        Route::post("/x", "x", access, handler!(nothing))
+    }
+
+    const MANAGE: Access = Access::Permission(Permission::ConfigWrite);
 
     #[test]
     fn what_names_the_tenant_is_no_part_of_the_path() {
@@ -113,21 +178,64 @@ mod tests {
 
     #[test]
     fn a_standing_closes_management_first() {
+        let reason = Some("unpaid".to_owned());
         let closed = |evaluation| Visit {
-            closed: Some(Arc::new(Closed { status: "suspended", reason: Some("unpaid".to_owned()), evaluation })),
+            closed: Some(Arc::new(Closed { reason: reason.clone(), evaluation, ..closed(None) })),
             ..Visit::ONLY
         };
-        let manage = Access::Permission(Permission::ConfigWrite);
         for (visit, evaluation) in [(closed(false), true), (closed(true), false)] {
-            assert!(visit.expect_open(Access::Open, RouteClass::Login).is_ok());
-            assert!(visit.expect_open(Access::Conditional, RouteClass::Service).is_ok());
-            assert_eq!(visit.expect_open(Access::Conditional, RouteClass::Evaluation).is_ok(), evaluation);
-            for access in [manage, Access::User] {
-                let error = visit.expect_open(access, RouteClass::Write).unwrap_err();
-                let body: serde_json::Value = serde_json::from_slice(&error.body("now", "r-1")).unwrap();
+            assert!(visit.expect_open(&get(Access::Open, RouteClass::Login)).is_ok());
+            assert!(visit.expect_open(&get(Access::Conditional, RouteClass::Service)).is_ok());
+            assert_eq!(visit.expect_open(&get(Access::Conditional, RouteClass::Evaluation)).is_ok(), evaluation);
+            // Money does not open it.
+            for route in [post(MANAGE), post(Access::User), get(MANAGE, RouteClass::Read), post(Access::User).stays_open()] {
+                let body = told(&visit, &route);
                 assert_eq!((body["code"].as_str(), body["meta"]["reason"].as_str()), (Some("WORKSPACE_CLOSED"), Some("unpaid")));
             }
         }
-        assert!(Visit::ONLY.expect_open(manage, RouteClass::Write).is_ok());
+        assert!(Visit::ONLY.expect_open(&post(MANAGE)).is_ok());
+    }
+
+    /// Everything, but for what `owed` leaves.
+    fn closed(owed: Option<Owed>) -> Closed {
+        Closed { status: "suspended", reason: None, owed, management: true, reading: true, evaluation: true }
+    }
+
+    fn told(visit: &Visit, route: &Route) -> serde_json::Value {
+        let error = visit.expect_open(route).unwrap_err();
+        serde_json::from_slice(&error.body("now", "r-1")).unwrap()
+    }
+
+    #[test]
+    fn who_owes_something_looks_on_and_may_pay() {
+        let owing = Closed { status: "past_due", reading: false, evaluation: false, ..closed(Some(Owed::Long)) };
+        let visit = Visit { closed: Some(Arc::new(owing)), ..Visit::ONLY };
+        let evaluation = get(Access::Conditional, RouteClass::Evaluation);
+        for route in [get(MANAGE, RouteClass::Read), get(Access::User, RouteClass::Read), evaluation, post(Access::Open)] {
+            assert!(visit.expect_open(&route).is_ok(), "{route:?}");
+        }
+        for access in [MANAGE, Access::User] {
+            assert!(visit.expect_open(&post(access).stays_open()).is_ok());
+            let body = told(&visit, &post(access));
+            assert_eq!((body["code"].as_str(), body["meta"]["status"].as_str()), (Some("PAYMENT_REQUIRED"), Some("past_due")));
+        }
+    }
+
+    #[test]
+    fn nothing_is_open_where_nothing_was_ever_paid() {
+        let visit = Visit { closed: Some(Arc::new(closed(Some(Owed::Everything)))), ..Visit::ONLY };
+        let routes = [
+            post(Access::Open).class(RouteClass::Login),
+            post(Access::User).stays_open(),
+            get(MANAGE, RouteClass::Read),
+            get(Access::Conditional, RouteClass::Evaluation),
+        ];
+        for route in routes {
+            assert_eq!(told(&visit, &route)["code"], "PAYMENT_REQUIRED", "{route:?}");
+            assert!(visit.expect_begun(&route).is_err());
+        }
+        assert!(visit.expect_open(&get(Access::Open, RouteClass::Service)).is_ok());
+        #[cfg(feature = "cloud")]
+        assert!(visit.expect_open(&get(Access::User, RouteClass::Export)).is_err());
     }
 }

@@ -34,7 +34,7 @@ pub use resolve::{
     TenantChanges, TenantNames, TenantSource, Versioned,
 };
 pub use standing::{
-    AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus,
+    AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus, Unpaid,
 };
 pub use subdomain::{InvalidReservation, InvalidSubdomain, Subdomain, SubdomainPolicy};
 pub use tenant::{Billing, InvalidTenantName, Tenant, TenantName};

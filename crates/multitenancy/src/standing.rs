@@ -94,12 +94,60 @@ pub struct Deletion {
     pub purged_at: Option<Timestamp>,
 }
 
+impl Deletion {
+    /// Without a grace period, and purged in the same moment.
+    pub const fn at_once(at: Timestamp) -> Self {
+        Self { at, restorable_until: at, purged_at: Some(at) }
+    }
+}
+
+/// How a tenant is restricted because nobody pays for it, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpaid {
+    /// Its names are kept for whoever signs up. It was never paid for: nothing can be done with it, and it can be
+    /// [discarded](crate::store::TenantStore::discard).
+    Reserved(Timestamp),
+    /// A payment was overdue for too long: nothing can be changed.
+    ReadOnly(Timestamp),
+    /// It was paid for, and is not any more.
+    Closed(Timestamp),
+}
+
+impl Unpaid {
+    /// The words of stores and of the wire, each with what it stands for.
+    pub const WORDS: [(&'static str, fn(Timestamp) -> Self); 3] =
+        [("reserved", Self::Reserved), ("read_only", Self::ReadOnly), ("closed", Self::Closed)];
+
+    /// Its word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved(_) => "reserved",
+            Self::ReadOnly(_) => "read_only",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    /// Since when.
+    pub const fn since(self) -> Timestamp {
+        match self {
+            Self::Reserved(at) | Self::ReadOnly(at) | Self::Closed(at) => at,
+        }
+    }
+
+    /// What a word stands for, with its moment.
+    pub fn parse(word: &str, since: Timestamp) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, unpaid)| unpaid(since))
+    }
+}
+
 /// Everything that a tenant's status comes from. The parts are kept apart, so that a payment that arrives while the tenant is suspended
 /// is not forgotten, and a restored tenant is again what it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Since when a payment has been overdue.
     pub past_due_since: Option<Timestamp>,
+    /// How that, or that it was never paid for, restricts it.
+    pub unpaid: Option<Unpaid>,
     /// Set while the operator has stopped it.
     pub suspension: Option<Suspension>,
     /// Set once it was deleted.
@@ -162,17 +210,48 @@ pub enum StepRefused {
 }
 
 impl Standing {
-    /// What it comes to: what was deleted is deleted, whatever else it is; then a suspension counts, then a payment.
+    /// What it comes to: what was deleted is deleted, whatever else it is; then a suspension counts, then a payment. What was never paid
+    /// for, or is restricted for that, is past due.
     pub const fn status(&self) -> TenantStatus {
         if self.deletion.is_some() {
             TenantStatus::Deleted
         } else if self.suspension.is_some() {
             TenantStatus::Suspended
-        } else if self.past_due_since.is_some() {
+        } else if self.past_due_since.is_some() || self.unpaid.is_some() {
             TenantStatus::PastDue
         } else {
             TenantStatus::Active
         }
+    }
+
+    /// Since when it has been restricted because nobody pays for it.
+    pub fn unpaid_since(&self) -> Option<Timestamp> {
+        self.unpaid.map(Unpaid::since)
+    }
+
+    /// Whether its names are kept for whoever signs up, and nothing was ever paid for it.
+    pub const fn is_reserved(&self) -> bool {
+        matches!(self.unpaid, Some(Unpaid::Reserved(_)))
+    }
+
+    /// Whether it takes anybody or anything new in: not what is deleted or only reserved.
+    pub const fn takes_in(&self) -> bool {
+        self.deletion.is_none() && !self.is_reserved()
+    }
+
+    /// Where it stands by what was paid for it: since when a payment has been overdue, and what is restricted for that. A suspension and a
+    /// deletion stay, and count before it.
+    ///
+    /// | | never paid for | paid for at some time |
+    /// | --- | --- | --- |
+    /// | reserved | nothing changes | nothing changes: what it has, it keeps |
+    /// | everything else | it is not reserved any more, and never again | as told |
+    #[must_use]
+    pub fn paid(&self, past_due_since: Option<Timestamp>, unpaid: Option<Unpaid>) -> Self {
+        if matches!(unpaid, Some(Unpaid::Reserved(_))) {
+            return self.clone();
+        }
+        Self { past_due_since, unpaid, ..self.clone() }
     }
 
     /// Whether it is given up for good.
@@ -187,6 +266,8 @@ impl Standing {
 
     /// Where it stands after `step`, taken at `now`. A step that was taken already changes nothing where repeating it makes sense (payment
     /// notices come twice and out of order); everything else is refused.
+    ///
+    /// What is [unpaid](Unpaid) stands at past due. Only [`paid`](Self::paid) restricts it; settling lifts that, be it reserved or closed.
     ///
     /// | | active | past due | suspended | deleted |
     /// | --- | --- | --- | --- | --- |
@@ -223,7 +304,7 @@ impl Standing {
                 None => return Err(refused),
             },
             (Step::MarkPastDue, None) => next.past_due_since = self.past_due_since.or(Some(now)),
-            (Step::Settle, None) => next.past_due_since = None,
+            (Step::Settle, None) => (next.past_due_since, next.unpaid) = (None, None),
             (Step::Delete { grace }, None) => {
                 next.deletion = Some(Deletion { at: now, restorable_until: now.plus(*grace), purged_at: None });
             }
@@ -235,44 +316,78 @@ impl Standing {
 /// What is allowed to a tenant's people and programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// Signing in and changing things.
+    /// Changing things.
     pub management: bool,
+    /// Looking at what can be changed.
+    pub reading: bool,
     /// Reading flags, configs and experiments, and reporting events: what clients do.
     pub evaluation: bool,
 }
 
 impl Allowed {
     /// Everything.
-    pub const EVERYTHING: Self = Self { management: true, evaluation: true };
+    pub const EVERYTHING: Self = Self { management: true, reading: true, evaluation: true };
     /// Nothing.
-    pub const NOTHING: Self = Self { management: false, evaluation: false };
+    pub const NOTHING: Self = Self { management: false, reading: false, evaluation: false };
+    /// What clients do.
+    pub const EVALUATION: Self = Self { evaluation: true, ..Self::NOTHING };
+
+    /// What both allow.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            management: self.management && other.management,
+            reading: self.reading && other.reading,
+            evaluation: self.evaluation && other.evaluation,
+        }
+    }
 }
 
-/// What each status allows. An active tenant may do everything, a deleted one nothing.
+/// What each part of a standing leaves. An active tenant may do everything, a deleted or reserved one nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessPolicy {
     /// While a payment is overdue.
     pub past_due: Allowed,
+    /// When it was overdue for too long: [`Unpaid::ReadOnly`].
+    pub unpaid: Allowed,
+    /// When it is not paid for any more: [`Unpaid::Closed`].
+    pub closed: Allowed,
     /// While it is suspended.
     pub suspended: Allowed,
 }
 
 impl Default for AccessPolicy {
-    /// Who owes something goes on; who is suspended manages nothing, while the clients of the tenant's own users go on.
+    /// Who owes something goes on; who has owed it for too long looks on; who is suspended or pays no more manages nothing. The clients of
+    /// the tenant's own users go on in any case: that they fail because of an expired card would be worse than what is owed.
     fn default() -> Self {
-        Self { past_due: Allowed::EVERYTHING, suspended: Allowed { management: false, evaluation: true } }
+        Self {
+            past_due: Allowed::EVERYTHING,
+            unpaid: Allowed { reading: true, ..Allowed::EVALUATION },
+            closed: Allowed::EVALUATION,
+            suspended: Allowed::EVALUATION,
+        }
     }
 }
 
 impl AccessPolicy {
-    /// What `status` allows.
-    pub const fn allowed(&self, status: TenantStatus) -> Allowed {
-        match status {
-            TenantStatus::Active => Allowed::EVERYTHING,
-            TenantStatus::PastDue => self.past_due,
-            TenantStatus::Suspended => self.suspended,
-            TenantStatus::Deleted => Allowed::NOTHING,
+    /// What `standing` allows: what each of its parts leaves.
+    pub const fn allowed(&self, standing: &Standing) -> Allowed {
+        if standing.deletion.is_some() {
+            return Allowed::NOTHING;
         }
+        let mut allowed = match standing.unpaid {
+            None => Allowed::EVERYTHING,
+            Some(Unpaid::Reserved(_)) => return Allowed::NOTHING,
+            Some(Unpaid::ReadOnly(_)) => self.unpaid,
+            Some(Unpaid::Closed(_)) => self.closed,
+        };
+        if standing.past_due_since.is_some() {
+            allowed = allowed.and(self.past_due);
+        }
+        if standing.suspension.is_some() {
+            allowed = allowed.and(self.suspended);
+        }
+        allowed
     }
 }
 

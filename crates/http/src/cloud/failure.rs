@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 
-use togglebox_multitenancy::RenamedTooOften;
 use togglebox_multitenancy::manage::TenancyError;
+use togglebox_multitenancy::{RenamedTooOften, TenantStatus};
 
 use crate::error::{ApiError, Code};
 use crate::failure;
@@ -22,13 +22,19 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
         TenancyError::DomainNotFound => ApiError::not_found("Domain not found"),
         TenancyError::Conflict { current } => failure::conflict(current.get()),
         TenancyError::Subdomain(error) => ApiError::validation(&[issue("subdomain", &error)]),
-        TenancyError::SubdomainTaken(_) | TenancyError::SubdomainQuarantined(_) => said(Code::AlreadyExists),
+        TenancyError::SubdomainTaken(_) | TenancyError::SubdomainQuarantined(_) | TenancyError::IdTaken => {
+            said(Code::AlreadyExists)
+        }
         TenancyError::RenamedTooOften(RenamedTooOften { most, within, again_at }) => said(Code::RenameLimitReached)
             .with_meta("limit", most)
             .with_meta("days", within.as_secs().div_ceil(24 * 60 * 60))
             .with_meta("possibleFrom", again_at.to_string()),
         TenancyError::UnknownPlan(_) => ApiError::validation(&[issue("plan", &text)]),
         TenancyError::Step(error) => said(Code::InvalidStatus).with_meta("allowed", error.to_string()),
+        TenancyError::NotAllowed(TenantStatus::PastDue) => {
+            let text = "The workspace has to be paid for first: an admin of it can pay what is open";
+            ApiError::new(Code::PaymentRequired, text).with_meta("status", TenantStatus::PastDue.as_str())
+        }
         TenancyError::NotAllowed(status) => said(Code::WorkspaceClosed).with_meta("status", status.as_str()),
         TenancyError::OwnerStays => {
             ApiError::new(Code::LastAdmin, "The owner stays an admin: hand the workspace over to another admin first")
@@ -66,7 +72,7 @@ pub(super) fn tenancy(error: TenancyError) -> ApiError {
             let text = "The name servers of the domain do not say whether the record is there: try again in a minute";
             ApiError::new(Code::Unavailable, text).retry_after(LOOK_UP_AGAIN_S)
         }
-        TenancyError::NotYet(_) => said(Code::InvalidStatus),
+        TenancyError::NotYet(_) | TenancyError::NotReserved => said(Code::InvalidStatus),
         TenancyError::Store(error) => failure::store(error),
         // A kind of error that this version does not know is one that nobody thought of a status for.
         other => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use togglebox_core::Timestamp;
 use togglebox_metering::{Progress, Span};
-use togglebox_multitenancy::{DomainClaim, DomainName, Invitation, Limited, Limits, Member, Plan, Tenant};
+use togglebox_multitenancy::{DomainClaim, DomainName, Invitation, Limited, Limits, Member, Plan, Tenant, Unpaid};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -26,6 +26,15 @@ pub(super) struct WorkspaceView<'a> {
     domains: Vec<&'a str>,
     /// `active`, `past_due`, `suspended` or `deleted`.
     status: &'static str,
+    /// What is restricted because it is not paid for: `reserved` (it was never paid for, and is not there yet), `read_only` (a payment was
+    /// overdue for too long) or `closed` (it is not paid for any more).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    restriction: Option<&'static str>,
+    /// Since when a payment has been overdue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    past_due_since: Option<Timestamp>,
     /// Why it is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -54,6 +63,8 @@ impl<'a> WorkspaceView<'a> {
             url,
             domains: tenant.domains.iter().map(DomainName::as_str).collect(),
             status: tenant.status().as_str(),
+            restriction: tenant.standing.unpaid.map(Unpaid::as_str),
+            past_due_since: tenant.standing.past_due_since,
             reason: tenant.standing.suspension.as_ref().map(|suspension| suspension.reason.as_str()),
             restorable_until: tenant.standing.deletion.as_ref().map(|deletion| deletion.restorable_until),
             plan: tenant.plan.as_str(),

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
 use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, Subdomain, Tenant, TenantChanges,
-    TenantNames, TenantSource, TenantStatus, Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, Standing, Subdomain, Tenant,
+    TenantChanges, TenantNames, TenantSource, TenantStatus, Unpaid, Versioned,
 };
 
 use super::PlanRates;
-use crate::visit::{Closed, Known};
+use crate::visit::{Closed, Known, Owed};
 
 /// The most changes that are asked for at once.
 const PART: usize = 500;
@@ -23,7 +23,7 @@ pub struct ServedWorkspace {
     id: TenantId,
     subdomain: Option<Box<str>>,
     version: u64,
-    /// Whether it is neither suspended nor deleted.
+    /// Whether it is neither suspended nor deleted, and there at all.
     stands: bool,
     /// What its standing closes. `None` also for one that is gone altogether: see `is_gone`.
     pub(crate) closed: Option<Arc<Closed>>,
@@ -36,17 +36,13 @@ pub struct ServedWorkspace {
 impl ServedWorkspace {
     /// As `policy` has it.
     pub fn new(tenant: &Tenant, policy: &AccessPolicy) -> Self {
-        let (status, allowed) = (tenant.status(), policy.allowed(tenant.status()));
-        let reason = tenant.standing.suspension.as_ref().filter(|_| status == TenantStatus::Suspended);
-        let closed = (allowed != Allowed::EVERYTHING).then(|| {
-            let reason = reason.map(|suspension| suspension.reason.as_str().to_owned());
-            Arc::new(Closed { status: status.as_str(), reason, evaluation: !allowed.evaluation })
-        });
+        let (status, allowed) = (tenant.status(), policy.allowed(&tenant.standing));
+        let closed = (allowed != Allowed::EVERYTHING).then(|| Arc::new(closed(&tenant.standing, allowed)));
         Self {
             id: tenant.id,
             subdomain: Some(tenant.subdomain.as_str().into()),
             version: tenant.version.get(),
-            stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue),
+            stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue) && !tenant.standing.is_reserved(),
             closed,
             is_gone: tenant.standing.deletion.is_some(),
             requests_at_most: None,
@@ -57,6 +53,25 @@ impl ServedWorkspace {
     #[must_use]
     pub fn with_requests(self, at_most: Option<u64>) -> Self {
         Self { requests_at_most: at_most, ..self }
+    }
+}
+
+/// What a standing closes that leaves no more than `allowed`. Whoever is stopped by the operator is not asked for money: it opens nothing.
+pub(super) fn closed(standing: &Standing, allowed: Allowed) -> Closed {
+    let suspension = standing.suspension.as_ref().filter(|_| standing.status() == TenantStatus::Suspended);
+    let owed = match standing.unpaid {
+        Some(Unpaid::Reserved(_)) => Some(Owed::Everything),
+        Some(Unpaid::ReadOnly(_)) => Some(Owed::Long),
+        Some(Unpaid::Closed(_)) => Some(Owed::Subscription),
+        None => standing.past_due_since.map(|_| Owed::Overdue),
+    };
+    Closed {
+        status: standing.status().as_str(),
+        reason: suspension.map(|suspension| suspension.reason.as_str().to_owned()),
+        owed: owed.filter(|owed| suspension.is_none() || *owed == Owed::Everything),
+        management: !allowed.management,
+        reading: !allowed.reading,
+        evaluation: !allowed.evaluation,
     }
 }
 

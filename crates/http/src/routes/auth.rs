@@ -43,12 +43,14 @@ pub(super) fn routes() -> Vec<Route> {
             .one::<LoginView<'_>>()
             .errors(&[401, 429]),
         Route::post("/api/v1/auth/refresh", "refresh", Access::User, handler!(refresh))
+            .stays_open()
             .about("Replaces the token by a new one")
             .small()
             .uncached()
             .one::<LoginView<'_>>()
             .errors(&[404]),
         Route::post("/api/v1/auth/logout", "logout", Access::User, handler!(logout))
+            .stays_open()
             .about("Ends the session")
             .small()
             .uncached()

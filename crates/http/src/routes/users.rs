@@ -24,6 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Permission(Permission::UserManage);
     vec![
         Route::get("/api/v1/users/me", "getMe", Access::User, handler!(me))
+            .stays_open()
             .about("Shows the signed-in user")
             .uncached()
             .one::<UserView<'_>>()

@@ -4,7 +4,7 @@ use serde_json::json;
 use togglebox_core::{Actor, AuditRecord, StoreErrorKind, TenantId};
 
 use super::{Result, Tenancy, TenancyError, twice};
-use crate::{DomainClaim, DomainName, InvalidDomain, Tenant};
+use crate::{Allowed, DomainClaim, DomainName, InvalidDomain, Tenant};
 
 /// What became of looking for the record of a verified domain again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Tenancy {
         let tenant = self.ports.directory.by_domain(host).await?;
         Ok(tenant.is_some_and(|tenant| {
             let allowed = self.allowed(&tenant);
-            allowed.management || allowed.evaluation
+            allowed != Allowed::NOTHING
         }))
     }
 

@@ -3,8 +3,8 @@
 use togglebox_core::{Revision, StoreError, StoreErrorKind};
 
 use crate::store::{
-    DOMAIN_TAKEN, NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_THE_OWNER, OWNER_STAYS, SUBDOMAIN_QUARANTINED,
-    SUBDOMAIN_TAKEN, SUPERSEDED,
+    DOMAIN_TAKEN, NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_RESERVED, NOT_THE_OWNER, OWNER_STAYS,
+    SUBDOMAIN_QUARANTINED, SUBDOMAIN_TAKEN, SUPERSEDED,
 };
 use crate::{InvalidDomain, InvalidSubdomain, LookUpError, PlanName, RenamedTooOften, StepRefused, Subdomain, TenantStatus};
 
@@ -36,6 +36,9 @@ pub enum TenancyError {
     /// Nobody may take the subdomain.
     #[error(transparent)]
     Subdomain(#[from] InvalidSubdomain),
+    /// There is something else under the id that the tenant was to have.
+    #[error("the id is another tenant's")]
+    IdTaken,
     /// Another tenant has the subdomain.
     #[error("subdomain {0} is taken")]
     SubdomainTaken(Subdomain),
@@ -118,6 +121,9 @@ pub enum TenancyError {
     /// The DNS did not answer.
     #[error(transparent)]
     LookUp(#[from] LookUpError),
+    /// Only what was never paid for can be discarded.
+    #[error("the tenant is not reserved")]
+    NotReserved,
     /// The tenant is not where it must be for this part of its end.
     #[error("the tenant is not {0}")]
     NotYet(&'static str),
@@ -137,6 +143,7 @@ impl From<StoreError> for TenancyError {
                 NOT_AN_ADMIN => Self::NotAnAdmin,
                 DOMAIN_TAKEN => Self::DomainTaken,
                 SUPERSEDED => Self::InvitationNotFound,
+                NOT_RESERVED => Self::NotReserved,
                 NOT_DELETED => Self::NotYet("deleted"),
                 NOT_PURGED => Self::NotYet("purged"),
                 NOT_EMPTY => Self::NotYet("empty"),

@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod invite;
 mod life;
+mod paid;
 mod team;
 mod workspace;
 
@@ -26,10 +27,12 @@ pub use self::domain::Recheck;
 pub use self::ending::Ending;
 pub use self::error::{Result, TenancyError};
 pub use self::invite::Issued;
+pub use self::paid::Entitled;
 pub use self::workspace::{NewTenant, TenantUpdate};
 use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantChange, TenantDirectory, TenantStore};
 use crate::{
     AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, RecheckPolicy, RenamePolicy, SubdomainPolicy, Tenant, TxtResolver,
+    Unpaid,
 };
 
 /// How often a write without a version is tried when others write at the same time. Each failure means that another got through.
@@ -183,7 +186,21 @@ impl Tenancy {
     async fn amend(
         &self,
         tenant: TenantId,
-        (actor, action): (&Actor, &str),
+        (actor, action): (&Actor, &'static str),
+        expected: Option<Revision>,
+        change: impl Fn(&mut Tenant) -> Result<()> + Send + Sync,
+    ) -> Result<Tenant> {
+        // Whoever sends the whole record renames nothing by that.
+        let named = |before: &Tenant, after: &Tenant| if after.subdomain == before.subdomain { action } else { "tenant.rename" };
+        self.amend_as(tenant, actor, named, expected, change).await
+    }
+
+    /// The same, where what the audit log calls it depends on what is changed.
+    async fn amend_as(
+        &self,
+        tenant: TenantId,
+        actor: &Actor,
+        named: impl Fn(&Tenant, &Tenant) -> &'static str + Send + Sync,
         expected: Option<Revision>,
         change: impl Fn(&mut Tenant) -> Result<()> + Send + Sync,
     ) -> Result<Tenant> {
@@ -199,8 +216,7 @@ impl Tenancy {
                 return Ok(before);
             }
             let (old, new) = differences(&before, &after);
-            // Whoever sends the whole record renames nothing by that.
-            let action = if after.subdomain == before.subdomain { action } else { "tenant.rename" };
+            let action = named(&before, &after);
             let record = AuditRecord { before: Some(old), after: Some(new), ..self.record(actor, action, &tenant) };
             let free_at = record.at.plus(self.settings.quarantine);
             let written = twice(|| self.ports.tenants.change(tenant, &after, before.version, free_at, &record)).await;
@@ -238,6 +254,8 @@ fn shown(tenant: &Tenant) -> Map<String, Value> {
         ("subdomain", json!(tenant.subdomain.as_str())),
         ("status", json!(tenant.status().as_str())),
         ("pastDueSince", json!(standing.past_due_since)),
+        ("restriction", json!(standing.unpaid.map(Unpaid::as_str))),
+        ("restrictedSince", json!(standing.unpaid_since())),
         ("suspensionReason", json!(standing.suspension.as_ref().map(|suspension| suspension.reason.as_str()))),
         ("deletedAt", json!(tenant.deleted_at())),
         ("plan", json!(tenant.plan.as_str())),

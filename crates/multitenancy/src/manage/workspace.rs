@@ -1,13 +1,14 @@
 //! Making tenants, finding them, and what their admins and the operator change.
 
 use serde_json::Value;
-use togglebox_core::{Actor, AuditRecord, EntropyExt as _, Page, PageRequest, Revision, TenantId};
+use togglebox_core::{Actor, AuditRecord, EntropyExt as _, Page, PageRequest, Revision, StoreErrorKind, TenantId};
 use uuid::Uuid;
 
 use super::{Result, Tenancy, TenancyError, shown, twice};
 use crate::store::{TenantFilter, Workspace};
 use crate::{
     Allowed, Billing, LimitOverrides, Limits, Member, MemberRole, Person, PlanName, Standing, Subdomain, Tenant, TenantName,
+    Unpaid,
 };
 
 /// What a tenant is made of.
@@ -21,6 +22,10 @@ pub struct NewTenant {
     pub plan: Option<PlanName>,
     /// Whose it is.
     pub owner: Person,
+    /// The id that it is to have; otherwise one that nobody has. With one, making it again finds what was made.
+    pub id: Option<TenantId>,
+    /// Whether it has to be paid for before anything can be done with it: [`Unpaid::Reserved`].
+    pub unpaid: bool,
 }
 
 /// What a tenant's admins change of it. What is `None` stays.
@@ -33,17 +38,24 @@ pub struct TenantUpdate {
 }
 
 impl Tenancy {
-    /// Adds a tenant. When the outcome is unknown (`Store`), asking again with the same subdomain finds out: it is taken then.
+    /// Adds a tenant. When the outcome is unknown (`Store`), asking again with the same subdomain finds out: it is taken then. With an id,
+    /// asking again answers with the tenant, as it stands by then, as long as it has the same owner and subdomain.
     ///
     /// # Errors
-    /// `Subdomain`, `SubdomainTaken`, `SubdomainQuarantined`, `UnknownPlan`, `Store`.
+    /// `Subdomain`, `SubdomainTaken`, `SubdomainQuarantined`, `UnknownPlan`, `IdTaken` when another tenant has the id, or it is deleted,
+    /// `Store`.
     pub async fn create(&self, actor: &Actor, new: NewTenant) -> Result<Tenant> {
+        if let Some(id) = new.id
+            && let Some(made) = self.made(id, new.owner.user, &new.subdomain).await?
+        {
+            return Ok(made);
+        }
         self.settings.subdomains.check(&new.subdomain)?;
         let plan = match new.plan {
             Some(plan) => self.known(plan)?,
             None => self.settings.plans.first().name.clone(),
         };
-        let (id, now) = (TenantId::from_uuid(self.ports.entropy.uuid()), self.now());
+        let (id, now) = (new.id.unwrap_or_else(|| TenantId::from_uuid(self.ports.entropy.uuid())), self.now());
         let tenant = Tenant {
             id,
             name: new.name,
@@ -51,7 +63,7 @@ impl Tenancy {
             renames: Vec::new(),
             domains: Vec::new(),
             owner: new.owner.user,
-            standing: Standing::default(),
+            standing: Standing { unpaid: new.unpaid.then_some(Unpaid::Reserved(now)), ..Standing::default() },
             plan,
             overrides: LimitOverrides::NONE,
             billing: Billing::default(),
@@ -70,10 +82,28 @@ impl Tenancy {
         let record =
             AuditRecord { at: now, after: Some(Value::Object(shown(&tenant))), ..self.record(actor, "tenant.create", &id) };
         let written = twice(|| self.ports.tenants.create(id, &tenant, &owner, &record)).await;
-        let written = written.map_err(|error| TenancyError::of_tenant(error, &tenant.subdomain))?.value;
+        let written = match written {
+            Ok(written) => written.value,
+            // Somebody else has made it at the same time.
+            Err(error) if *error.kind() == StoreErrorKind::AlreadyExists => {
+                return self.made(id, tenant.owner, &tenant.subdomain).await?.ok_or(TenancyError::IdTaken);
+            }
+            Err(error) => return Err(TenancyError::of_tenant(error, &tenant.subdomain)),
+        };
         // Nodes may remember that nothing is there.
         self.announce(None, &written).await;
         Ok(written)
+    }
+
+    /// The tenant of this id, if it was made before as it is to be made now.
+    async fn made(&self, id: TenantId, owner: Uuid, subdomain: &Subdomain) -> Result<Option<Tenant>> {
+        let Some(found) = self.ports.tenants.find(id).await? else { return Ok(None) };
+        if found.owner != owner || found.subdomain != *subdomain || found.standing.deletion.is_some() {
+            return Err(TenancyError::IdTaken);
+        }
+        // Whoever made it may not have come to that.
+        self.announce(None, &found).await;
+        Ok(Some(found))
     }
 
     /// Whether a subdomain can be had, as far as that can be said before somebody asks for it: one that was given up a short time ago
@@ -128,6 +158,9 @@ impl Tenancy {
     ) -> Result<Tenant> {
         self.amend(tenant, (actor, "tenant.update"), expected, |tenant| {
             alive(tenant)?;
+            if tenant.standing.is_reserved() {
+                return Err(TenancyError::NotAllowed(tenant.status()));
+            }
             if let Some(subdomain) = update.subdomain.as_ref().filter(|subdomain| **subdomain != tenant.subdomain) {
                 self.settings.subdomains.check(subdomain)?;
                 tenant.renames = self.settings.renames.renamed(&tenant.renames, self.now())?;
@@ -187,10 +220,10 @@ impl Tenancy {
 
     /// What a tenant's standing allows.
     pub const fn allowed(&self, tenant: &Tenant) -> Allowed {
-        self.settings.access.allowed(tenant.status())
+        self.settings.access.allowed(&tenant.standing)
     }
 
-    fn known(&self, plan: PlanName) -> Result<PlanName> {
+    pub(super) fn known(&self, plan: PlanName) -> Result<PlanName> {
         if self.settings.plans.find(&plan).is_some() { Ok(plan) } else { Err(TenancyError::UnknownPlan(plan)) }
     }
 }

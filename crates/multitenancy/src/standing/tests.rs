@@ -86,15 +86,96 @@ fn words_and_reasons_read_back() {
     assert_eq!(Reason::new(&"x".repeat(501)), Err(InvalidReason));
 }
 
+/// Every part of a standing, by itself and together with others.
+fn every_standing() -> Vec<Standing> {
+    let unpaid = [None, Some(Unpaid::Reserved(at(1))), Some(Unpaid::ReadOnly(at(2))), Some(Unpaid::Closed(at(3)))];
+    let suspension = Some(Suspension { reason: Reason::new("abuse").unwrap(), at: at(4) });
+    let deletion = Some(Deletion { at: at(5), restorable_until: at(105), purged_at: None });
+    let mut all = Vec::new();
+    for unpaid in unpaid {
+        for past_due_since in [None, Some(at(0))] {
+            for suspension in [None, suspension.clone()] {
+                for deletion in [None, deletion.clone()] {
+                    all.push(Standing { past_due_since, unpaid, suspension: suspension.clone(), deletion });
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_is_not_paid_for_is_past_due_unless_it_is_stopped_or_deleted() {
+    for standing in every_standing() {
+        let expected = match &standing {
+            Standing { deletion: Some(_), .. } => TenantStatus::Deleted,
+            Standing { suspension: Some(_), .. } => TenantStatus::Suspended,
+            Standing { past_due_since: None, unpaid: None, .. } => TenantStatus::Active,
+            _ => TenantStatus::PastDue,
+        };
+        assert_eq!(standing.status(), expected, "{standing:?}");
+        assert_eq!(standing.takes_in(), standing.deletion.is_none() && !standing.is_reserved());
+    }
+    for (word, unpaid) in Unpaid::WORDS {
+        assert_eq!(
+            (Unpaid::parse(word, at(7)), unpaid(at(7)).as_str(), unpaid(at(7)).since()),
+            (Some(unpaid(at(7))), word, at(7))
+        );
+    }
+    assert_eq!(Unpaid::parse("Closed", at(7)), None);
+}
+
+#[test]
+fn money_lifts_no_suspension_and_undoes_no_deletion() {
+    let restrictions = [None, Some(Unpaid::Reserved(at(9))), Some(Unpaid::ReadOnly(at(9))), Some(Unpaid::Closed(at(9)))];
+    for standing in every_standing() {
+        for unpaid in restrictions {
+            let next = standing.paid(Some(at(8)), unpaid);
+            assert_eq!((&next.suspension, &next.deletion), (&standing.suspension, &standing.deletion));
+            if matches!(unpaid, Some(Unpaid::Reserved(_))) {
+                assert_eq!(next, standing, "nobody becomes reserved, and nobody stops being so");
+            } else {
+                assert_eq!((next.past_due_since, next.unpaid), (Some(at(8)), unpaid));
+            }
+            assert_eq!(next.paid(Some(at(8)), unpaid), next, "twice is once");
+        }
+    }
+    let reserved = Standing { unpaid: Some(Unpaid::Reserved(at(1))), ..Standing::default() };
+    assert_eq!(reserved.after(&Step::Settle, at(2)).unwrap(), Standing::default());
+}
+
 #[test]
 fn what_is_deleted_may_do_nothing_whatever_the_policy() {
-    let policy = AccessPolicy { past_due: Allowed::NOTHING, suspended: Allowed::EVERYTHING };
-    assert_eq!(policy.allowed(TenantStatus::Active), Allowed::EVERYTHING);
-    assert_eq!(policy.allowed(TenantStatus::PastDue), Allowed::NOTHING);
-    assert_eq!(policy.allowed(TenantStatus::Suspended), Allowed::EVERYTHING);
-    assert_eq!(policy.allowed(TenantStatus::Deleted), Allowed::NOTHING);
-    let usual = AccessPolicy::default().allowed(TenantStatus::Suspended);
-    assert!(usual.evaluation && !usual.management);
+    let everything = AccessPolicy {
+        past_due: Allowed::EVERYTHING,
+        unpaid: Allowed::EVERYTHING,
+        closed: Allowed::EVERYTHING,
+        suspended: Allowed::EVERYTHING,
+    };
+    for standing in every_standing() {
+        let nothing = standing.deletion.is_some() || standing.is_reserved();
+        let expected = if nothing { Allowed::NOTHING } else { Allowed::EVERYTHING };
+        assert_eq!(everything.allowed(&standing), expected, "{standing:?}");
+    }
+}
+
+#[test]
+fn the_usual_policy_leaves_clients_alone_and_closes_the_rest_step_by_step() {
+    let policy = AccessPolicy::default();
+    let looking_on = Allowed { management: false, reading: true, evaluation: true };
+    for standing in every_standing() {
+        let expected = match (&standing.deletion, &standing.unpaid, &standing.suspension) {
+            (Some(_), ..) | (_, Some(Unpaid::Reserved(_)), _) => Allowed::NOTHING,
+            (None, _, Some(_)) | (None, Some(Unpaid::Closed(_)), None) => Allowed::EVALUATION,
+            (None, Some(Unpaid::ReadOnly(_)), None) => looking_on,
+            (None, None, None) => Allowed::EVERYTHING,
+        };
+        assert_eq!(policy.allowed(&standing), expected, "{standing:?}");
+    }
+    // Two restrictions leave what each of them leaves.
+    let strict = AccessPolicy { unpaid: Allowed { evaluation: false, ..looking_on }, ..policy };
+    let both = Standing { unpaid: Some(Unpaid::ReadOnly(at(1))), ..standings()[2].clone() };
+    assert_eq!(strict.allowed(&both), Allowed::NOTHING);
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -112,8 +193,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// Whatever the steps, in whatever order, also when the clock jumps.
     #[test]
-    fn every_walk_keeps_the_rules(walk in prop::collection::vec((step(), 0_u64..100), 0..40)) {
-        let mut standing = Standing::default();
+    fn every_walk_keeps_the_rules(start in 0..every_standing().len(), walk in prop::collection::vec((step(), 0_u64..100), 0..40)) {
+        let mut standing = every_standing().swap_remove(start);
         for (step, second) in walk {
             let now = at(second);
             match standing.after(&step, now) {
@@ -127,6 +208,9 @@ proptest! {
                     if standing.status() == TenantStatus::Deleted && next.status() != TenantStatus::Deleted {
                         prop_assert_eq!(&step, &Step::Restore);
                         prop_assert_eq!(&Standing { deletion: None, ..standing.clone() }, &next, "restored as it was");
+                    }
+                    if standing.unpaid != next.unpaid {
+                        prop_assert_eq!((&step, next.unpaid), (&Step::Settle, None));
                     }
                     if standing.suspension.is_some() && next.suspension.is_none() {
                         prop_assert_eq!(&step, &Step::Resume);

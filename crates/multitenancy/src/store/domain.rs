@@ -13,7 +13,7 @@ pub trait DomainStore: Send + Sync + Debug + 'static {
     /// Adds a claim that is yet to be shown. Others may claim the same domain; nothing leads anywhere yet, and the revision stays.
     ///
     /// # Errors
-    /// `NotFound` when the tenant is not there or deleted, `AlreadyExists` when it claims the domain already, `LimitReached` when it has
+    /// `NotFound` when the tenant is not there, deleted or reserved, `AlreadyExists` when it claims the domain already, `LimitReached` when it has
     /// [`DomainName::MAX_PER_TENANT`] claims.
     async fn claim(&self, tenant: TenantId, claim: &DomainClaim, audit: &AuditRecord) -> StoreResult<DomainClaim>;
 
@@ -33,7 +33,7 @@ pub trait DomainStore: Send + Sync + Debug + 'static {
     /// moment.
     ///
     /// # Errors
-    /// `NotFound` when the tenant does not claim it, or is not there or deleted; `Refused(DOMAIN_TAKEN)`.
+    /// `NotFound` when the tenant does not claim it, or is not there, deleted or reserved; `Refused(DOMAIN_TAKEN)`.
     async fn verify(&self, tenant: TenantId, domain: &DomainName, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
 
     /// Notes when the record of a verified domain was looked for, and how often in a row it was not there, as `claim` has them; unless one was

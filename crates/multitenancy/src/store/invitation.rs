@@ -15,7 +15,7 @@ pub trait InvitationStore: Send + Sync + Debug + 'static {
     /// Adds an invitation. One that has expired for the same address goes.
     ///
     /// # Errors
-    /// `NotFound` when the tenant is not there or deleted, `AlreadyExists` when an open one for the address (in whatever case) is there
+    /// `NotFound` when the tenant is not there, deleted or reserved, `AlreadyExists` when an open one for the address (in whatever case) is there
     /// or the id or the token is taken, `LimitReached` when `at_most` others are there already.
     async fn issue(
         &self,
@@ -67,8 +67,8 @@ pub trait InvitationStore: Send + Sync + Debug + 'static {
     /// compare.
     ///
     /// # Errors
-    /// `NotFound` when there is no such invitation (any more), it has expired, its inviter is no admin (any more), or the tenant is not there
-    /// or deleted; `AlreadyExists` when the account is a member already; `QuotaReached`. The invitation stays then.
+    /// `NotFound` when there is no such invitation (any more), it has expired, its inviter is no admin (any more), or the tenant is not there,
+    /// deleted or reserved; `AlreadyExists` when the account is a member already; `QuotaReached`. The invitation stays then.
     async fn accept(
         &self,
         tenant: TenantId,

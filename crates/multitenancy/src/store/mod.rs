@@ -14,7 +14,8 @@
 //! written nothing, except for `Unavailable`, after which the outcome is unknown and repeating is safe. Every call may fail with
 //! `Unavailable`, every one that reads with `Corrupt`, every list with `InvalidCursor`.
 //!
-//! Where something must be there: a tenant that is deleted takes nothing new in (`NotFound`), while what it has can be read and changed.
+//! Where something must be there: a tenant that is deleted, or only reserved, takes nothing new in (`NotFound`), while what it has can be
+//! read and changed.
 
 mod directory;
 mod domain;
@@ -44,6 +45,8 @@ pub const NOT_AN_ADMIN: &str = "not-an-admin";
 pub const SUPERSEDED: &str = "superseded";
 /// Another tenant has verified the domain.
 pub const DOMAIN_TAKEN: &str = "domain-taken";
+/// Only what is reserved, was never paid for and is not deleted can be discarded.
+pub const NOT_RESERVED: &str = "not-reserved";
 /// Only what is deleted can be purged.
 pub const NOT_DELETED: &str = "not-deleted";
 /// Only what is purged can be swept and forgotten.

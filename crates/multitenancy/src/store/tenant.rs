@@ -62,6 +62,14 @@ pub trait TenantStore: Send + Sync + Debug + 'static {
         audit: &AuditRecord,
     ) -> StoreResult<Written<Tenant>>;
 
+    /// Gives a [reserved](crate::Unpaid::Reserved) tenant up at once: it is deleted and purged as of the audit record's moment, without a
+    /// grace period, and its subdomain is free for anybody from then on, without a quarantine. Nothing led to it; the rest of its end is that
+    /// of any purged tenant.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Refused(NOT_RESERVED)`, also when it is deleted.
+    async fn discard(&self, tenant: TenantId, expected: Revision, audit: &AuditRecord) -> StoreResult<Written<Tenant>>;
+
     /// Removes members and invitations of a purged tenant, at most `limit` (1 to 1000) of them; says how many. Fewer than `limit` means
     /// that none are left.
     ///

@@ -33,11 +33,12 @@ fn promise(operation: &str) -> Again {
 
 /// How far the register's revision rises.
 fn raises(operation: &str) -> u64 {
-    const RAISING: [&str; 10] = [
+    const RAISING: [&str; 11] = [
         "tenants.create",
         "tenants.change",
         "tenants.transfer",
         "tenants.purge",
+        "tenants.discard",
         "members.replace",
         "members.remove",
         "invitations.accept",
@@ -54,8 +55,8 @@ fn leaves(operation: &str) -> i64 {
     if operation == "remains.clear" { -3 } else { i64::from(raises(operation) == 1 || OTHERS.contains(&operation)) }
 }
 
-/// A tenant with a member, an invitation and two claims, one of them verified; a deleted, a purged and a swept tenant; and the number of
-/// one that is not there.
+/// A tenant with a member, an invitation and two claims, one of them verified; a deleted, a purged, a swept and a reserved tenant; and the
+/// number of one that is not there.
 struct Scene {
     stores: TenancyStores,
     tenant: Tenant,
@@ -66,6 +67,7 @@ struct Scene {
     deleted: Tenant,
     purged: Tenant,
     swept: Tenant,
+    reserved: Tenant,
     absent: u8,
     /// Who calls, where that is another tenant than the one that it is about.
     other: Option<TenantId>,
@@ -92,9 +94,9 @@ impl View {
 }
 
 impl Scene {
-    /// The scene of this number among those of the store: five tenants each.
+    /// The scene of this number among those of the store: six tenants each.
     async fn set(stores: &TenancyStores, number: u8) -> Self {
-        let first = 5 * number;
+        let first = 6 * number;
         let here = stores.with_tenant(first).await;
         let member = stores.with_member(here.id, 1, MemberRole::Admin).await;
         let invitation = stores.with_invitation(here.id, 2, MemberRole::Viewer).await;
@@ -112,8 +114,9 @@ impl Scene {
         }
         stores.tenants.sweep(others[2].id, 100).await.unwrap();
         let [deleted, purged, swept] = <[Tenant; 3]>::try_from(others).unwrap();
-        let (stores, absent) = (stores.clone(), first + 4);
-        Self { stores, tenant, member, invitation, verified, claimed, deleted, purged, swept, absent, other: None }
+        let reserved = stores.with_reserved(first + 4).await;
+        let (stores, absent) = (stores.clone(), first + 5);
+        Self { stores, tenant, member, invitation, verified, claimed, deleted, purged, swept, reserved, absent, other: None }
     }
 
     /// The same calls with the same arguments, by this tenant.
@@ -128,6 +131,7 @@ impl Scene {
             deleted: self.deleted.clone(),
             purged: self.purged.clone(),
             swept: self.swept.clone(),
+            reserved: self.reserved.clone(),
             absent: self.absent,
             other: Some(other),
         }
@@ -146,8 +150,8 @@ impl Scene {
         self.other.unwrap_or(usual)
     }
 
-    fn ids(&self) -> [TenantId; 5] {
-        [self.tenant.id, self.deleted.id, self.purged.id, self.swept.id, tenant_id(self.absent)]
+    fn ids(&self) -> [TenantId; 6] {
+        [self.tenant.id, self.deleted.id, self.purged.id, self.swept.id, self.reserved.id, tenant_id(self.absent)]
     }
 
     async fn view(&self) -> View {
@@ -172,7 +176,9 @@ impl Scene {
         for domain in [&self.verified, &self.claimed] {
             view.led.push(stores.directory.by_domain(domain).await.unwrap());
         }
-        view.led.push(stores.directory.by_subdomain(&self.tenant.subdomain).await.unwrap());
+        for subdomain in [&self.tenant.subdomain, &self.reserved.subdomain] {
+            view.led.push(stores.directory.by_subdomain(subdomain).await.unwrap());
+        }
         view
     }
 
@@ -209,6 +215,7 @@ impl Scene {
             }
             "tenants.transfer" => told(store.transfer(self.caller(stands.id), stands.owner, self.member.user, &record).await),
             "tenants.purge" => told(store.purge(self.caller(self.deleted.id), self.deleted.version, quarantine(), &record).await),
+            "tenants.discard" => told(store.discard(self.caller(self.reserved.id), self.reserved.version, &record).await),
             "tenants.sweep" => told(store.sweep(self.caller(self.purged.id), 100).await),
             "tenants.forget" => told(store.forget(self.caller(self.swept.id)).await),
             other => untried(other),

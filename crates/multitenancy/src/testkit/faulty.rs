@@ -24,6 +24,7 @@ faulty_port! {
         ) -> Written<Tenant>;
         write transfer(from: Uuid, to: Uuid, audit: &AuditRecord) -> Written<Tenant>;
         write purge(expected: Revision, quarantined_until: Timestamp, audit: &AuditRecord) -> Written<Tenant>;
+        write discard(expected: Revision, audit: &AuditRecord) -> Written<Tenant>;
         write sweep(limit: usize) -> usize;
         write forget() -> ();
     }

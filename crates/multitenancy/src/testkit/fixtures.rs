@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::TenancyStores;
 use crate::{
     Billing, DomainClaim, DomainName, Invitation, Limit, LimitOverrides, Member, MemberRole, Standing, Step, Subdomain, Tenant,
-    TenantName, TokenHash,
+    TenantName, TokenHash, Unpaid,
 };
 
 /// How many take part in a race.
@@ -167,6 +167,12 @@ impl TenancyStores {
     /// Adds [`tenant`]`(n)` with its owner.
     pub(super) async fn with_tenant(&self, n: u8) -> Tenant {
         self.with(tenant(n), n).await
+    }
+
+    /// Adds [`tenant`]`(n)` as one that was never paid for, with its owner.
+    pub(super) async fn with_reserved(&self, n: u8) -> Tenant {
+        let standing = Standing { unpaid: Some(Unpaid::Reserved(at(1))), ..Standing::default() };
+        self.with(Tenant { standing, ..tenant(n) }, n).await
     }
 
     /// Adds a tenant with the owner and under the audit record of number `n`.

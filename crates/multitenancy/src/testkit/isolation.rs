@@ -17,6 +17,7 @@ pub async fn another_tenants_record_is_out_of_reach(stores: &TenancyStores) {
     assert_eq!(kind(stores.tenants.change(B, &one, one.version, quarantine(), &audit(1)).await), GONE);
     assert_eq!(kind(stores.tenants.transfer(B, one.owner, admin.user, &audit(2)).await), GONE);
     assert_eq!(kind(stores.tenants.purge(B, one.version, quarantine(), &audit(3)).await), GONE);
+    assert_eq!(kind(stores.tenants.discard(B, one.version, &audit(6)).await), GONE);
     assert_eq!(kind(stores.tenants.sweep(B, 10).await), GONE);
     stores.tenants.forget(B).await.unwrap();
     assert_eq!((stores.tenant(A).await, stores.revision().await), (one.clone(), before));

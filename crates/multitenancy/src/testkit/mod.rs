@@ -20,6 +20,7 @@ mod lists;
 mod members;
 mod memory;
 mod remains;
+mod reserved;
 mod subdomains;
 mod tenants;
 
@@ -38,6 +39,7 @@ pub use self::lists::*;
 pub use self::members::*;
 pub use self::memory::MemoryStore;
 pub use self::remains::*;
+pub use self::reserved::*;
 pub use self::subdomains::*;
 pub use self::tenants::*;
 use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantDirectory, TenantStore};
@@ -172,6 +174,11 @@ macro_rules! tenancy_store_suite {
             a_purged_tenant_gives_its_names_up
             what_is_purged_or_unknown_has_ended
             a_purged_tenant_is_swept_in_parts_and_forgotten
+            a_reserved_tenant_keeps_its_subdomain_and_takes_nothing_in
+            a_discarded_tenant_leaves_its_subdomain_to_anybody_at_once
+            only_what_is_reserved_is_discarded
+            of_a_discard_and_an_entitlement_exactly_one_happens
+            of_many_who_discard_a_tenant_and_take_its_subdomain_exactly_one_gets_it
             only_what_is_purged_is_cleared
             a_purged_tenant_is_cleared_in_parts_by_whoever_goes_on
             what_is_left_of_a_tenant_is_counted
@@ -225,6 +232,7 @@ mod tests {
             include_str!("lists.rs"),
             include_str!("members.rs"),
             include_str!("remains.rs"),
+            include_str!("reserved.rs"),
             include_str!("subdomains.rs"),
             include_str!("tenants.rs"),
         ];

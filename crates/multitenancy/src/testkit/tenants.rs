@@ -6,7 +6,9 @@ use togglebox_core::{AuditRecord, Revision, StoreErrorKind, Written};
 
 use super::TenancyStores;
 use super::fixtures::{A, B, at, audit, audit_at, kind, owner, quarantine, race, subdomain, tenant, the_only};
-use crate::{Billing, Limit, LimitOverrides, Limited, Member, MemberRole, Reason, Step, Tenant, TenantName, TenantStatus};
+use crate::{
+    Billing, Limit, LimitOverrides, Limited, Member, MemberRole, Reason, Standing, Step, Tenant, TenantName, TenantStatus, Unpaid,
+};
 
 /// What was written is what is read; the record and the owner carry the revision of the write.
 pub async fn a_created_tenant_reads_back_with_its_owner(stores: &TenancyStores) {
@@ -120,6 +122,15 @@ pub async fn every_standing_plan_and_override_reads_back(stores: &TenancyStores)
         assert_eq!(stores.tenant(A).await, stands, "{step:?}");
     }
     assert_eq!(stands.status(), TenantStatus::Active);
+    for (n, (word, unpaid)) in (0_u8..).zip(Unpaid::WORDS) {
+        let standing = Standing { unpaid: Some(unpaid(at(20 + u64::from(n)))), ..stands.standing.clone() };
+        stands = stores.change(&Tenant { standing, ..stands.clone() }, 0x70 + u128::from(n)).await.unwrap().value;
+        let read = stores.tenant(A).await;
+        assert_eq!((read.standing.unpaid, read.status()), (Some(unpaid(at(20 + u64::from(n)))), TenantStatus::PastDue), "{word}");
+    }
+    let standing = Standing { unpaid: None, ..stands.standing.clone() };
+    stands = stores.change(&Tenant { standing, ..stands }, 0x80).await.unwrap().value;
+    assert_eq!(stores.tenant(A).await.standing, Standing::default());
     let overrides = Limited::ALL.into_iter().enumerate().map(|(n, limited)| {
         (limited, if n % 2 == 0 { Limit::Unlimited } else { Limit::of(u64::try_from(n).unwrap() << 50).unwrap() })
     });

@@ -139,5 +139,12 @@ pub(crate) fn domain(text: &str) -> DomainName {
 }
 
 pub(crate) fn new_tenant(subdomain: &str) -> NewTenant {
-    NewTenant { name: TenantName::new("Acme").unwrap(), subdomain: label(subdomain), plan: None, owner: person(0) }
+    NewTenant {
+        name: TenantName::new("Acme").unwrap(),
+        subdomain: label(subdomain),
+        plan: None,
+        owner: person(0),
+        id: None,
+        unpaid: false,
+    }
 }

@@ -9,6 +9,7 @@ mod ending;
 mod export;
 mod host;
 mod life;
+mod paid;
 mod resolve;
 mod team;
 mod workspaces;

@@ -71,7 +71,7 @@ impl Place {
     pub(super) async fn workspace(&self, subdomain: &str) -> Tenant {
         let owner = Person { user: OWNER, email: Email::new("ann@example.com").unwrap() };
         let name = TenantName::new("Acme").unwrap();
-        let new = NewTenant { name, subdomain: subdomain.parse().unwrap(), plan: None, owner };
+        let new = NewTenant { name, subdomain: subdomain.parse().unwrap(), plan: None, owner, id: None, unpaid: false };
         self.tenancy.create(&Actor::system(), new).await.unwrap()
     }
 

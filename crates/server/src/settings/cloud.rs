@@ -62,6 +62,16 @@ const CLOUD: &[Setting] = &[
         "`true`",
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
     ),
+    plain(
+        "UNPAID_EVALUATION",
+        "`true`",
+        "Whether clients of a workspace that is read-only, because a payment was overdue for too long, still read and evaluate.",
+    ),
+    plain(
+        "CLOSED_EVALUATION",
+        "`true`",
+        "Whether clients of a workspace that is closed, because its subscription has ended, still read and evaluate.",
+    ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
     plain(
         "WORKSPACE_GRACE_DAYS",
@@ -196,7 +206,10 @@ impl CloudSettings {
         let plans = texts.read("PLANS_FILE", Arc::default(), plans);
         let mut access = AccessPolicy::default();
         access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
-        access.past_due = Allowed { management: texts.read("PAST_DUE_MANAGEMENT", true, boolean), ..access.past_due };
+        let managed = texts.read("PAST_DUE_MANAGEMENT", true, boolean);
+        access.past_due = Allowed { management: managed, reading: managed, ..access.past_due };
+        access.unpaid.evaluation = texts.read("UNPAID_EVALUATION", access.unpaid.evaluation, boolean);
+        access.closed.evaluation = texts.read("CLOSED_EVALUATION", access.closed.evaluation, boolean);
         let serverless = texts.read("SERVERLESS", settings.edge.is_some(), boolean);
         Some(Self {
             rules: rules.custom_domains(custom_domains),

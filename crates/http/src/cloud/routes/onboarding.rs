@@ -64,6 +64,8 @@ pub(super) async fn make(services: &CloudServices, owner: &User, form: NewWorksp
         subdomain: form.subdomain,
         plan: form.plan,
         owner: Person { user: owner.id, email: owner.email.clone() },
+        id: None,
+        unpaid: false,
     };
     let tenant = services.tenancy.create(&actor, new).await.map_err(tenancy)?;
     let member = services.tenancy.member(tenant.id, owner.id).await.map_err(tenancy)?;
@@ -79,8 +81,7 @@ pub(super) fn expect_choosable(services: &CloudServices, form: &NewWorkspace) ->
         Some(plan) if plan != first => Err(ApiError::new(
             Code::PaymentRequired,
             format!("A workspace begins with the plan {first}: change to {plan} once it is there"),
-        )
-        .with_meta("upgradeUrl", services.settings.upgrade_url.as_str())),
+        )),
         _ => Ok(()),
     }
 }

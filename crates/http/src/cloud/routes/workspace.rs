@@ -18,7 +18,11 @@ const PATH: &str = "/api/v1/workspace";
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Permission(Permission::UserManage);
     vec![
-        Route::get(PATH, "getWorkspace", Access::User, handler!(get)).about("Shows the workspace").uncached().one::<WorkspaceView<'_>>(),
+        Route::get(PATH, "getWorkspace", Access::User, handler!(get))
+            .about("Shows the workspace")
+            .stays_open()
+            .uncached()
+            .one::<WorkspaceView<'_>>(),
         Route::patch(PATH, "updateWorkspace", manage, handler!(update))
             .about("Changes the workspace's name or subdomain")
             .small()

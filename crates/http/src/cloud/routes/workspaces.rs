@@ -1,12 +1,13 @@
 //! The signed-in person's workspaces, on the central host.
 
-use togglebox_multitenancy::Subdomain;
 use togglebox_multitenancy::store::Workspace;
+use togglebox_multitenancy::{Allowed, Subdomain};
 
 use super::super::failure::tenancy;
 use super::super::input::NewWorkspace;
 use super::super::schema::NewWorkspaceBody;
 use super::super::view::{EntranceView, OwnWorkspaceView, WorkspaceView};
+use super::super::workspace::closed;
 use super::{PAGES, entrance, onboarding, shown};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
@@ -34,7 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             .small()
             .uncached()
             .one::<EntranceView<'_>>()
-            .errors(&[404]),
+            .errors(&[402, 404]),
         Route::post("/api/v1/workspaces/{subdomain}/restore", "restoreWorkspace", Access::User, handler!(restore))
             .about("Brings a deleted workspace back, as long as its grace period lasts; for its owner")
             .small()
@@ -71,6 +72,9 @@ async fn enter(call: Call) -> Result<Reply> {
     let (tenant, account) = (own(&call).await?.tenant, &call.user()?.user);
     if tenant.standing.deletion.is_some() {
         return Err(missing());
+    }
+    if tenant.standing.is_reserved() {
+        return Err(closed(&tenant.standing, Allowed::NOTHING).error());
     }
     let entered = services.enter(tenant.id, account).await?;
     entrance(&call, &tenant, &entered)

@@ -71,7 +71,7 @@ impl Register {
 
     /// A tenant that takes something new in.
     pub(super) fn living(&self, tenant: TenantId) -> Answer<&Tenant> {
-        self.tenant(tenant).ok().filter(|tenant| tenant.standing.deletion.is_none()).ok_or(StoreErrorKind::NotFound)
+        self.tenant(tenant).ok().filter(|tenant| tenant.standing.takes_in()).ok_or(StoreErrorKind::NotFound)
     }
 
     /// A tenant that is still as it was read.

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::MemoryStore;
 use super::register::{Hold, Register, repeated};
-use crate::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_THE_OWNER, TenantStore};
-use crate::{Member, MemberRole, Tenant};
+use crate::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_RESERVED, NOT_THE_OWNER, TenantStore};
+use crate::{Deletion, Member, MemberRole, Tenant};
 
 #[async_trait]
 impl TenantStore for MemoryStore {
@@ -108,6 +108,21 @@ impl TenantStore for MemoryStore {
             after.domains.clear();
             register.domains.retain(|_, holder| *holder != tenant);
             register.claims.retain(|(holder, _), _| *holder != tenant);
+            Ok(register.put(after, audit))
+        })
+    }
+
+    async fn discard(&self, tenant: TenantId, expected: Revision, audit: &AuditRecord) -> StoreResult<Written<Tenant>> {
+        self.act("tenants.discard", |register| {
+            if let Some(revision) = register.earlier(tenant, audit) {
+                return repeated(register.tenants.get(&tenant), revision);
+            }
+            let mut after = register.unchanged(tenant, expected)?.clone();
+            if !after.standing.is_reserved() || after.standing.deletion.is_some() {
+                return Err(StoreErrorKind::Refused(NOT_RESERVED));
+            }
+            after.standing.deletion = Some(Deletion::at_once(audit.at));
+            register.subdomains.remove(&after.subdomain);
             Ok(register.put(after, audit))
         })
     }

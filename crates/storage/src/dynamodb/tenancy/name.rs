@@ -65,6 +65,11 @@ pub(super) fn give_up(operation: &'static str, subdomain: &Subdomain, tenant: Te
     Ok(Action::Put { item, when: Condition::is("tenant", id) })
 }
 
+/// What takes `subdomain` from `tenant`, which has it, and leaves it to anybody.
+pub(super) fn free(subdomain: &Subdomain, tenant: TenantId) -> Action {
+    Action::Delete { key: key::subdomain(subdomain), when: Condition::is("tenant", *tenant.as_uuid()) }
+}
+
 /// What puts a tenant into the list of all.
 pub(super) fn enlist(operation: &'static str, subdomain: &Subdomain, tenant: TenantId) -> StoreResult<Action> {
     let item = Draft::new(&key::listed(subdomain.as_str(), tenant))

@@ -6,7 +6,7 @@ use std::error::Error;
 use togglebox_core::{StoreErrorKind, StoreResult, TenantId};
 use togglebox_multitenancy::{
     Billing, Deletion, DomainName, Limit, LimitOverrides, Limited, PlanName, Reason, Standing, Subdomain, Suspension, Tenant,
-    TenantName,
+    TenantName, Unpaid,
 };
 
 use super::super::DynamoDb;
@@ -71,7 +71,7 @@ impl Record {
 
     /// Whether the tenant takes something new in.
     pub(super) const fn is_living(&self) -> bool {
-        self.tenant.standing.deletion.is_none()
+        self.tenant.standing.takes_in()
     }
 
     /// The condition that everything is as it was read, the counts too.
@@ -133,6 +133,8 @@ impl Record {
             ("domains", Some(json(operation, &domains)?.into())),
             ("owner", Some(self.tenant.owner.into())),
             ("past_due_since", standing.past_due_since.map(Value::from)),
+            ("unpaid", standing.unpaid.map(|unpaid| unpaid.as_str().into())),
+            ("unpaid_since", standing.unpaid_since().map(Value::from)),
             ("suspended_at", suspension.map(|suspension| suspension.at.into())),
             ("suspended_for", suspension.map(|suspension| suspension.reason.as_str().into())),
             ("deleted_at", deletion.map(|deletion| deletion.at.into())),
@@ -167,7 +169,13 @@ fn standing(attributes: &Attributes<'_>) -> StoreResult<Standing> {
         }
         None => None,
     };
-    Ok(Standing { past_due_since: attributes.maybe("past_due_since")?, suspension, deletion })
+    let unpaid = match attributes.maybe("unpaid_since")? {
+        Some(since) => Some(parsed(attributes, "unpaid", |word| {
+            Unpaid::parse(word, since).ok_or_else(|| format!("the word {word:?} is not known"))
+        })?),
+        None => None,
+    };
+    Ok(Standing { past_due_since: attributes.maybe("past_due_since")?, unpaid, suspension, deletion })
 }
 
 /// An absent number is no limit at all.
@@ -241,8 +249,11 @@ mod tests {
                 purged_at,
             })
         });
-        (moment(), suspension, deletion).prop_map(|(past_due_since, suspension, deletion)| Standing {
+        let unpaid = prop::option::of((0..Unpaid::WORDS.len(), any::<i64>()))
+            .prop_map(|unpaid| unpaid.map(|(word, at)| Unpaid::WORDS[word].1(Timestamp::from_ms(at))));
+        (moment(), unpaid, suspension, deletion).prop_map(|(past_due_since, unpaid, suspension, deletion)| Standing {
             past_due_since,
+            unpaid,
             suspension,
             deletion,
         })

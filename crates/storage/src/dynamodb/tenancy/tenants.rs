@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
-use togglebox_multitenancy::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_THE_OWNER, TenantStore};
-use togglebox_multitenancy::{Member, MemberRole, Tenant};
+use togglebox_multitenancy::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_RESERVED, NOT_THE_OWNER, TenantStore};
+use togglebox_multitenancy::{Deletion, Member, MemberRole, Tenant};
 use uuid::Uuid;
 
 use super::super::DynamoDb;
@@ -176,6 +176,33 @@ impl TenantStore for DynamoDb {
             for item in &held {
                 actions.push(claims::drop_claim(tenant, &claims::read(item, OPERATION)?));
             }
+            if write.commit(actions, change.revision).await? {
+                return Ok(Written { value: next.tenant, revision: change.revision });
+            }
+        }
+    }
+
+    async fn discard(&self, tenant: TenantId, expected: Revision, audit: &AuditRecord) -> StoreResult<Written<Tenant>> {
+        const OPERATION: &str = "tenants.discard";
+        let mut write = self.write(OPERATION, tenant, key::counter(), audit).await?;
+        loop {
+            let stage = write.read([key::counter(), key::tenant(tenant)]).await?;
+            let stands = Record::of(&stage.items, tenant, OPERATION)?;
+            if let Some(revision) = stage.earlier {
+                return write.repeated(stands.map(|record| record.tenant), revision);
+            }
+            let stands = stands.ok_or_else(|| write.error(StoreErrorKind::NotFound))?;
+            write.expect(stands.tenant.version, expected)?;
+            let mut after = stands.tenant.clone();
+            if !after.standing.is_reserved() || after.standing.deletion.is_some() {
+                return Err(write.error(StoreErrorKind::Refused(NOT_RESERVED)));
+            }
+            after.standing.deletion = Some(Deletion::at_once(audit.at));
+            let counted = counted(&stage.items, OPERATION)?;
+            let (after, change) = written(Some(&stands.tenant), after, counted.next(), audit);
+            let next = Record { tenant: after, counts: stands.counts };
+            let mut actions = raise(OPERATION, counted, &change)?.to_vec();
+            actions.extend([stands.replace(&next, OPERATION)?, name::free(&stands.tenant.subdomain, tenant)]);
             if write.commit(actions, change.revision).await? {
                 return Ok(Written { value: next.tenant, revision: change.revision });
             }

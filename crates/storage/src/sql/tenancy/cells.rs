@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use togglebox_core::Timestamp;
 use togglebox_multitenancy::{
-    DomainName, Limit, LimitOverrides, Limited, MemberRole, PlanName, Reason, Subdomain, TenantName, TokenHash,
+    DomainName, Limit, LimitOverrides, Limited, MemberRole, PlanName, Reason, Subdomain, TenantName, TokenHash, Unpaid,
 };
 
 use super::super::cells::{Cell, CellResult, word};
@@ -24,6 +25,15 @@ names!(Subdomain, DomainName, PlanName, TenantName, Reason);
 impl Cell for MemberRole {
     fn read(row: &impl Row, column: &str) -> CellResult<Self> {
         word(&row.text(column)?, &Self::WORDS)
+    }
+}
+
+/// How a tenant is restricted, without since when.
+pub(super) struct UnpaidWord(pub(super) fn(Timestamp) -> Unpaid);
+
+impl Cell for UnpaidWord {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        word(&row.text(column)?, &Unpaid::WORDS).map(Self)
     }
 }
 

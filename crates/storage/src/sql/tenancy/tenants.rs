@@ -2,8 +2,12 @@
 
 use async_trait::async_trait;
 use togglebox_core::{AuditRecord, Revision, StoreErrorKind, StoreResult, TenantId, Timestamp, Written};
-use togglebox_multitenancy::store::{NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_THE_OWNER, TenantChange, TenantStore};
-use togglebox_multitenancy::{Billing, Deletion, DomainName, Member, MemberRole, Standing, Subdomain, Suspension, Tenant};
+use togglebox_multitenancy::store::{
+    NOT_AN_ADMIN, NOT_DELETED, NOT_EMPTY, NOT_PURGED, NOT_RESERVED, NOT_THE_OWNER, TenantChange, TenantStore,
+};
+use togglebox_multitenancy::{
+    Billing, Deletion, DomainName, Member, MemberRole, Standing, Subdomain, Suspension, Tenant, Unpaid,
+};
 use uuid::Uuid;
 
 use super::super::Database;
@@ -12,7 +16,7 @@ use super::super::cells::Cells;
 use super::super::engine::{Engine, Row};
 use super::super::statement::Statement;
 use super::super::write::{Revised, Turn, Write};
-use super::cells::overrides_shape;
+use super::cells::{UnpaidWord, overrides_shape};
 use super::{domains, invitations, members, register};
 
 /// The columns that a tenant is read from.
@@ -21,7 +25,7 @@ macro_rules! columns {
         "tenants.tenant, tenants.name, tenants.subdomain, tenants.domains, tenants.owner, tenants.past_due_since, \
         tenants.suspended_at, tenants.suspension_reason, tenants.deleted_at, tenants.restorable_until, tenants.purged_at, \
         tenants.plan, tenants.overrides, tenants.customer, tenants.subscription, tenants.current_period_end, tenants.version, \
-        tenants.created_at, tenants.updated_at, tenants.renames"
+        tenants.created_at, tenants.updated_at, tenants.renames, tenants.unpaid, tenants.unpaid_since"
     };
 }
 pub(super) use columns;
@@ -31,14 +35,14 @@ pub(super) const FIND: &str = concat!("-- tenants.find\nSELECT ", columns!(), " 
 const CREATE: &str = "-- tenants.create
 INSERT INTO tenants (tenant, name, name_key, subdomain, domains, owner, status, past_due_since, suspended_at, suspension_reason,
     deleted_at, restorable_until, purged_at, plan, overrides, customer, subscription, current_period_end, version, updated_at,
-    renames, created_at, member_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 1)";
+    renames, unpaid, unpaid_since, created_at, member_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, 1)";
 
 const REPLACE: &str = "-- tenants.replace
 UPDATE tenants SET name = $2, name_key = $3, subdomain = $4, domains = $5, owner = $6, status = $7, past_due_since = $8,
     suspended_at = $9, suspension_reason = $10, deleted_at = $11, restorable_until = $12, purged_at = $13, plan = $14,
     overrides = $15, customer = $16, subscription = $17, current_period_end = $18, version = $19, updated_at = $20,
-    renames = $21
+    renames = $21, unpaid = $22, unpaid_since = $23
 WHERE tenant = $1";
 
 const FORGET: &str = "-- tenants.forget
@@ -165,6 +169,25 @@ impl<E: Engine> TenantStore for Database<E> {
         .await
     }
 
+    async fn discard(&self, tenant: TenantId, expected: Revision, audit: &AuditRecord) -> StoreResult<Written<Tenant>> {
+        self.attempt(|| async {
+            let mut write = self.write("tenants.discard", tenant, audit).await?;
+            let stands = find(&mut write).await?;
+            let stands = match write.turn(stands, expected)? {
+                Turn::First(stands) => stands,
+                Turn::Repeated(written) => return Ok(written),
+            };
+            if !stands.standing.is_reserved() || stands.standing.deletion.is_some() {
+                return Err(write.error(StoreErrorKind::Refused(NOT_RESERVED)));
+            }
+            let mut after = stands.clone();
+            after.standing.deletion = Some(Deletion::at_once(audit.at));
+            let after = take_turn(&mut write, &stands, after, None, audit).await?;
+            put(write, after).await
+        })
+        .await
+    }
+
     async fn sweep(&self, tenant: TenantId, limit: usize) -> StoreResult<usize> {
         let limit = limit as u64;
         self.attempt(|| async {
@@ -204,7 +227,7 @@ fn held(tenant: &Tenant) -> Option<&Subdomain> {
 }
 
 /// Takes the number for a change of a tenant, and its new subdomain. A subdomain that does not lead to it any more is kept away from
-/// others until `quarantined_until`. What else has names in common with other tenants is changed after this, in its turn.
+/// others until `quarantined_until`; without that, it is free at once. What else has names in common with other tenants is changed after this, in its turn.
 pub(super) async fn take_turn<E: Engine>(
     write: &mut Write<'_, E>,
     stands: &Tenant,
@@ -237,13 +260,13 @@ pub(super) async fn find<E: Engine>(call: &mut Call<E>) -> StoreResult<Option<Te
 
 /// The tenant of a call, if it takes something new in.
 pub(super) async fn living<E: Engine>(call: &mut Call<E>) -> StoreResult<Tenant> {
-    let stands = find(call).await?.filter(|tenant| tenant.standing.deletion.is_none());
+    let stands = find(call).await?.filter(|tenant| tenant.standing.takes_in());
     stands.ok_or_else(|| call.error(StoreErrorKind::NotFound))
 }
 
-/// What creating and replacing have in common: the parameters 1 to 21.
+/// What creating and replacing have in common: the parameters 1 to 23.
 fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> StoreResult<Statement> {
-    let Standing { past_due_since, suspension, deletion } = &tenant.standing;
+    let Standing { past_due_since, unpaid, suspension, deletion } = &tenant.standing;
     let domains: Vec<&str> = tenant.domains.iter().map(DomainName::as_str).collect();
     let Billing { customer, subscription, current_period_end } = &tenant.billing;
     Ok(call
@@ -267,7 +290,9 @@ fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> Store
         .bind(*current_period_end)
         .bind(tenant.version)
         .bind(tenant.updated_at)
-        .bind(call.json(&tenant.renames)?))
+        .bind(call.json(&tenant.renames)?)
+        .bind(unpaid.map(Unpaid::as_str))
+        .bind(unpaid.map(Unpaid::since)))
 }
 
 pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<Tenant> {
@@ -280,6 +305,10 @@ pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<
         None => None,
         Some(at) => Some(Deletion { at, restorable_until: cells.get("restorable_until")?, purged_at: cells.get("purged_at")? }),
     };
+    let unpaid = match cells.get("unpaid_since")? {
+        None => None,
+        Some(since) => Some(cells.get::<UnpaidWord>("unpaid")?.0(since)),
+    };
     Ok(Tenant {
         id: cells.get("tenant")?,
         name: cells.get("name")?,
@@ -287,7 +316,7 @@ pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<
         renames: cells.json("renames")?,
         domains: cells.get("domains")?,
         owner: cells.get("owner")?,
-        standing: Standing { past_due_since: cells.get("past_due_since")?, suspension, deletion },
+        standing: Standing { past_due_since: cells.get("past_due_since")?, unpaid, suspension, deletion },
         plan: cells.get("plan")?,
         overrides: cells.get("overrides")?,
         billing: Billing {
