@@ -33,7 +33,7 @@ pub use self::export::{Export, ExportSource, Exports};
 pub use self::metering::Metering;
 pub use self::rates::PlanRates;
 pub use self::serve::{Cloud, CloudPorts};
-pub use self::services::{CloudServices, CloudSettings};
+pub use self::services::{BillingDesk, CloudServices, CloudSettings};
 pub use self::workspace::{ServedWorkspace, WorkspaceSource};
 
 /// Whose the accounts of all people are. No workspace has this id: theirs are random.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use togglebox_auth::Accounts;
+use togglebox_billing::Billing;
 use togglebox_multitenancy::PlanCatalogue;
 use togglebox_multitenancy::manage::Tenancy;
 use togglebox_toggles::manage::QuotaSource;
+use tokio::sync::Notify;
 
 use super::export::Exports;
 use super::metering::Metering;
@@ -24,6 +26,23 @@ pub struct CloudSettings {
     pub sign_up: bool,
 }
 
+/// Billing, and what wakes whoever works on what routes have written down for it.
+#[derive(Clone, Debug)]
+pub struct BillingDesk {
+    /// Billing.
+    pub billing: Arc<Billing>,
+    /// Told whenever there may be something to do: [`Billing::turn`] need not wait for its time. One wake is kept for a loop that is busy
+    /// (`notify_one`), so that one loop on each node may wait for it.
+    pub wake: Arc<Notify>,
+}
+
+impl BillingDesk {
+    /// Of this billing; nobody waits yet.
+    pub fn new(billing: Arc<Billing>) -> Self {
+        Self { billing, wake: Arc::default() }
+    }
+}
+
 /// The services behind those routes.
 #[derive(Clone, Debug)]
 pub struct CloudServices {
@@ -35,6 +54,8 @@ pub struct CloudServices {
     pub exports: Arc<Exports>,
     /// The usage of workspaces; `None` where it is not metered.
     pub metering: Option<Arc<Metering>>,
+    /// What workspaces pay; `None` where nothing is charged.
+    pub billing: Option<BillingDesk>,
     /// How it presents itself.
     pub settings: CloudSettings,
 }

@@ -106,6 +106,7 @@ impl Front {
             accounts: Arc::clone(&services.accounts),
             exports: Arc::new(Exports::new(Arc::new(workspaces.clone()))),
             metering: meterage.as_ref().map(|meterage| Arc::clone(&meterage.metering)),
+            billing: None,
             settings: togglebox_http::cloud::CloudSettings {
                 plans: Arc::clone(&cloud.plans),
                 workspace_url: cloud.workspace_url.clone(),

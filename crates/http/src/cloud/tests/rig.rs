@@ -153,6 +153,7 @@ impl Rig {
             } else {
                 metering(usage_folder.path(), &usage, &time(), &entropy_of_usage)
             })),
+            billing: None,
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
