@@ -17,3 +17,6 @@ pub use self::invoice::{Invoice, Line};
 pub use self::look::NotUnderstood;
 pub use self::price::Price;
 pub use self::subscription::{Item, ScheduledChange, Subscription, SubscriptionStatus};
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,8 @@ impl StripeProvider {
         let form = Form::new().with("customer", customer).with("subscription", subscription);
         match self.wire.ask(Ask::post(PREVIEW, form)).await {
             Ok(answer) => answer.read(Invoice::read).map(Some),
-            Err(error) if is_refused(&error, "invoice_upcoming_none") => Ok(None),
+            // Of a subscription that is over it may also be told that there is no such one.
+            Err(error) if ["invoice_upcoming_none", "resource_missing"].iter().any(|code| is_refused(&error, code)) => Ok(None),
             Err(error) => Err(error),
         }
     }
