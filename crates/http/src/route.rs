@@ -152,6 +152,8 @@ pub(crate) struct Route {
     pub(crate) class: RouteClass,
     /// Whether it stays open to those who owe something: what they pay with, and what comes before it.
     pub(crate) stays_open: bool,
+    /// Whether it is of somebody who has to pay, and may be refused for that.
+    pub(crate) is_charged: bool,
     pub(crate) caching: Caching,
     /// The largest body, in bytes; `None` when the body is not read.
     pub(crate) body_limit: Option<usize>,
@@ -176,6 +178,7 @@ impl Route {
             summary: "",
             access,
             stays_open: false,
+            is_charged: false,
             caching: if path.starts_with("/api/v1/internal") { Caching::Never } else { Caching::Silent },
             body_limit: None,
             handler,
@@ -225,6 +228,12 @@ impl Route {
     /// What kind of thing it does, where its method does not tell.
     pub(crate) fn class(self, class: RouteClass) -> Self {
         Self { class, ..self }
+    }
+
+    /// Is of somebody who has to pay.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn charged(self) -> Self {
+        Self { is_charged: self.class != RouteClass::Service, ..self }
     }
 
     /// Stays open to those who owe something, whatever that closes: they pay with it, or come to where they pay.

@@ -53,7 +53,8 @@ fn errors(route: &Route) -> Vec<u16> {
     let checked: &[u16] = if route.body.is_some() { &[422] } else { &[] };
     // Reports are put off with a 503.
     let limited: &[u16] = if matches!(route.class, RouteClass::Service | RouteClass::Statistics) { &[] } else { &[429] };
-    let mut statuses = [&[400, 500, 503], gate, read, checked, limited, route.errors].concat();
+    let owed: &[u16] = if route.is_charged { &[402] } else { &[] };
+    let mut statuses = [&[400, 500, 503], gate, owed, read, checked, limited, route.errors].concat();
     statuses.sort_unstable();
     statuses.dedup();
     statuses

@@ -116,6 +116,7 @@ fn every_status_that_the_dispatcher_can_answer_with_is_told() {
         let gated = route.access != Access::Open;
         assert!(told(route.status) && told(400) && told(500) && told(503), "{}", route.id);
         assert!(told(401) == (gated || route.errors.contains(&401)), "{}", route.id);
+        assert!(!told(402), "{}: nobody pays here", route.id);
         assert!(told(403) == (matches!(route.access, Access::Permission(_)) || route.errors.contains(&403)), "{}", route.id);
         assert!([408, 413, 415].iter().all(|status| told(*status) == route.body_limit.is_some()), "{}", route.id);
         assert!(told(422) || route.body.is_none(), "{}", route.id);

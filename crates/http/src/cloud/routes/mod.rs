@@ -82,6 +82,7 @@ pub(super) fn workspace() -> Vec<Route> {
         .chain(invitations::routes())
         .chain(domains::routes())
         .chain(usage::routes())
+        .map(Route::charged)
         .collect()
 }
 

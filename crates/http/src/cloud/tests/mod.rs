@@ -3,6 +3,7 @@
 mod allowance;
 mod export;
 mod log;
+mod paid;
 mod people;
 mod plans;
 mod rig;

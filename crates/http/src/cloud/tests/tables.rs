@@ -40,6 +40,28 @@ fn ids_are_unique_and_described() {
 }
 
 #[test]
+fn every_route_of_a_workspace_tells_that_it_may_have_to_be_paid_for() {
+    let table = routes::workspace();
+    let document = openapi::document(&table, "1");
+    for route in &table {
+        let answers = &document["paths"][route.path][route.method.as_str().to_lowercase()]["responses"];
+        assert_eq!(answers.get("402").is_some(), route.class != RouteClass::Service, "{}", route.id);
+    }
+}
+
+/// Who owes something can come in, see what it is about, and go; and only what is changed by paying stays open otherwise.
+#[test]
+fn what_stays_open_to_those_who_owe_something_is_for_people_who_are_signed_in() {
+    let table = routes::workspace();
+    for route in table.iter().filter(|route| route.stays_open) {
+        assert!(!matches!(route.access, Access::Open | Access::Conditional), "{}", route.id);
+    }
+    for id in ["refresh", "logout", "getMe", "getWorkspace"] {
+        assert!(table.iter().any(|route| route.id == id && route.stays_open), "{id}");
+    }
+}
+
+#[test]
 fn what_the_operator_does_is_done_on_the_central_host_by_the_operator() {
     assert!(routes::workspace().iter().all(|route| route.access != Access::Operator && !route.path.contains("/admin")));
     for route in routes::central() {
