@@ -157,6 +157,18 @@ fn the_core_has_no_run_time() {
 }
 
 #[test]
+fn a_simulator_is_for_tests_only_and_uses_nothing_of_ours() {
+    for user in ["togglebox-billing", "togglebox-storage", "togglebox-http", "togglebox-server", "togglebox-cloud"] {
+        assert_eq!(forbidden(&[member(user, [tested_with("togglebox-stripe-sim")])]), Vec::<String>::new());
+        assert_eq!(forbidden(&[member(user, [on("togglebox-stripe-sim")])]), [format!("{user} -> togglebox-stripe-sim")]);
+    }
+    assert_eq!(
+        forbidden(&[member("togglebox-stripe-sim", [on("togglebox-core"), tested_with("togglebox-billing"), on("tokio")])]),
+        ["togglebox-stripe-sim -> togglebox-core", "togglebox-stripe-sim -> togglebox-billing"]
+    );
+}
+
+#[test]
 fn a_member_without_a_room_is_reported() {
     assert_eq!(forbidden(&[member("togglebox-helpers", [])]), ["togglebox-helpers"]);
 }

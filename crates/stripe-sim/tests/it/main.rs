@@ -1,0 +1,14 @@
+//! The rules of the simulator, as behaviour.
+
+mod support;
+
+mod changes;
+mod checkout;
+mod dunning;
+mod events;
+mod faults;
+mod metered;
+mod requests;
+mod schedules;
+mod trials;
+mod webhooks;
