@@ -3,7 +3,7 @@
 
 use togglebox_core::{Actor, AuditRecord, Revision, StoreErrorKind, TenantId, Timestamp};
 use togglebox_multitenancy::store::{DomainStore, InvitationStore, MemberStore, TenantDirectory, TenantStore};
-use togglebox_multitenancy::{DomainClaim, Invitation, Limit, Member, Tenant, TokenHash};
+use togglebox_multitenancy::{DomainClaim, Invitation, Limit, Member, Standing, Tenant, TokenHash, Unpaid};
 use uuid::Uuid;
 
 const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(0xa));
@@ -60,12 +60,13 @@ async fn names<S: TenantStore + TenantDirectory>(store: &S) {
     let stands = TenantStore::find(store, TENANT).await.unwrap().unwrap();
     assert_eq!(store.by_subdomain(&stands.subdomain).await.unwrap(), Some(stands.clone()));
     assert_eq!((stands.subdomain.as_str(), stands.owner, stands.version.get()), ("acme", OWNER, 2));
-    assert_eq!(stands.renames, []);
+    assert_eq!((&stands.renames[..], &stands.standing), (&[][..], &Standing::default()), "nobody owes anything");
     let moment = Timestamp::from_ms(3000);
-    let next = Tenant { subdomain: "acme-2".parse().unwrap(), renames: vec![moment], ..stands };
+    let standing = stands.standing.paid(None, Some(Unpaid::ReadOnly(moment)));
+    let next = Tenant { subdomain: "acme-2".parse().unwrap(), renames: vec![moment], standing, ..stands };
     store.change(TENANT, &next, Revision::new(2), moment, &audit(1)).await.unwrap();
     let renamed = TenantStore::find(store, TENANT).await.unwrap().unwrap();
-    assert_eq!((renamed.subdomain, renamed.renames), (next.subdomain, next.renames));
+    assert_eq!((renamed.subdomain, renamed.renames, renamed.standing), (next.subdomain, next.renames, next.standing));
 }
 
 /// One that was verified long ago is looked at again as if it had never been missing.

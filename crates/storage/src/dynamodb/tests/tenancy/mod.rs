@@ -8,7 +8,7 @@ mod writes;
 use serde_json::json;
 use togglebox_core::{Email, PageRequest, StoreErrorKind, StoreResult, Written};
 use togglebox_multitenancy::store::{
-    InvitationStore, MemberStore, OWNER_STAYS, SUBDOMAIN_TAKEN, TenantDirectory, TenantFilter, TenantStore,
+    InvitationStore, MemberStore, NOT_RESERVED, OWNER_STAYS, SUBDOMAIN_TAKEN, TenantDirectory, TenantFilter, TenantStore,
 };
 use togglebox_multitenancy::{Billing, Limit, LimitOverrides, Member, MemberRole, Standing, Tenant, TenantName, TokenHash};
 

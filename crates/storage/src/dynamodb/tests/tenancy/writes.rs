@@ -53,6 +53,47 @@ async fn a_new_tenant_is_one_transaction_with_the_next_number() {
     assert_eq!(actions[1]["Put"]["Item"]["subdomains"]["S"], "[\"acme\"]");
 }
 
+fn reserved_item(version: u64) -> Value {
+    let mut item = tenant_item(version, [1, 0]);
+    item["unpaid"] = json!({ "S": "reserved" });
+    item["unpaid_since"] = json!({ "N": "5" });
+    item
+}
+
+/// Held to the version that was read and to the holder of the name: who entitles it meanwhile comes first, or not at all.
+#[tokio::test(start_paused = true)]
+async fn a_discard_frees_the_name_in_the_transaction_that_ends_the_tenant() {
+    let (store, replay) = answering([batch(&[counter(8), reserved_item(4)]), ok(json!({}))]);
+    let discarded = store.discard(TENANT, Revision::new(4), &audit()).await.unwrap();
+    assert_eq!(discarded.revision, Revision::new(9));
+    assert!(discarded.value.standing.is_purged());
+    let sent = &transactions(&replay)[0];
+    let expected = [
+        "REG META".to_owned(),
+        format!("REG#CHANGES {:020}", 9),
+        "T#t#TENANT META".to_owned(),
+        "REG#SUBDOMAIN#acme META".to_owned(),
+    ];
+    assert_eq!(touched(sent)[..4], expected);
+    let (ended, freed) = (&sent["TransactItems"][2]["Update"], &sent["TransactItems"][3]["Delete"]);
+    assert!(ended["ConditionExpression"].as_str().unwrap().starts_with("#rev = "));
+    assert_eq!(
+        (&freed["ConditionExpression"], &freed["ExpressionAttributeValues"]),
+        (&json!("#tenant = :v0"), &json!({ ":v0": { "S": TENANT.to_string() } }))
+    );
+
+    // Paid for after it was read.
+    let lost = cancelled(&["None", "None", "ConditionalCheckFailed"]);
+    let (store, replay) = answering([batch(&[counter(8), reserved_item(4)]), lost, batch(&[counter(9), tenant_item(9, [1, 0])])]);
+    let error = store.discard(TENANT, Revision::new(4), &audit()).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Conflict { current: Revision::new(9) });
+    assert_eq!(transactions(&replay).len(), 1);
+    let (store, replay) = answering([batch(&[counter(9), tenant_item(9, [1, 0])])]);
+    let error = store.discard(TENANT, Revision::new(9), &audit()).await.unwrap_err();
+    assert_eq!(*error.kind(), StoreErrorKind::Refused(NOT_RESERVED));
+    assert!(transactions(&replay).is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_first_write_needs_no_counter() {
     let (store, replay) = answering([batch(&[]), ok(json!({}))]);
