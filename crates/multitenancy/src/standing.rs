@@ -113,9 +113,12 @@ pub enum Unpaid {
     Closed(Timestamp),
 }
 
+/// What makes one of these of a moment.
+type UnpaidSince = fn(Timestamp) -> Unpaid;
+
 impl Unpaid {
     /// The words of stores and of the wire, each with what it stands for.
-    pub const WORDS: [(&'static str, fn(Timestamp) -> Self); 3] =
+    pub const WORDS: [(&'static str, UnpaidSince); 3] =
         [("reserved", Self::Reserved), ("read_only", Self::ReadOnly), ("closed", Self::Closed)];
 
     /// Its word.
