@@ -81,6 +81,30 @@ pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usiz
     }
 }
 
+/// A body as it came, with its part of the budget.
+#[cfg(feature = "cloud")]
+#[derive(Debug)]
+pub(crate) struct Raw {
+    bytes: Bytes,
+    _part: Part,
+}
+
+#[cfg(feature = "cloud")]
+impl Raw {
+    /// It, byte by byte.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The body as it comes, whatever it says it is: what is signed is bytes.
+#[cfg(feature = "cloud")]
+pub(crate) async fn raw(headers: &HeaderMap, payload: &mut Payload, limit: usize, budget: &BodyBudget) -> Result<Raw> {
+    let mut part = budget.part();
+    let bytes = timeout(PATIENCE, bytes(headers, payload, limit, &mut part)).await.map_err(|_| late())??;
+    Ok(Raw { bytes, _part: part })
+}
+
 /// Does what takes a while where it keeps nobody waiting.
 async fn aside<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     spawn_blocking(read).await.unwrap_or_else(|panic| {

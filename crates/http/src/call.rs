@@ -58,6 +58,9 @@ pub(crate) struct Call {
     pub(crate) params: Vec<Cow<'static, str>>,
     pub(crate) query: Query<'static>,
     pub(crate) body: Option<Value>,
+    /// The body as it came, where the route takes it like that.
+    #[cfg(feature = "cloud")]
+    pub(crate) raw: Option<crate::body::Raw>,
     pub(crate) request: HttpRequest,
     pub(crate) principal: Option<Arc<Principal>>,
 }

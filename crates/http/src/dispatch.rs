@@ -32,6 +32,8 @@ use crate::limiting::{ApiLimits, LimitHeaders};
 use crate::panic::{caught, caught_while_waiting};
 use crate::query::{Query, decode};
 use crate::reply::{Caching, Content, Reply};
+#[cfg(feature = "cloud")]
+use crate::route::Reading;
 use crate::route::{Handler, RouteClass};
 use crate::serving::{Fresh, INLINE_BYTES, Rendered};
 use crate::visit::Visit;
@@ -293,8 +295,13 @@ async fn answer(
         call.principal = principal;
         #[cfg(feature = "cloud")]
         note((api, tenant), request, index, call.principal.as_deref(), (&call.params, Named::Unknown));
-        if let Some(limit) = route.body_limit {
-            call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?;
+        match route.body_limit {
+            #[cfg(feature = "cloud")]
+            Some(limit) if route.reading == Reading::Bytes => {
+                call.raw = Some(body::raw(request.headers(), &mut payload, limit, &api.bodies).await?);
+            }
+            Some(limit) => call.body = body::read(request.headers(), &mut payload, limit, &api.bodies).await?,
+            None => {}
         }
         match route.handler {
             Handler::Waits(answer) => answer(call).await,
@@ -325,6 +332,11 @@ async fn pass(
 ) -> Result<()> {
     let (Some(limits), Some(told)) = (&api.limits, told) else { return Ok(()) };
     if class == RouteClass::Service {
+        return Ok(());
+    }
+    // Whether that is to be limited is not known yet.
+    #[cfg(feature = "cloud")]
+    if class == RouteClass::Webhook {
         return Ok(());
     }
     let subject = match principal {
@@ -386,6 +398,8 @@ fn call(api: &Arc<Api>, tenant: TenantId, request: &HttpRequest, raw: &[&str], n
         params: params(raw)?.into_iter().map(owned).collect(),
         query: Query::parse(request.uri().query().unwrap_or(""))?.into_owned(),
         body: None,
+        #[cfg(feature = "cloud")]
+        raw: None,
         request: request.clone(),
         principal: None,
     })

@@ -60,8 +60,12 @@ codes! {
     PlanLimitReached = "PLAN_LIMIT_REACHED", CONFLICT;
     /// The workspace was renamed too often of late; `meta` tells when it can be renamed again.
     RenameLimitReached = "RENAME_LIMIT_REACHED", CONFLICT;
+    /// What was told has no good signature.
+    InvalidSignature = "INVALID_SIGNATURE", BAD_REQUEST;
     /// No valid credential.
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED;
+    /// The payment did not go through; `meta.reason` tells why, in the payment service's word.
+    PaymentDeclined = "PAYMENT_DECLINED", PAYMENT_REQUIRED;
     /// It has to be paid for first; of a workspace that is restricted for that, `meta.status` tells its status. `meta.upgradeUrl` is where.
     PaymentRequired = "PAYMENT_REQUIRED", PAYMENT_REQUIRED;
     /// Wrong e-mail address or password.
@@ -82,6 +86,16 @@ codes! {
     ExperimentNotFound = "EXPERIMENT_NOT_FOUND", NOT_FOUND;
     /// It exists already.
     AlreadyExists = "ALREADY_EXISTS", CONFLICT;
+    /// The workspace has no subscription: it begins with a checkout.
+    NoSubscription = "NO_SUBSCRIPTION", CONFLICT;
+    /// The workspace has a subscription: its plan is changed, not bought anew.
+    AlreadySubscribed = "ALREADY_SUBSCRIBED", CONFLICT;
+    /// How billing stands does not allow it; `meta.state` tells how.
+    BillingState = "BILLING_STATE", CONFLICT;
+    /// It is like that already.
+    NothingToChange = "NOTHING_TO_CHANGE", CONFLICT;
+    /// What the change was shown to cost does not hold any more: preview it again.
+    PreviewTooOld = "PREVIEW_TOO_OLD", CONFLICT;
     /// The workspace is being exported already.
     ExportRunning = "EXPORT_RUNNING", CONFLICT;
     /// It has changed since it was read; `meta.currentRevision` tells where it stands.
@@ -109,6 +123,10 @@ codes! {
     ApiLimitExceeded = "API_LIMIT_EXCEEDED", TOO_MANY_REQUESTS;
     /// Something is wrong inside; the request id finds it in the log.
     Internal = "INTERNAL_SERVER_ERROR", INTERNAL_SERVER_ERROR;
+    /// The payment service did not do what it was asked for; the operator has to look.
+    PaymentServiceFailed = "PAYMENT_SERVICE_FAILED", BAD_GATEWAY;
+    /// The payment service does not answer. The request may be repeated: nothing is charged twice.
+    PaymentServiceUnavailable = "PAYMENT_SERVICE_UNAVAILABLE", SERVICE_UNAVAILABLE;
     /// Too much is on its way at once: large bodies, reports, or exports. Nothing was done; `Retry-After` tells when to repeat the request.
     Busy = "SERVER_BUSY", SERVICE_UNAVAILABLE;
     /// The store does not answer. Reads may be repeated; so may writes that name a revision.

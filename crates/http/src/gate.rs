@@ -27,8 +27,8 @@ pub(crate) fn admit(principal: &Principal, access: Access) -> Result<()> {
         Access::Open | Access::Conditional => {}
         Access::User if principal.signed_in().is_some() => {}
         Access::User => return Err(ApiError::new(Code::Unauthorized, "Authentication required")),
-        Access::Operator if principal.role() == Some(Role::Admin) => {}
-        Access::Operator => return Err(ApiError::new(Code::Forbidden, "Insufficient permissions")),
+        Access::Operator | Access::Admin if principal.role() == Some(Role::Admin) => {}
+        Access::Operator | Access::Admin => return Err(ApiError::new(Code::Forbidden, "Insufficient permissions")),
         Access::Permission(permission) if principal.may(permission) => {}
         Access::Permission(permission) => {
             let error = ApiError::new(Code::Forbidden, "Insufficient permissions");
@@ -49,7 +49,7 @@ pub(crate) const fn is_open(api: &Api, access: Access) -> bool {
     match access {
         Access::Open => true,
         Access::Conditional => !api.config.authentication,
-        Access::User | Access::Operator | Access::Permission(_) => false,
+        Access::User | Access::Operator | Access::Admin | Access::Permission(_) => false,
     }
 }
 

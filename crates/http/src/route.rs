@@ -57,6 +57,12 @@ pub(crate) enum RouteClass {
     /// Takes out all that a workspace has.
     #[cfg(feature = "cloud")]
     Export,
+    /// Is about what a workspace pays: mostly, the payment service is asked.
+    #[cfg(feature = "cloud")]
+    Billing,
+    /// Is told something by another service. What comes with a good signature is never limited; the rest is, where that is known.
+    #[cfg(feature = "cloud")]
+    Webhook,
 }
 
 impl RouteClass {
@@ -73,6 +79,10 @@ impl RouteClass {
             Self::PasswordReset => "password-reset",
             #[cfg(feature = "cloud")]
             Self::Export => "export",
+            #[cfg(feature = "cloud")]
+            Self::Billing => "billing",
+            #[cfg(feature = "cloud")]
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -89,8 +99,21 @@ pub(crate) enum Access {
     /// A signed-in person in the role of admin; not a key. On the central host those are the operator's people.
     #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "there is no operator but the only tenant's admin"))]
     Operator,
+    /// A signed-in admin of the workspace; not a key.
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "nothing is paid for"))]
+    Admin,
     /// Every credential that has this permission.
     Permission(Permission),
+}
+
+/// How a body is read.
+#[cfg(feature = "cloud")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As a document.
+    Document,
+    /// As it comes, byte by byte.
+    Bytes,
 }
 
 /// A query parameter, for the description.
@@ -160,10 +183,16 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
     pub(crate) query: &'static [Parameter],
     pub(crate) body: Option<SchemaOf>,
+    /// How its body is read.
+    #[cfg(feature = "cloud")]
+    pub(crate) reading: Reading,
     /// Whether a missing body is a mistake, rather than one without members.
     pub(crate) body_required: bool,
     pub(crate) status: u16,
     pub(crate) shape: Shape,
+    /// What another success looks like, and its status.
+    #[cfg(feature = "cloud")]
+    pub(crate) or: Option<(u16, SchemaOf)>,
     /// Statuses of errors that are particular to this route (those of every route are not listed).
     pub(crate) errors: &'static [u16],
 }
@@ -184,9 +213,13 @@ impl Route {
             handler,
             query: &[],
             body: None,
+            #[cfg(feature = "cloud")]
+            reading: Reading::Document,
             body_required: false,
             status: 200,
             shape: Shape::Message,
+            #[cfg(feature = "cloud")]
+            or: None,
             errors: &[],
         }
     }
@@ -270,12 +303,24 @@ impl Route {
         Self { body_required: false, ..self.takes::<T>() }
     }
 
+    /// Takes what the body must be like byte by byte, at most so many.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn takes_bytes<T: ToSchema>(self, most: usize) -> Self {
+        Self { reading: Reading::Bytes, body_limit: Some(most), ..self.takes::<T>() }
+    }
+
     pub(crate) fn status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
     pub(crate) fn one<T: ToSchema>(self) -> Self {
         Self { shape: Shape::One(SchemaOf::of::<T>()), ..self }
+    }
+
+    /// Or something else, with another status.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn or<T: ToSchema>(self, status: u16) -> Self {
+        Self { or: Some((status, SchemaOf::of::<T>())), ..self }
     }
 
     pub(crate) fn many<T: ToSchema>(self) -> Self {

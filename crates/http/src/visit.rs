@@ -112,8 +112,10 @@ impl Visit {
             Access::Open => true,
             Access::Conditional => !closed.evaluation,
             _ if route.stays_open && closed.owed.is_some() => true,
-            Access::User | Access::Operator | Access::Permission(_) if route.method == Method::GET => !closed.reading,
-            Access::User | Access::Operator | Access::Permission(_) => !closed.management,
+            Access::User | Access::Operator | Access::Admin | Access::Permission(_) if route.method == Method::GET => {
+                !closed.reading
+            }
+            Access::User | Access::Operator | Access::Admin | Access::Permission(_) => !closed.management,
         };
         if is_open { Ok(()) } else { Err(closed.error()) }
     }

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 use togglebox_auth::input::{NewPassword, Registration};
+use togglebox_billing::Interval;
 use togglebox_core::Email;
 use togglebox_core::input::{Issues, Reader, is_email, read_object};
 use togglebox_multitenancy::{
@@ -10,12 +11,16 @@ use togglebox_multitenancy::{
 };
 use uuid::Uuid;
 
+use super::billing::input::interval;
+
 /// A workspace to be made.
 #[derive(Clone, Debug)]
 pub(super) struct NewWorkspace {
     pub(super) name: TenantName,
     pub(super) subdomain: Subdomain,
     pub(super) plan: Option<PlanName>,
+    /// How the plan is billed, if it is.
+    pub(super) interval: Interval,
 }
 
 impl NewWorkspace {
@@ -27,7 +32,8 @@ impl NewWorkspace {
         let name = parsed(&body.field("name"), TenantName::new);
         let subdomain = parsed(&body.field("subdomain"), Subdomain::new);
         let plan = body.field("plan").optional(|plan| parsed(plan, PlanName::new));
-        Some(Self { name: name?, subdomain: subdomain?, plan: plan? })
+        let interval = interval(body);
+        Some(Self { name: name?, subdomain: subdomain?, plan: plan?, interval: interval? })
     }
 }
 
@@ -194,7 +200,7 @@ fn overrides_at(limits: &Reader<'_>) -> Option<LimitOverrides> {
 }
 
 /// A text that `parse` takes; otherwise its error is the problem.
-fn parsed<T, E: ToString>(field: &Reader<'_>, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+pub(super) fn parsed<T, E: ToString>(field: &Reader<'_>, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
     let text = field.text().get()?;
     match parse(text) {
         Ok(value) => Some(value),

@@ -9,6 +9,7 @@
 //! follow it.
 
 pub(crate) mod allowance;
+mod billing;
 mod export;
 mod failure;
 mod input;
@@ -29,11 +30,12 @@ mod workspace;
 use togglebox_core::TenantId;
 use uuid::Uuid;
 
+pub use self::billing::BillingDesk;
 pub use self::export::{Export, ExportSource, Exports};
 pub use self::metering::Metering;
 pub use self::rates::PlanRates;
 pub use self::serve::{Cloud, CloudPorts};
-pub use self::services::{BillingDesk, CloudServices, CloudSettings};
+pub use self::services::{CloudServices, CloudSettings};
 pub use self::workspace::{ServedWorkspace, WorkspaceSource};
 
 /// Whose the accounts of all people are. No workspace has this id: theirs are random.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::billing::schema::IntervalWord;
 use crate::schema::{AccountAddress, NewPassword, PersonName, Role};
 
 /// A workspace to be made.
@@ -15,9 +16,12 @@ pub(super) struct NewWorkspaceBody {
     name: String,
     /// Where it is to be reached: 3 to 63 lower-case letters, digits and hyphens.
     subdomain: String,
-    /// The first plan without.
+    /// The first plan without, which costs nothing. Any other one is to be paid for before the workspace is there.
     #[schema(nullable = false)]
     plan: Option<String>,
+    /// How the plan is billed; `monthly` without.
+    #[schema(nullable = false)]
+    interval: Option<IntervalWord>,
 }
 
 /// An account and its first workspace.

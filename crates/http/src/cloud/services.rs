@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use togglebox_auth::Accounts;
-use togglebox_billing::Billing;
 use togglebox_multitenancy::PlanCatalogue;
 use togglebox_multitenancy::manage::Tenancy;
 use togglebox_toggles::manage::QuotaSource;
-use tokio::sync::Notify;
 
+use super::billing::BillingDesk;
 use super::export::Exports;
 use super::metering::Metering;
 use super::quotas::PlanQuotas;
@@ -24,23 +23,6 @@ pub struct CloudSettings {
     pub upgrade_url: String,
     /// Whether strangers may sign up.
     pub sign_up: bool,
-}
-
-/// Billing, and what wakes whoever works on what routes have written down for it.
-#[derive(Clone, Debug)]
-pub struct BillingDesk {
-    /// Billing.
-    pub billing: Arc<Billing>,
-    /// Told whenever there may be something to do: [`Billing::turn`] need not wait for its time. One wake is kept for a loop that is busy
-    /// (`notify_one`), so that one loop on each node may wait for it.
-    pub wake: Arc<Notify>,
-}
-
-impl BillingDesk {
-    /// Of this billing; nobody waits yet.
-    pub fn new(billing: Arc<Billing>) -> Self {
-        Self { billing, wake: Arc::default() }
-    }
 }
 
 /// The services behind those routes.

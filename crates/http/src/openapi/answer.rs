@@ -24,6 +24,12 @@ pub(super) fn of(route: &Route, components: &mut Components) -> Responses {
     if route.caching == Caching::Revalidate {
         answers = answers.response("304", components.response("NotModified", not_modified));
     }
+    #[cfg(feature = "cloud")]
+    if let Some((status, schema)) = &route.or {
+        let about = if *status == 202 { "Begun; it is not done yet" } else { "Done" };
+        let whole = envelope().property("data", components.refer(schema)).required("data");
+        answers = answers.response(status.to_string(), answer(about).content(JSON, json(whole)));
+    }
     for status in errors(route) {
         let answer = match (&route.shape, status) {
             // Says the same in its own shape, or in the few words that the contract has for it.
@@ -47,7 +53,7 @@ fn errors(route: &Route) -> Vec<u16> {
     let gate: &[u16] = match route.access {
         Access::Open => &[],
         Access::Conditional | Access::User => &[401],
-        Access::Operator | Access::Permission(_) => &[401, 403],
+        Access::Operator | Access::Admin | Access::Permission(_) => &[401, 403],
     };
     let read: &[u16] = if route.body_limit.is_some() { &[408, 413, 415] } else { &[] };
     let checked: &[u16] = if route.body.is_some() { &[422] } else { &[] };

@@ -34,6 +34,7 @@ fn access(access: Access) -> String {
         }
         Access::User => "A signed-in user may call this; a key may not.".to_owned(),
         Access::Operator => "The operator's people may call this, signed in; a key may not.".to_owned(),
+        Access::Admin => "An admin of the workspace may call this, signed in; a key may not.".to_owned(),
         Access::Permission(permission) => format!("Needs the permission `{permission}`."),
     }
 }
@@ -44,7 +45,7 @@ fn securities(access: Access) -> Vec<SecurityRequirement> {
     match access {
         Access::Open => Vec::new(),
         Access::Conditional => vec![SecurityRequirement::default(), needs(TOKEN, &[]), needs(API_KEY, &[])],
-        Access::User | Access::Operator => vec![needs(TOKEN, &[])],
+        Access::User | Access::Operator | Access::Admin => vec![needs(TOKEN, &[])],
         Access::Permission(permission) => {
             let roles = [permission.as_str()];
             vec![needs(TOKEN, &roles), needs(API_KEY, &roles)]

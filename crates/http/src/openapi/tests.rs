@@ -135,7 +135,7 @@ fn security_is_that_of_the_gate() {
         let expected: &[&str] = match route.access {
             Access::Open => &[],
             Access::Conditional => &["", "token", "apiKey"],
-            Access::User | Access::Operator => &["token"],
+            Access::User | Access::Operator | Access::Admin => &["token"],
             Access::Permission(permission) => {
                 assert_eq!(security[0]["token"][0], permission.as_str(), "{}", route.id);
                 &["token", "apiKey"]

@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod invite;
 mod life;
+mod note;
 mod paid;
 mod team;
 mod workspace;

@@ -1,12 +1,15 @@
 //! What the operator's people do with workspaces.
 
 use togglebox_auth::Role;
+use togglebox_core::TenantId;
 use togglebox_multitenancy::store::TenantFilter;
 use togglebox_multitenancy::{PlanName, Tenant, TenantStatus};
 
+use super::super::billing::failure::{SUBSCRIBED, billing, state};
 use super::super::failure::tenancy;
 use super::super::input::{self, PlanChange};
 use super::super::schema::{EntryReasonBody, PlanChangeBody, SuspensionBody};
+use super::super::services::CloudServices;
 use super::super::view::{EntranceView, LimitsView, WorkspaceView, limits};
 use super::{PAGES, entrance, shown};
 use crate::call::Call;
@@ -126,18 +129,31 @@ async fn resume(call: Call) -> Result<Reply> {
 async fn change_plan(call: Call) -> Result<Reply> {
     let form = PlanChange::read(call.body()).map_err(ApiError::field_validation)?;
     let (tenant, actor, expected) = (call.id(0, MISSING)?, call.actor()?, call.expected(None)?);
-    let done = call.cloud()?.tenancy.change_plan(tenant, &actor, form.plan, form.overrides, expected).await;
+    let services = call.cloud()?;
+    expect_unsold(services, tenant, &form.plan).await?;
+    let done = services.tenancy.change_plan(tenant, &actor, form.plan, form.overrides, expected).await;
     answer(&call, &done.map_err(tenancy)?)
+}
+
+/// A workspace has the plan that it pays for: whoever gave it another one would see it go back with the next payment.
+async fn expect_unsold(services: &CloudServices, tenant: TenantId, plan: &PlanName) -> Result<()> {
+    let Some(desk) = &services.billing else { return Ok(()) };
+    let changes = services.tenancy.tenant(tenant).await.map_err(tenancy)?.plan != *plan;
+    if changes && desk.billing.pays(tenant).await.map_err(billing)? {
+        let text = "The workspace pays for its plan: only a change of its subscription changes it";
+        return Err(state(SUBSCRIBED, text));
+    }
+    Ok(())
 }
 
 async fn delete(call: Call) -> Result<Reply> {
-    let done = call.cloud()?.tenancy.delete(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await;
-    answer(&call, &done.map_err(tenancy)?)
+    let done = call.cloud()?.delete(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await?;
+    answer(&call, &done)
 }
 
 async fn restore(call: Call) -> Result<Reply> {
-    let done = call.cloud()?.tenancy.restore(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await;
-    answer(&call, &done.map_err(tenancy)?)
+    let done = call.cloud()?.restore(call.id(0, MISSING)?, &call.actor()?, call.expected(None)?).await?;
+    answer(&call, &done)
 }
 
 async fn enter(call: Call) -> Result<Reply> {

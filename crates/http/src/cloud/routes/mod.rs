@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod billing;
 mod domains;
 mod export;
 mod guests;
@@ -68,6 +69,7 @@ pub(super) fn central() -> Vec<Route> {
         .chain(domains::central())
         .chain(admin::routes())
         .chain(metering::routes())
+        .chain(billing::central())
         .collect()
 }
 
@@ -82,6 +84,7 @@ pub(super) fn workspace() -> Vec<Route> {
         .chain(invitations::routes())
         .chain(domains::routes())
         .chain(usage::routes())
+        .chain(billing::routes())
         .map(Route::charged)
         .collect()
 }

@@ -3,15 +3,17 @@
 use actix_web::http::StatusCode;
 use togglebox_auth::User;
 use togglebox_core::Actor;
-use togglebox_multitenancy::manage::{NewTenant, TenancyError};
+use togglebox_multitenancy::manage::NewTenant;
 use togglebox_multitenancy::{Person, Subdomain, Tenant};
 
 use super::super::CENTRAL;
+use super::super::billing::view::PendingView;
 use super::super::failure::tenancy;
 use super::super::input::{NewWorkspace, SignUp};
 use super::super::schema::SignUpBody;
 use super::super::services::CloudServices;
 use super::super::view::{AvailabilityView, EntranceView};
+use super::billing::sign_up::{begin, purchase};
 use super::entrance;
 use crate::call::Call;
 use crate::error::{ApiError, Code, Result};
@@ -23,13 +25,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/api/v1/onboarding/signup", "signUp", Access::Open, handler!(sign_up))
             .class(RouteClass::Register)
-            .about("Makes an account and its first workspace, and signs in there")
+            .about("Makes an account and its first workspace, and signs in there; for a plan that costs something, says where it is paid for first")
             .small()
             .uncached()
             .takes::<SignUpBody>()
             .status(201)
             .one::<EntranceView<'_>>()
-            .errors(&[403, 409]),
+            .or::<PendingView<'_>>(202)
+            .errors(&[402, 403, 409, 502]),
         Route::get("/api/v1/onboarding/subdomains/{subdomain}", "getSubdomain", Access::Open, handler!(availability))
             .class(RouteClass::Read)
             .about("Says whether a subdomain can be had")
@@ -44,13 +47,16 @@ async fn sign_up(call: Call) -> Result<Reply> {
     if !services.settings.sign_up {
         return Err(ApiError::new(Code::RegistrationDisabled, "Sign-up is closed: ask for an invitation"));
     }
-    expect_choosable(services, &form.workspace)?;
+    let purchase = purchase(services, &form.workspace)?;
     // Nobody is left with an account and no workspace because of a name that is taken anyway.
     if let Some(reason) = taken(services, &form.workspace.subdomain).await? {
         return Err(ApiError::new(Code::AlreadyExists, reason));
     }
     let account = services.accounts.register(CENTRAL, form.account).await.map_err(failure::accounts)?;
     // Should this fail now, the account stands: signing in and making the workspace goes on from here.
+    if let Some(purchase) = purchase {
+        return begin(&call, purchase, &account, form.workspace).await;
+    }
     let tenant = make(services, &account, form.workspace).await?;
     let entered = services.enter(tenant.id, &account).await?;
     Ok(entrance(&call, &tenant, &entered)?.status(StatusCode::CREATED))
@@ -71,19 +77,6 @@ pub(super) async fn make(services: &CloudServices, owner: &User, form: NewWorksp
     let member = services.tenancy.member(tenant.id, owner.id).await.map_err(tenancy)?;
     services.seat(&member, &actor).await?;
     Ok(tenant)
-}
-
-/// People choose the first plan; others have to be paid for.
-pub(super) fn expect_choosable(services: &CloudServices, form: &NewWorkspace) -> Result<()> {
-    let first = &services.settings.plans.first().name;
-    match &form.plan {
-        Some(plan) if services.settings.plans.find(plan).is_none() => Err(tenancy(TenancyError::UnknownPlan(plan.clone()))),
-        Some(plan) if plan != first => Err(ApiError::new(
-            Code::PaymentRequired,
-            format!("A workspace begins with the plan {first}: change to {plan} once it is there"),
-        )),
-        _ => Ok(()),
-    }
 }
 
 async fn availability(call: Call) -> Result<Reply> {

@@ -67,7 +67,7 @@ async fn update(call: Call) -> Result<Reply> {
 async fn delete(call: Call) -> Result<Reply> {
     let services = call.cloud()?;
     expect_owner(&call).await?;
-    let deleted = services.tenancy.delete(call.tenant, &call.actor()?, call.expected(None)?).await.map_err(tenancy)?;
+    let deleted = services.delete(call.tenant, &call.actor()?, call.expected(None)?).await?;
     Ok(Reply::data(call.now, &shown(services, &deleted)))
 }
 

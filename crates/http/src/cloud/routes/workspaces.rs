@@ -3,11 +3,13 @@
 use togglebox_multitenancy::store::Workspace;
 use togglebox_multitenancy::{Allowed, Subdomain};
 
+use super::super::billing::view::PendingView;
 use super::super::failure::tenancy;
 use super::super::input::NewWorkspace;
 use super::super::schema::NewWorkspaceBody;
 use super::super::view::{EntranceView, OwnWorkspaceView, WorkspaceView};
 use super::super::workspace::closed;
+use super::billing::sign_up::{begin, purchase};
 use super::{PAGES, entrance, onboarding, shown};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
@@ -23,13 +25,14 @@ pub(super) fn routes() -> Vec<Route> {
             .query(PAGES)
             .paged::<OwnWorkspaceView<'_>, CursorMeta>(),
         Route::post("/api/v1/workspaces", "createWorkspace", Access::User, handler!(create))
-            .about("Makes a workspace of the signed-in user's")
+            .about("Makes a workspace of the signed-in user's; for a plan that costs something, says where it is paid for first")
             .small()
             .uncached()
             .takes::<NewWorkspaceBody>()
             .status(201)
             .one::<WorkspaceView<'_>>()
-            .errors(&[402, 409]),
+            .or::<PendingView<'_>>(202)
+            .errors(&[402, 409, 502]),
         Route::post("/api/v1/workspaces/{subdomain}/token", "enterWorkspace", Access::User, handler!(enter))
             .about("Signs in at a workspace")
             .small()
@@ -62,7 +65,9 @@ async fn list(call: Call) -> Result<Reply> {
 async fn create(call: Call) -> Result<Reply> {
     let services = call.cloud()?;
     let form = NewWorkspace::read(call.body()).map_err(ApiError::field_validation)?;
-    onboarding::expect_choosable(services, &form)?;
+    if let Some(purchase) = purchase(services, &form)? {
+        return begin(&call, purchase, &call.user()?.user, form).await;
+    }
     let tenant = onboarding::make(services, &call.user()?.user, form).await?;
     Ok(Reply::created(call.now, &shown(services, &tenant)))
 }
@@ -86,7 +91,7 @@ async fn restore(call: Call) -> Result<Reply> {
     if tenant.owner != call.user()?.user.id {
         return Err(tenancy(togglebox_multitenancy::manage::TenancyError::NotTheOwner));
     }
-    let restored = services.tenancy.restore(tenant.id, &call.actor()?, call.expected(None)?).await.map_err(tenancy)?;
+    let restored = services.restore(tenant.id, &call.actor()?, call.expected(None)?).await?;
     Ok(Reply::data(call.now, &shown(services, &restored)))
 }
 
