@@ -29,7 +29,7 @@ pub struct AccessRules {
 impl Default for AccessRules {
     /// Seven days; then the free plan.
     fn default() -> Self {
-        Self { grace: Duration::from_secs(7 * 24 * 60 * 60), ended: Ended::Free }
+        Self { grace: Duration::from_hours(7 * 24), ended: Ended::Free }
     }
 }
 
@@ -109,7 +109,7 @@ pub fn access(
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn at(days: u32) -> Timestamp {
         Timestamp::from_ms(1_760_000_000_000).plus(DAY * days)

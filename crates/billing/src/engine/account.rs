@@ -89,7 +89,7 @@ impl Billing {
     async fn settle_later(&self, tenant: TenantId, error: &BillingError) -> StoreResult<()> {
         let Some(mut account) = self.account(tenant).await? else { return Ok(()) };
         account.value.attempts += 1;
-        let cause = error as &dyn std::error::Error;
+        let cause = error as &(dyn std::error::Error + Send + Sync + 'static);
         let is_final = matches!(error, BillingError::Port(PortError::Refused(_)));
         if is_final || account.value.attempts >= self.settings.attempts {
             // Not given up: what somebody pays for is given once it can be. But somebody should know.

@@ -64,7 +64,7 @@ impl Billing {
                 held.value.trouble = Some(trouble(&error));
                 let event = held.id().to_owned();
                 let is_dead = held.value.attempts >= self.settings.attempts;
-                let cause = &error as &dyn std::error::Error;
+                let cause = &error as &(dyn std::error::Error + Send + Sync + 'static);
                 let held = if is_dead {
                     metrics::worked("event", "dead");
                     tracing::error!(event.id = event, error = cause, "An event could not be worked on; it is put aside");
@@ -88,9 +88,10 @@ impl Billing {
         let object = held.value.data.as_ref().and_then(|data| data.get("object"));
         match kind {
             K::CheckoutCompleted | K::CheckoutAsyncPaymentSucceeded | K::CheckoutAsyncPaymentFailed | K::CheckoutExpired => {
-                match &held.value.subject {
-                    Some(session) => self.look_at_session(session).await?,
-                    None => tracing::warn!(event.id = held.id(), "An event of a checkout session names none"),
+                if let Some(session) = &held.value.subject {
+                    self.look_at_session(session).await?;
+                } else {
+                    tracing::warn!(event.id = held.id(), "An event of a checkout session names none");
                 }
                 self.finish(done).await
             }

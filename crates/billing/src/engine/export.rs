@@ -68,7 +68,7 @@ impl Billing {
         loop {
             let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
             let accounts: Vec<Held<AccountRecord>> = found.items.into_iter().filter_map(super::event::readable).collect();
-            let works = accounts.iter().map(|account| self.export_one(account, closing));
+            let works = accounts.into_iter().map(|account| self.export_one(account, closing));
             let outcomes: Vec<Result<usize>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
             for outcome in outcomes {
                 tenants += 1;
@@ -96,7 +96,7 @@ impl Billing {
         Ok(format!("{tenants} tenants, {told} figures told, {failed} tenants failed"))
     }
 
-    async fn export_one(&self, account: &Held<AccountRecord>, closing: bool) -> Result<usize> {
+    async fn export_one(&self, account: Held<AccountRecord>, closing: bool) -> Result<usize> {
         let Some(tenant) = account.document.tenant else { return Ok(0) };
         let Some(subscription) = self.held::<SubscriptionRecord>(&account.value.subscription).await? else { return Ok(0) };
         let now = self.now();

@@ -193,12 +193,10 @@ impl Billing {
         Ok(Some(claimed))
     }
 
-    /// When something that failed so often is tried again: two seconds, twice as long each time, up to an hour; a part of it by chance, so
-    /// that what failed together is not tried together.
+    /// When something that failed so often is tried again: four seconds, twice as long each time, up to an hour.
     fn again(&self, attempts: u32) -> Timestamp {
         let pause = Duration::from_secs(2 << attempts.min(11)).min(Duration::from_hours(1));
-        let chance = u64::from(self.ports.entropy.uuid().as_bytes()[0]);
-        self.now().plus(pause - pause / 4 + pause / 4 * u32::try_from(chance).unwrap_or(0) / 256)
+        self.now().plus(self.ports.entropy.jittered(pause))
     }
 }
 

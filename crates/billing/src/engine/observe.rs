@@ -58,7 +58,7 @@ pub(super) enum Observed {
 /// What to go by.
 enum Next {
     Keep,
-    Take(Subscription, AsOf),
+    Take(Box<Subscription>, AsOf),
 }
 
 impl Billing {
@@ -68,7 +68,7 @@ impl Billing {
             let known = self.held::<SubscriptionRecord>(&sight.subscription).await?;
             let next = self.next(sight, known.as_ref(), seen).await?;
             let (state, as_of, is_fetched) = match (&next, &known) {
-                ((Next::Take(state, as_of), is_fetched), _) => (state.clone(), *as_of, *is_fetched),
+                ((Next::Take(state, as_of), is_fetched), _) => ((**state).clone(), *as_of, *is_fetched),
                 ((Next::Keep, _), Some(known)) => (known.value.state.clone(), known.value.as_of, false),
                 ((Next::Keep, _), None) => {
                     self.finish_if(done).await?;
@@ -138,14 +138,14 @@ impl Billing {
         match &sight.snapshot {
             // What is over stays so: no need to ask whether that is the newest.
             Some((snapshot, created)) if snapshot.status.is_final() => {
-                Ok((Next::Take(snapshot.clone(), AsOf::event(*created)), false))
+                Ok((Next::Take(Box::new(snapshot.clone()), AsOf::event(*created)), false))
             }
             Some((snapshot, created)) if told(*created) == Told::News => {
-                Ok((Next::Take(snapshot.clone(), AsOf::event(*created)), false))
+                Ok((Next::Take(Box::new(snapshot.clone()), AsOf::event(*created)), false))
             }
             Some((_, created)) if told(*created) == Told::Old => Ok((Next::Keep, false)),
             _ => match self.ports.provider.subscription(&sight.subscription).await {
-                Ok(Fetched { value, as_of }) => Ok((Next::Take(value, as_of), true)),
+                Ok(Fetched { value, as_of }) => Ok((Next::Take(Box::new(value), as_of), true)),
                 Err(ProviderError::Missing(_)) => {
                     tracing::warn!(
                         subscription = &*sight.subscription,

@@ -17,10 +17,10 @@ use super::observe::{customer_address, customer_claim};
 use super::{AT_ONCE, Billing, BillingError, Result, TRIES, trouble, whole_second};
 use crate::metrics;
 use crate::notice::Notice;
-use crate::objects::{Checkout, CheckoutStatus};
+use crate::objects::{Checkout, CheckoutStatus, SubscriptionStatus};
 use crate::order::AsOf;
 use crate::ports::{Reservation, Reserved};
-use crate::provider::{NewCheckout, ProviderError};
+use crate::provider::{Ending, NewCheckout, ProviderError};
 use crate::records::{
     AccountRecord, ClaimRecord, ConflictRecord, Held, SignUpRecord, SignUpState as State, SubscriptionRecord, lists,
 };
@@ -59,7 +59,7 @@ impl Billing {
             return Ok(());
         }
         held.value.attempts += 1;
-        let cause = error as &dyn std::error::Error;
+        let cause = error as &(dyn std::error::Error + Send + Sync + 'static);
         if held.value.attempts >= self.settings.attempts {
             metrics::worked("sign-up", "dead");
             tracing::error!(sign_up = id, error = cause, "A sign-up does not get on: {}", trouble(error));
@@ -210,8 +210,14 @@ impl Billing {
             return Ok(());
         }
         if let Some(subscription) = &checkout.subscription {
+            use SubscriptionStatus as S;
             let found = self.ports.provider.subscription(subscription).await?;
-            if found.value.status.is_final() {
+            if matches!(found.value.status, S::PastDue | S::Unpaid | S::Canceled | S::IncompleteExpired) {
+                // A first payment that failed is not tried again by anybody: what it was for is not there.
+                if !found.value.status.is_final() {
+                    let key = format!("failed:{}", held.id());
+                    self.ports.provider.end(&key, subscription, Ending::Now).await?;
+                }
                 return self.give_up(held, State::Failed, &checkout.id).await;
             }
         }
@@ -326,13 +332,12 @@ impl Billing {
         let is_over = state.status.is_final();
         signed.value.state = State::Active { subscription: subscription.into() };
         writes.push(signed.put()?);
-        match claim {
-            Some(claim) => writes.push(Write::Expect(customer_address(customer), claim.document.version)),
-            None => {
-                let claim = Held::new(&customer_claim(customer), lists::OPEN, now, ClaimRecord { tenant });
-                writes.push(claim.of(Some(tenant)).put()?);
-            }
-        }
+        writes.push(if let Some(claim) = claim {
+            Write::Expect(customer_address(customer), claim.document.version)
+        } else {
+            let claim = Held::new(&customer_claim(customer), lists::OPEN, now, ClaimRecord { tenant });
+            claim.of(Some(tenant)).put()?
+        });
         // What is known may be as new as what was read before it.
         let is_news =
             known.as_ref().is_none_or(|known| known.value.as_of.hi() <= as_of.hi() && !known.value.state.status.is_final());

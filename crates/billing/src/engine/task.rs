@@ -172,13 +172,15 @@ impl Billing {
     }
 }
 
+const HOUR_MS: i64 = 3_600_000;
+/// How long past the hour usage is told.
+const PAST_MS: i64 = 6 * 60_000;
+
 /// When it is due next. Usage is told six minutes past the hour: then what was counted in it has arrived.
 fn next_time(chore: Chore, now: Timestamp) -> Timestamp {
     if chore != Chore::Usage {
         return now.plus(chore.every());
     }
-    const HOUR_MS: i64 = 3_600_000;
-    const PAST_MS: i64 = 6 * 60_000;
     let past = now.as_ms() - PAST_MS;
     Timestamp::from_ms((past.div_euclid(HOUR_MS) + 1) * HOUR_MS + PAST_MS)
 }

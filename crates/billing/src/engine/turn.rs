@@ -38,3 +38,18 @@ impl Billing {
         Ok(Turn { events, effects, accounts, sign_ups, tasks })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node works on billing in a task of its own.
+    #[test]
+    fn a_turn_may_go_from_thread_to_thread() {
+        const fn goes<F: Send>(_: fn(&'static Billing) -> F) {}
+        goes(Billing::turn);
+        goes(Billing::schedule);
+        goes(Billing::dead);
+        goes(|billing| billing.end_all(togglebox_core::TenantId::DEFAULT));
+    }
+}

@@ -1,3 +1,13 @@
 //! Billing over the store in memory, and that store's own conformance.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod crashes;
+mod life;
+mod schedules;
+mod sign_up;
+mod signature_oracle;
 mod store;
+mod stripe_wire;
+mod usage;
+mod world;
