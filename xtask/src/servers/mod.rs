@@ -16,6 +16,7 @@
 //! | `TOGGLEBOX_TEST_DYNOXIDE` | the program `dynoxide` |
 //! | `TOGGLEBOX_TEST_MINISTACK` | `http://127.0.0.1:port` of a ministack: another server of DynamoDB's protocol, and one of SQS's |
 //! | `TOGGLEBOX_TEST_KNOT` | the program `knotd`, a name server that only tests start |
+//! | `TOGGLEBOX_TEST_STRIPE_PYTHON` | a Python that has Stripe's own client |
 //!
 //! A server whose variables are all set already is not started: whoever set them brings it. Those that name a program may be set
 //! alone: then that program is started.
@@ -28,6 +29,7 @@ mod postgres;
 mod redis;
 mod redis_cluster;
 mod smtp;
+mod stripe;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -83,10 +85,13 @@ struct Program {
     /// What tells the tests where it is.
     variable: &'static str,
     /// Finds or installs it.
-    find: fn(&Path) -> Result<PathBuf>,
+    find: fn(&Project, &Path) -> Result<PathBuf>,
 }
 
-const PROGRAMS: &[Program] = &[Program { name: "Knot DNS", variable: knot::PROGRAM, find: knot::program }];
+const PROGRAMS: &[Program] = &[
+    Program { name: "Knot DNS", variable: knot::PROGRAM, find: |_, scratch| knot::program(scratch) },
+    Program { name: "Stripe's client", variable: stripe::PYTHON, find: |project, _| stripe::python(project) },
+];
 
 /// How often a server is started anew when another program took its port first.
 const ATTEMPTS: usize = 3;
@@ -124,7 +129,7 @@ impl Servers {
             servers.push((kind.name, server));
         }
         for program in PROGRAMS {
-            let found = (program.find)(scratch).with_context(|| no_server(program.name))?;
+            let found = (program.find)(project, scratch).with_context(|| no_server(program.name))?;
             let variables = vec![(program.variable, found.into_os_string())];
             servers.push((program.name, Server { processes: Vec::new(), variables }));
         }

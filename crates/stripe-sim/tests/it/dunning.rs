@@ -7,7 +7,7 @@ const RENEWAL: i64 = NOW + 31 * DAY;
 async fn failing() -> (Sim, String) {
     let sim = sim().await;
     let (id, customer) = subscribed(&sim, &["price_pro"]).await;
-    sim.set_card(&customer, Card::Declining).unwrap();
+    sim.set_card(&customer, Card::Declining).expect("a customer");
     (sim, id)
 }
 

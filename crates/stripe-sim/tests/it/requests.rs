@@ -68,12 +68,12 @@ async fn metadata_is_merged_and_emptied() {
 
 /// One request over a connection of its own: the status, the head and the JSON body; none if the connection ends without an answer.
 async fn over_the_network(sim: &Sim, method: &str, path: &str, headers: &str, body: &str) -> Option<(u16, String, Value)> {
-    let mut stream = tokio::net::TcpStream::connect(sim.address()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(sim.address()).await.expect("a server");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.expect("an open connection");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

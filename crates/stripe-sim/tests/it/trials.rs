@@ -9,7 +9,7 @@ async fn on_trial(sim: &Sim, outcome: Outcome, end: &str) -> (String, Value) {
         .form("subscription_data[trial_settings][end_behavior][missing_payment_method]", end)
         .form("payment_method_collection", "if_required");
     let opened = ok(sim.call(ask).await);
-    let done = sim.complete_checkout(text(&opened, "id"), outcome).unwrap();
+    let done = sim.complete_checkout(text(&opened, "id"), outcome).expect("an open session");
     (text(&done, "subscription").to_owned(), done)
 }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::{DAY, HOUR, NOW, get, ok, sim, subscribed, text};
 
 fn parsed(delivery: &Delivery) -> Value {
-    serde_json::from_slice(&delivery.body).unwrap()
+    serde_json::from_slice(&delivery.body).expect("JSON")
 }
 
 #[tokio::test]

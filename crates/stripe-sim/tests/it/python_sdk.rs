@@ -1,0 +1,36 @@
+//! Stripe's own Python client against the simulator: it must find nothing strange.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use togglebox_stripe_sim::Sim;
+
+/// The interpreter of an environment with the package `stripe`.
+const PYTHON: &str = "TOGGLEBOX_TEST_STRIPE_PYTHON";
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the environment says where tools are; whoever runs the tests is to know what was left out"
+)]
+fn python() -> Option<String> {
+    let found = std::env::var(PYTHON).ok().filter(|path| !path.is_empty());
+    if found.is_none() {
+        assert!(std::env::var("CI").is_err(), "{PYTHON} is not set: run the tests through cargo xtask test");
+        eprintln!("skipped: {PYTHON} is not set");
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_official_client_drives_a_whole_life() {
+    let Some(python) = python() else { return };
+    let sim = Sim::start().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sdk.py");
+    let base = sim.base_url();
+    let run = move || std::process::Command::new(python).arg(script).arg(base).stdin(Stdio::null()).output();
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{complained}");
+    assert_eq!(said.trim(), "fine", "{complained}");
+}
