@@ -1,4 +1,4 @@
-//! Stripe billing that is right under duplicates, disorder and crashes.
+#![doc = include_str!("../README.md")]
 
 mod access;
 mod engine;
