@@ -239,6 +239,9 @@ pub(crate) struct AccountRecord {
     /// Set once the tenant is deleted: it gets nothing more, and its subscription is to end.
     #[serde(default)]
     pub(crate) leaving: bool,
+    /// Whether the subscription was told to end because of that, and for no other reason: then it goes on when the tenant comes back.
+    #[serde(default)]
+    pub(crate) ends_for_leaving: bool,
     /// When the subscription ended, for what was lost in a month.
     #[serde(default)]
     pub(crate) ended: Option<Timestamp>,

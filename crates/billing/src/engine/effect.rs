@@ -1,7 +1,7 @@
 //! What happens outside of the store, once it is written down: mails, and what is undone over there.
 
 use futures_util::{StreamExt as _, stream};
-use togglebox_core::StoreResult;
+use togglebox_core::{StoreResult, TenantId};
 
 use super::event::readable;
 use super::observe::{Seen, Sight};
@@ -33,7 +33,7 @@ impl Billing {
 
     async fn work_effect(&self, mut held: Held<EffectRecord>) -> StoreResult<()> {
         let key = held.id().to_owned();
-        let held = match self.carry_out(&key, &held.value.effect).await {
+        let held = match self.carry_out(&key, held.document.tenant, &held.value.effect).await {
             Ok(()) => {
                 metrics::worked("effect", "done");
                 held.value.trouble = None;
@@ -59,7 +59,7 @@ impl Billing {
         self.commit(&[held.put()?]).await.map(drop)
     }
 
-    async fn carry_out(&self, key: &str, effect: &Effect) -> Result<()> {
+    async fn carry_out(&self, key: &str, of: Option<TenantId>, effect: &Effect) -> Result<()> {
         match effect {
             Effect::Notify { tenant, notice } => Ok(self.ports.notifier.notify(*tenant, key, notice).await?),
             Effect::Undo { subscription, invoice } => {
@@ -74,14 +74,31 @@ impl Billing {
                 self.observe(&Sight::of(subscription), None, &mut Seen::default()).await.map(drop)
             }
             Effect::End { subscription, now } => {
-                let ending = if *now { Ending::Now } else { Ending::PeriodEnd };
-                match self.ports.provider.end(key, subscription, ending).await {
-                    Ok(_) | Err(ProviderError::Missing(_)) => {}
-                    Err(error) => return Err(error.into()),
+                if !now && !self.is_leaving(of).await? {
+                    return Ok(());
                 }
-                self.observe(&Sight::of(subscription), None, &mut Seen::default()).await.map(drop)
+                let ending = if *now { Ending::Now } else { Ending::PeriodEnd };
+                self.end_as(key, subscription, ending).await?;
+                // Whoever has come back meanwhile found nothing to take back yet.
+                if !now && !self.is_leaving(of).await? {
+                    self.end_as(&format!("{key}:back"), subscription, Ending::NotAtAll).await?;
+                }
+                Ok(())
             }
         }
+    }
+
+    async fn end_as(&self, key: &str, subscription: &str, ending: Ending) -> Result<()> {
+        match self.ports.provider.end(key, subscription, ending).await {
+            Ok(_) | Err(ProviderError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.observe(&Sight::of(subscription), None, &mut Seen::default()).await.map(drop)
+    }
+
+    async fn is_leaving(&self, tenant: Option<TenantId>) -> Result<bool> {
+        let Some(tenant) = tenant else { return Ok(false) };
+        Ok(self.account(tenant).await?.is_some_and(|account| account.value.leaving))
     }
 
     /// Notes what was done about a conflict, if there is one.

@@ -6,7 +6,7 @@ use super::observe::{Seen, Sight};
 use super::{Billing, Result, TRIES};
 use crate::BillingError;
 use crate::provider::{Ending, ProviderError};
-use crate::records::{AccountRecord, Effect, Held, SignUpRecord, SubscriptionRecord, lists};
+use crate::records::{Effect, Held, SignUpRecord, SubscriptionRecord, lists};
 use crate::store::Shelf;
 
 impl Billing {
@@ -16,26 +16,32 @@ impl Billing {
     /// # Errors
     /// `Busy`, `Store`.
     pub async fn leave(&self, tenant: TenantId) -> Result<()> {
-        self.mark(tenant, true).await
+        self.mark(tenant, true).await.map(drop)
     }
 
-    /// A tenant is restored: its subscription goes on, if it has not ended.
+    /// A tenant is restored: its subscription goes on, if it has not ended, and if nobody wanted it to end before the tenant was deleted. What
+    /// failed may be repeated.
     ///
     /// # Errors
     /// `Provider`, `Busy`, `Store`.
     pub async fn come_back(&self, tenant: TenantId) -> Result<()> {
-        self.mark(tenant, false).await?;
-        match self.resume(tenant).await {
-            Err(BillingError::NothingToChange | BillingError::NoSubscription) => Ok(()),
-            outcome => outcome,
+        if !self.mark(tenant, false).await? {
+            return Ok(());
         }
+        match self.resume(tenant).await {
+            // What is not carried out yet will not be.
+            Err(BillingError::NothingToChange | BillingError::NoSubscription) => {}
+            outcome => outcome?,
+        }
+        self.mark_resumed(tenant).await
     }
 
-    async fn mark(&self, tenant: TenantId, leaving: bool) -> Result<()> {
+    /// Says whether the subscription ends, or is to end, because the tenant leaves or left.
+    async fn mark(&self, tenant: TenantId, leaving: bool) -> Result<bool> {
         for _ in 0..TRIES {
-            let Some(account) = self.account(tenant).await? else { return Ok(()) };
+            let Some(mut account) = self.account(tenant).await? else { return Ok(false) };
             if account.value.leaving == leaving {
-                return Ok(());
+                return Ok(account.value.ends_for_leaving);
             }
             let mut writes = Vec::new();
             if leaving {
@@ -44,11 +50,30 @@ impl Billing {
                     let subscription = account.value.subscription.clone();
                     // Once for each time that it leaves.
                     let key = format!("leave:{subscription}:{}", account.document.version);
+                    account.value.ends_for_leaving = true;
                     writes.extend(self.effect(&key, Some(tenant), Effect::End { subscription, now: false }).await?);
                 }
             }
-            writes.push(with_leaving(account, leaving).put()?);
+            account.value.leaving = leaving;
+            let ends = account.value.ends_for_leaving;
+            writes.push(account.put()?);
             if self.commit(&writes).await? {
+                return Ok(ends);
+            }
+        }
+        Err(BillingError::Busy)
+    }
+
+    /// The subscription goes on.
+    async fn mark_resumed(&self, tenant: TenantId) -> Result<()> {
+        for _ in 0..TRIES {
+            let Some(mut account) = self.account(tenant).await? else { return Ok(()) };
+            // Whoever leaves again has that to take back.
+            if account.value.leaving || !account.value.ends_for_leaving {
+                return Ok(());
+            }
+            account.value.ends_for_leaving = false;
+            if self.commit(&[account.put()?]).await? {
                 return Ok(());
             }
         }
@@ -115,9 +140,4 @@ impl Billing {
         let known = self.held::<SubscriptionRecord>(&account.value.subscription).await?;
         Ok(known.is_some_and(|known| !known.value.state.status.is_final()))
     }
-}
-
-fn with_leaving(mut account: Held<AccountRecord>, leaving: bool) -> Held<AccountRecord> {
-    account.value.leaving = leaving;
-    account
 }

@@ -239,6 +239,7 @@ impl Billing {
                     given: None,
                     attempts: 0,
                     leaving: false,
+                    ends_for_leaving: false,
                     ended: None,
                 };
                 writes.push(Held::new(&tenant.to_string(), lists::OPEN, now, value).of(Some(tenant)).due(Some(now)).put()?);

@@ -360,6 +360,7 @@ impl Billing {
             given: account.as_ref().and_then(|account| account.value.given.clone()),
             attempts: 0,
             leaving: account.as_ref().is_some_and(|account| account.value.leaving),
+            ends_for_leaving: false,
             ended: None,
         };
         let account = match account {

@@ -1,5 +1,6 @@
 //! A subscription's life: other plans, cards that fail, the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use togglebox_billing::objects::SubscriptionStatus;
@@ -7,7 +8,7 @@ use togglebox_billing::{AccessRules, BillingError, Changed, Chore, Ended, Interv
 use togglebox_core::PageRequest;
 use togglebox_stripe_sim::Card;
 
-use crate::world::{DAY, World};
+use crate::world::{DAY, Slow, World, billing};
 
 #[tokio::test]
 async fn more_is_had_at_once_for_what_was_shown() {
@@ -269,4 +270,27 @@ async fn what_comes_in_is_added_up() {
     assert_eq!(revenue.monthly.iter().map(|money| money.minor).collect::<Vec<_>>(), [2_000 + 10_000 + 1_667]);
     assert_eq!(revenue.plans.iter().map(|plan| plan.subscriptions).collect::<Vec<_>>(), [2, 1]);
     assert_eq!((revenue.ended, revenue.past_due), (1, 0));
+}
+
+/// One node is about to give what was so a while ago, when another gives what is so now. What was decided last is had in the end.
+#[tokio::test]
+async fn who_gives_late_gives_again() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    let subscription = world.subscription_id(tenant);
+    let other = Arc::new(billing(&world.sim, &world.rest, Arc::new(world.node.clone()), AccessRules::default(), true));
+    let slow = Arc::new(Slow::default());
+    *world.rest.slow.lock().unwrap() = Some(Arc::clone(&slow));
+    world.sim.portal_change_plan(&subscription, "price_ent_m").unwrap();
+    world.deliver_all().await;
+    let late = tokio::spawn(async move { other.turn().await });
+    slow.is_there.notified().await;
+    world.sim.advance(2).await;
+    world.sim.portal_cancel(&subscription, false).unwrap();
+    world.deliver_all().await;
+    world.drain().await;
+    assert_eq!(world.entitlement(tenant).unwrap().plan, None);
+    slow.go.notify_one();
+    late.await.unwrap().unwrap();
+    assert_eq!(world.entitlement(tenant).unwrap().plan, None, "the late one has seen that it was late");
 }

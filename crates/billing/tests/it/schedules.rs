@@ -54,6 +54,18 @@ const DUNNING: &[Step] = &[
 ];
 const ENDING: &[Step] = &[Step::Pay, Step::Change("price_ent_m"), Step::Cancel { at_end: false }, Step::Pass(60)];
 
+/// All within a second, and nothing comes after that would tell which of them was the last.
+const TIES: &[Step] = &[
+    Step::Pay,
+    Step::Pass(DAY),
+    Step::Change("price_ent_m"),
+    Step::Cancel { at_end: true },
+    Step::Change("price_pro_m"),
+    Step::Resume,
+    Step::Change("price_ent_m"),
+    Step::Cancel { at_end: true },
+];
+
 struct Chance(SeededEntropy);
 
 impl Chance {
@@ -264,4 +276,9 @@ async fn failing_cards_converge() {
 #[tokio::test]
 async fn an_end_at_once_converges() {
     every_schedule_of(ENDING).await;
+}
+
+#[tokio::test]
+async fn changes_within_a_second_converge() {
+    every_schedule_of(TIES).await;
 }

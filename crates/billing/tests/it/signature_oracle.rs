@@ -179,11 +179,16 @@ enum Difference {
     /// Theirs stumbles over a `t` or `v1` that has no `=`; for ours that is a part like any other that it does not know. The rest of the header
     /// is good: ours takes it.
     BareName,
+    /// Theirs cannot compare a signature that is no ASCII, and takes nothing then; for ours it is one that does not fit.
+    NotAscii,
 }
 
 fn difference(header: &str, ours: bool) -> Option<Difference> {
     let parts: Vec<&str> = header.split(',').collect();
     if ours {
+        if parts.iter().any(|part| part.starts_with("v1=") && !part.is_ascii()) {
+            return Some(Difference::NotAscii);
+        }
         return parts.iter().any(|part| ["t", "v1"].contains(part)).then_some(Difference::BareName);
     }
     let times: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix("t=")).collect();

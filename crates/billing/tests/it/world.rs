@@ -16,6 +16,7 @@ use togglebox_billing::{
 };
 use togglebox_core::{Clock, OsEntropy, SystemStopwatch, TenantId, Timestamp};
 use togglebox_stripe_sim::{Delivery, Outcome, SeedPrice, Sim};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub(crate) const SECRET: &str = "whsec_test";
@@ -91,6 +92,15 @@ pub(crate) struct Rest {
     /// Usage by tenant and hour since 1970.
     pub(crate) usage: Mutex<BTreeMap<(TenantId, i64), u64>>,
     pub(crate) fuse: Fuse,
+    /// The next that gives a tenant something says that it is about to, and waits.
+    pub(crate) slow: Mutex<Option<Arc<Slow>>>,
+}
+
+/// Somebody who is slow.
+#[derive(Debug, Default)]
+pub(crate) struct Slow {
+    pub(crate) is_there: Notify,
+    pub(crate) go: Notify,
 }
 
 #[async_trait]
@@ -112,6 +122,11 @@ impl Tenants for Rest {
     }
 
     async fn entitle(&self, tenant: TenantId, entitlement: &Entitlement) -> PortResult<bool> {
+        let slow = self.slow.lock().unwrap().take();
+        if let Some(slow) = slow {
+            slow.is_there.notify_one();
+            slow.go.notified().await;
+        }
         self.fuse
             .run(async {
                 let mut tenants = self.tenants.lock().unwrap();
