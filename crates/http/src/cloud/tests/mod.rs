@@ -1,6 +1,7 @@
 //! The cloud's routes over their hosts.
 
 mod allowance;
+mod billing;
 mod export;
 mod log;
 mod paid;

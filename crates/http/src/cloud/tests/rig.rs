@@ -21,8 +21,9 @@ use togglebox_storage::Sqlite;
 use togglebox_toggles::statistics::{Flusher, Recorder, RecorderLimits};
 
 use super::export::Script;
+use crate::ApiLimits;
 use crate::api::{ApiPorts, ApiServices};
-use crate::cloud::{CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, Metering, WorkspaceSource};
+use crate::cloud::{BillingDesk, CENTRAL, Cloud, CloudPorts, CloudServices, CloudSettings, Exports, Metering, WorkspaceSource};
 use crate::config::ApiConfig;
 use crate::paging::PageTokens;
 use crate::tests::identity::identity;
@@ -30,7 +31,7 @@ use crate::tests::rig::Answer;
 
 pub(super) const PASSWORD: &str = "Parola123!";
 /// Some time in 2026.
-const BEGIN: Timestamp = Timestamp::from_ms(1_780_000_000_000);
+pub(super) const BEGIN: Timestamp = Timestamp::from_ms(1_780_000_000_000);
 
 /// The central host.
 pub(super) const API: &str = "api.localtest";
@@ -75,7 +76,13 @@ pub(super) struct Plan {
     pub(super) sleeps: bool,
     /// No disk outlasts the process.
     pub(super) counts_directly: bool,
+    /// Makes what workspaces pay at, over these.
+    pub(super) billing: Option<BillingMaker>,
+    pub(super) limits: Option<ApiLimits>,
 }
+
+/// Makes where workspaces pay.
+pub(super) type BillingMaker = Box<dyn FnOnce(&Arc<Tenancy>, &Arc<dyn Clock>) -> BillingDesk>;
 
 /// Somebody who is signed in somewhere.
 #[derive(Clone, Debug)]
@@ -92,10 +99,14 @@ impl Rig {
     }
 
     pub(super) async fn with(locating: Locating) -> Self {
+        Self::planned(Plan { locating, ..Plan::default() }).await
+    }
+
+    pub(super) async fn planned(plan: Plan) -> Self {
         let store = Arc::new(Sqlite::in_memory().await.unwrap());
         let clock = Arc::new(ManualClock::new(BEGIN));
         let stores = (store, Arc::default(), Arc::new(UsageMemory::new()));
-        Self::over(stores, clock, Arc::default(), Plan { locating, ..Plan::default() })
+        Self::over(stores, clock, Arc::default(), plan)
     }
 
     /// Another node over the same store, which no bus tells of changes.
@@ -139,6 +150,7 @@ impl Rig {
         let script = Arc::new(Script::default());
         let usage_folder = tempfile::tempdir().unwrap();
         let services = CloudServices {
+            billing: plan.billing.map(|make| make(&tenancy, &time())),
             tenancy,
             accounts: Arc::clone(&accounts),
             exports: Arc::new(Exports::new(Arc::<Script>::clone(&script))),
@@ -153,7 +165,6 @@ impl Rig {
             } else {
                 metering(usage_folder.path(), &usage, &time(), &entropy_of_usage)
             })),
-            billing: None,
             settings: CloudSettings {
                 plans,
                 workspace_url: "http://{subdomain}.localtest".to_owned(),
@@ -177,7 +188,14 @@ impl Rig {
                 clock: time(),
                 entropy,
             },
-            &ApiServices { authenticator, accounts, recorder, flusher, page_tokens: PageTokens::new([7; 32]), limits: None },
+            &ApiServices {
+                authenticator,
+                accounts,
+                recorder,
+                flusher,
+                page_tokens: PageTokens::new([7; 32]),
+                limits: plan.limits,
+            },
             CloudPorts {
                 source: WorkspaceSource::new(
                     Arc::new(Faulty::new(directory, plan.faults)),
@@ -214,6 +232,11 @@ impl Rig {
         for header in headers {
             request = request.insert_header(*header);
         }
+        self.answer(request).await
+    }
+
+    /// The answer to any request.
+    pub(super) async fn answer(&self, request: TestRequest) -> Answer {
         let app = init_service(App::new().configure(self.cloud.routes())).await;
         Answer::of(call_service(&app, request.to_request()).await).await
     }
@@ -279,7 +302,7 @@ impl Rig {
 }
 
 impl Session {
-    fn of(host: String, data: &Value) -> Self {
+    pub(super) fn of(host: String, data: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self { host, token: text(&data["token"]), user: text(&data["user"]["id"]), workspace: data["workspace"].clone() }
     }

@@ -1,0 +1,7 @@
+//! What workspaces pay, over Stripe as it is simulated.
+
+mod operator;
+mod shop;
+mod sign_up;
+mod subscription;
+mod webhook;
