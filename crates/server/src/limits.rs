@@ -173,7 +173,10 @@ fn policies(rules: &LimitRules, lease: Option<Lease>) -> Result<Vec<Policy>, Pol
         (register, Blank::closed("register", &[Fact::Address], &["register"])),
         (password_reset, Blank::closed("password-reset", &[Fact::Address], &["password-reset"])),
         (password_reset, Blank::closed("password-reset-mailbox", &[Fact::Account], &["password-reset"])),
-        (general, Blank::local("general", &[Fact::Address], &["read", "write", "statistics", "export"])),
+        // Whoever guesses signatures of webhooks, or pages that somebody has paid on: as whoever guesses passwords. Both are of the cloud.
+        (login, Blank::local("webhook", &[Fact::Address], &["webhook"])),
+        (login, Blank::local("billing", &[Fact::Address], &["billing"])),
+        (general, Blank::local("general", &[Fact::Address], &["read", "write", "statistics", "export", "billing"])),
         (evaluation, Blank::local("evaluation", &[Fact::Address], &["evaluation"])),
         (key, Blank::local("key", &[Fact::Tenant, Fact::Key], &["read", "write", "statistics", "evaluation", "export"])),
     ];
@@ -202,6 +205,7 @@ impl PlanPolicy {
     /// Its own quota is nobody's: each tenant has one, or none.
     fn policy(&self, lease: Option<Lease>) -> Result<Policy, PolicyError> {
         let quota = Quota::rate(1, Duration::from_secs(1)).full_burst()?;
+        // Whoever wants another plan for that is not kept from buying it.
         let blank = Blank::local(self.name, &[Fact::Tenant], &["read", "write", "statistics", "evaluation", "export"]);
         blank.under(LimitRule { quota, mode: self.mode }, lease)
     }
