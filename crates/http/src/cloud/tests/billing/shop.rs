@@ -46,7 +46,7 @@ fn refused(error: TenancyError) -> PortError {
 impl Tenants for Register {
     async fn reserve(&self, reservation: &Reservation) -> PortResult<Reserved> {
         let new = NewTenant {
-            name: TenantName::new(&*reservation.name).unwrap(),
+            name: TenantName::new(&reservation.name).unwrap(),
             subdomain: Subdomain::new(&reservation.subdomain).unwrap(),
             plan: Some(reservation.plan.parse().unwrap()),
             owner: Person { user: reservation.owner, email: Email::new(&reservation.email).unwrap() },

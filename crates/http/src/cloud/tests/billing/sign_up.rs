@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::json;
-use togglebox_stripe_sim::Outcome;
+use togglebox_stripe_sim::{Fault, Matcher, Outcome};
 
 use super::super::rig::{API, Rig};
 use super::shop::{Shop, form};
@@ -142,7 +142,6 @@ async fn sign_ups_that_nobody_made_are_not_found() {
 
 #[actix_web::test]
 async fn a_payment_service_that_is_away_is_told_from_one_that_refuses() {
-    use togglebox_stripe_sim::{Fault, Matcher};
     let shop = Shop::open().await;
     let sessions = || Matcher::new("POST", "/v1/checkout/sessions");
     shop.sim.inject(Fault::status(sessions(), 503).times(100));

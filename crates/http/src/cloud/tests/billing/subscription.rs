@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
+use togglebox_core::testkit::{At, Fault};
 use togglebox_core::{AuditFilter, AuditLog, PageRequest, TenantId};
-use togglebox_stripe_sim::Outcome;
+use togglebox_stripe_sim::{Card, Matcher, Outcome};
 
 use super::super::rig::{API, Rig, Session};
 use super::shop::{KEY, SECRET, SUBSCRIPTION, Shop};
@@ -143,7 +144,7 @@ async fn a_card_that_is_declined_changes_nothing() {
     assert_eq!((&waits["code"], &waits["meta"]["state"]), (&json!("BILLING_STATE"), &json!("change_waits")));
     // Where it says so, so do we.
     let bob = shop.rig.sign_up("bob", "globex").await;
-    let declined = togglebox_stripe_sim::Fault::status(togglebox_stripe_sim::Matcher::new("POST", "/v1/checkout/sessions"), 402);
+    let declined = togglebox_stripe_sim::Fault::status(Matcher::new("POST", "/v1/checkout/sessions"), 402);
     shop.sim.inject(declined);
     let refused = shop.post(&bob, CHECKOUT, json!({ "plan": "pro" })).await.expect(402).json();
     assert_eq!(refused["code"], "PAYMENT_DECLINED");
@@ -259,7 +260,7 @@ async fn only_admins_of_the_workspace_come_near_its_money() {
 async fn who_owes_something_can_still_pay() {
     let shop = Shop::open().await;
     let ann = shop.subscriber("ann", "acme").await;
-    shop.sim.set_card(&shop.customer(), togglebox_stripe_sim::Card::Declining).unwrap();
+    shop.sim.set_card(&shop.customer(), Card::Declining).unwrap();
     let mut ann = later(&shop, "ann", &ann.host, DAY * 32).await;
     for _ in 0..9 {
         ann = later(&shop, "ann", &ann.host, DAY).await;
@@ -291,7 +292,6 @@ async fn a_workspace_that_is_deleted_takes_its_subscription_along() {
     shop.work().await;
     assert_eq!(ends(&shop), false);
     // While it cannot be written down that the subscription ends, nothing is deleted.
-    use togglebox_core::testkit::{At, Fault};
     shop.faults.inject(At::port("billing").always(), Fault::Before);
     shop.rig.send(delete.clone(), Some(&ann.token), None, &[]).await.expect(503);
     shop.faults.clear();
