@@ -30,6 +30,8 @@ const PARTS: &[(&str, &str)] = &[
     ("togglebox-storage", "sqs"),
     ("togglebox-storage", "sqlite,tenancy"),
     ("togglebox-storage", "sqlite,metering"),
+    ("togglebox-storage", "sqlite,billing"),
+    ("togglebox-storage", "postgres,dynamodb,billing"),
     ("togglebox-storage", "tenancy"),
 ];
 

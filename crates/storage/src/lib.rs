@@ -12,7 +12,7 @@ mod hex;
 mod home;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod notice;
-#[cfg(all(feature = "tenancy", any(feature = "dynamodb", feature = "postgres", feature = "sqlite")))]
+#[cfg(all(any(feature = "billing", feature = "tenancy"), any(feature = "dynamodb", feature = "postgres", feature = "sqlite")))]
 mod position;
 #[cfg(feature = "postgres")]
 pub mod postgres;

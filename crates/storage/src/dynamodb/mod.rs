@@ -2,8 +2,8 @@
 //!
 //! # The table
 //!
-//! Keys are `PK` and `SK`, both texts; every partition begins with the tenant, `T#<tenant>#…`, but those of the register of all tenants
-//! and the installation's lists of usage, which begin with `REG`. Below, *inc* is an **incarnation**: the id of the audit record of
+//! Keys are `PK` and `SK`, both texts; every partition begins with the tenant, `T#<tenant>#…`, but those of the register of all tenants,
+//! the installation's lists of usage and the documents of billing, which begin with `REG`. Below, *inc* is an **incarnation**: the id of the audit record of
 //! something's creation. What is deleted and made again has another one, and with it other keys for all that is inside it, even where its
 //! name and its id are the old ones.
 //!
@@ -27,7 +27,7 @@
 //!
 //! The items of users, keys, sessions and resets are in the module `accounts`, those of statistics in the module `statistics`, those of
 //! rate limits in the module `limits`, those of tenants and their people in the module `tenancy` (with the feature of that name), those of
-//! usage in the module `usage` (with the feature `metering`).
+//! usage in the module `usage` (with the feature `metering`), what billing keeps in the module `billing` (with the feature of that name).
 //!
 //! The index `gone` (`gone`, one of eight texts; `gone_at`, milliseconds) holds the notes alone, for [`DynamoDb::sweep`]. `expires_at`
 //! (seconds) is the attribute by which DynamoDB may remove items by itself; nothing relies on it. Times are milliseconds since 1970,
@@ -57,6 +57,8 @@
 mod accounts;
 mod action;
 mod audit;
+#[cfg(feature = "billing")]
+mod billing;
 mod capacity;
 mod digest;
 mod directory;

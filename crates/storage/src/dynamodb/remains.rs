@@ -115,6 +115,8 @@ impl RemainsStore for DynamoDb {
             start = if cut { keys.last().cloned().or(start) } else { end };
             #[cfg(feature = "metering")]
             let keys = self.strike_stale(OPERATION, keys).await?;
+            #[cfg(feature = "billing")]
+            let keys = self.remove_documents_of(OPERATION, tenant, keys).await?;
             self.remove(OPERATION, &mut self.long_patience(), keys).await?;
             if start.is_none() || removed == limit {
                 break;

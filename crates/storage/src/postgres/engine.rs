@@ -35,6 +35,10 @@ pub(super) const WATCH: &str = "SELECT set_config('togglebox.watch', 'on', true)
 #[cfg(feature = "metering")]
 pub(super) const KEEP_LEDGER: &str = "SELECT set_config('togglebox.ledger', 'on', true)";
 
+/// Lets a transaction keep what billing has of every tenant: the policies name this setting.
+#[cfg(feature = "billing")]
+pub(super) const KEEP_DOCUMENTS: &str = "SELECT set_config('togglebox.billing', 'on', true)";
+
 /// How long a connection that nobody uses may take to say that it is still there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
@@ -98,6 +102,20 @@ impl Engine {
             Access::Count | Access::Usage => format!(", pg_advisory_xact_lock_shared({})", usage_lock()),
         };
         self.beginning(access, &format!("{KEEP_LEDGER}{lock}"))
+    }
+
+    /// The same for a session that keeps the documents of all tenants, and takes these locks one after the other.
+    #[cfg(feature = "billing")]
+    fn billing_preamble(&self, access: Access, locks: &[i64]) -> String {
+        let beginning = self.beginning(access, KEEP_DOCUMENTS);
+        if locks.is_empty() {
+            return beginning;
+        }
+        let locks: Vec<String> = locks.iter().map(i64::to_string).collect();
+        format!(
+            "{beginning}; SELECT pg_advisory_xact_lock(number) FROM unnest('{{{}}}'::bigint[]) AS locks (number)",
+            locks.join(",")
+        )
     }
 
     /// The transaction and the role, and then whose it is.
@@ -205,6 +223,11 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
     #[cfg(feature = "metering")]
     async fn begin_ledger(&self, access: Access) -> sqlx::Result<Session> {
         self.begun(&self.ledger_preamble(access)).await
+    }
+
+    #[cfg(feature = "billing")]
+    async fn begin_billing(&self, access: Access, locks: &[i64]) -> sqlx::Result<Session> {
+        self.begun(&self.billing_preamble(access, locks)).await
     }
 
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {

@@ -23,6 +23,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(5, "usage", include_str!("migrations/0005_usage.sql")),
         step(6, "watch", include_str!("migrations/0006_watch.sql")),
         step(7, "usage of all", include_str!("migrations/0007_usage_of_all.sql")),
+        step(8, "billing", include_str!("migrations/0008_billing.sql")),
         step(9, "unpaid", include_str!("migrations/0009_unpaid.sql")),
     ]
 }

@@ -3,7 +3,7 @@
 //! # The schema
 //!
 //! The tables are those of SQLite (see `crate::sqlite`), with constraints of the same names, and `audit_log.sequence` as an identity.
-//! Every key and every index begins with the tenant, but for those that find tenants. Documents are `text`, not `jsonb`: they must read back byte for byte. Texts compare
+//! Every key and every index begins with the tenant, but for those that find tenants, or are for all of them. Documents are `text`, not `jsonb`: they must read back byte for byte. Texts compare
 //! by their bytes (`COLLATE "C"`), and U+0000, which the server does not know, is stored as two other characters. The database must be
 //! of encoding UTF-8. The statements that make it are in `migrations/`; they run when a node starts, in one transaction and under an
 //! advisory lock, so that nodes may start together.
@@ -23,6 +23,10 @@
 //! write of a tenant it is on only while the counter is raised and a wanted subdomain is looked for. The counter, `register`, is the one
 //! table that is nobody's: it has `register_looks` and `register_counts` (`UPDATE`), and is not there without the setting. That a
 //! subdomain and a verified domain lead to one tenant only is kept by unique indexes, which know the rows of all.
+//!
+//! With the feature `billing` nodes bill all tenants, and keep what is of none yet: statements of that kind run under
+//! `togglebox.billing = on`, and `billing_keeps` lets them have `billing_documents`, nothing else. A commit takes an advisory lock for each
+//! address that it names, in the order of their numbers, with its first message.
 //!
 //! The user of the address needs: `CREATE` on the schema (it owns the tables), and either `CREATEROLE` or a role that is there and
 //! granted to it. If neither is so, [`Postgres::open`] says what an administrator has to run.

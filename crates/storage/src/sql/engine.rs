@@ -69,6 +69,11 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     #[cfg(feature = "metering")]
     fn begin_ledger(&self, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
 
+    /// Begins a session that is of no tenant: it sees and changes what billing keeps of every one. `Read`; `Write`, while nobody else has one
+    /// of these locks, which are in the order in which they are taken.
+    #[cfg(feature = "billing")]
+    fn begin_billing(&self, access: Access, locks: &[i64]) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
     /// As in `FROM …`: the rows, called `given`, of a list of objects that is bound as JSON text at `parameter`; in their order.
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String;
 

@@ -37,13 +37,13 @@ impl<E: Engine> Look<E> {
     }
 
     /// Runs a statement; says how many rows it changed.
-    #[cfg(any(feature = "metering", feature = "tenancy"))]
+    #[cfg(any(feature = "billing", feature = "metering", feature = "tenancy"))]
     pub(super) async fn execute(&mut self, statement: Statement) -> StoreResult<u64> {
         self.session.execute(statement).await.map_err(failed::<E>(self.operation))
     }
 
     /// Makes everything lasting.
-    #[cfg(any(feature = "metering", feature = "tenancy"))]
+    #[cfg(any(feature = "billing", feature = "metering", feature = "tenancy"))]
     pub(super) async fn commit(self) -> StoreResult<()> {
         self.session.commit().await.map_err(failed::<E>(self.operation))
     }

@@ -13,6 +13,8 @@
 mod api_keys;
 mod attempts;
 mod audit;
+#[cfg(feature = "billing")]
+mod billing;
 mod call;
 mod cells;
 mod directory;

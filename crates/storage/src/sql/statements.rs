@@ -3,6 +3,8 @@
 use togglebox_auth::Role;
 use togglebox_core::AuditFilter;
 
+#[cfg(feature = "billing")]
+use super::billing;
 use super::engine::Engine;
 #[cfg(feature = "tenancy")]
 use super::tenancy;
@@ -85,7 +87,11 @@ pub(crate) fn ordered() -> Vec<String> {
     let of_tenants = tenancy::statements::ordered();
     #[cfg(not(feature = "tenancy"))]
     let of_tenants = Vec::new();
-    let fixed = fixed.map(str::to_owned).into_iter();
+    #[cfg(feature = "billing")]
+    let of_billing = billing::statements::ordered();
+    #[cfg(not(feature = "billing"))]
+    let of_billing = [String::new(); 0];
+    let fixed = fixed.map(str::to_owned).into_iter().chain(of_billing);
     fixed.chain(users).chain(records).chain(transfer::statements()).chain(of_tenants).collect()
 }
 
@@ -110,6 +116,18 @@ pub(crate) fn of_lists<E: Engine>() -> [String; 2] {
 #[cfg(feature = "metering")]
 pub(crate) fn of_ledger<E: Engine>() -> Vec<String> {
     usage::statements::across::<E>()
+}
+
+/// Statements that keep the documents of all tenants: by an index, in its order.
+#[cfg(feature = "billing")]
+pub(crate) fn of_billing() -> Vec<String> {
+    billing::statements::across()
+}
+
+/// Statements that find several documents, each by its key.
+#[cfg(feature = "billing")]
+pub(crate) fn of_documents() -> Vec<String> {
+    billing::statements::by_keys()
 }
 
 /// Every table with rows of tenants that a tenant's end knows of, in order.

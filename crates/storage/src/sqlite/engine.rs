@@ -66,6 +66,11 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         self.begin(TenantId::DEFAULT, access).await
     }
 
+    #[cfg(feature = "billing")]
+    async fn begin_billing(&self, access: Access, _locks: &[i64]) -> sqlx::Result<Session> {
+        self.begin(TenantId::DEFAULT, access).await
+    }
+
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
         let columns = columns.iter().map(|(name, kind)| match kind {
             Kind::Uuid => format!("unhex(value ->> '{name}') AS {name}"),

@@ -17,6 +17,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(3, "tenancy", include_str!("migrations/0003_tenancy.sql")),
         step(4, "names and people", include_str!("migrations/0004_names_and_people.sql")),
         step(5, "usage", include_str!("migrations/0005_usage.sql")),
+        step(6, "billing", include_str!("migrations/0006_billing.sql")),
         step(7, "unpaid", include_str!("migrations/0007_unpaid.sql")),
     ]
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a broken promise is a panic here")]
 
 mod accounts;
+#[cfg(feature = "billing")]
+mod billing;
 mod bus;
 mod corruption;
 mod database;

@@ -20,10 +20,15 @@ const OF_LEDGER: [&str; 2] = ["usage_borders", "usage_watermarks"];
 const COUNTED: [&str; 2] = ["usage_cells", "usage_hours"];
 /// What the register holds of every tenant: statements that look for one may read it.
 const LOOKED_AT: [&str; 5] = ["domain_claims", "given_up_subdomains", "members", "register_changes", "tenants"];
+/// What billing keeps of all tenants, and of none.
+const BILLED: &str = "billing_documents";
 /// What nodes ask about, for many tenants at once.
 const WATCHED: [&str; 2] = ["environments", "tenant_revisions"];
 /// What finds a tenant, or tells of all of them.
-const ACROSS: [&str; 14] = [
+const ACROSS: [&str; 17] = [
+    "billing_documents_by_list",
+    "billing_documents_due",
+    "billing_documents_key",
     "domain_claims_verified",
     "given_up_subdomains_by_subdomain",
     "members_by_user",
@@ -144,7 +149,9 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
         "usage_borders ledger_closes UPDATE",
     ];
     let watched = WATCHED.iter().map(|table| format!("{table} watch_looks SELECT"));
-    let mut expected: Vec<String> = looks.chain(watched).chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
+    let billed = [format!("{BILLED} billing_keeps ALL")];
+    let mut expected: Vec<String> =
+        looks.chain(billed).chain(watched).chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
     expected.sort_unstable();
     let mut others = texts(&mut connection, others).await;
     others.sort_unstable();
@@ -321,5 +328,29 @@ async fn who_keeps_the_ledger_reaches_what_is_counted_and_nothing_else_of_anybod
     }
     let mark = format!("INSERT INTO usage_watermarks VALUES ('{}', 1, 1, 0)", Uuid::from_u128(1));
     assert_eq!(tried(&mut connection, mark).await, Err(NOT_ALLOWED.to_owned()));
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// Billing is about all tenants, and begins before there is one: under the setting for that its documents are reached, and nothing else.
+#[tokio::test]
+async fn who_bills_reaches_the_documents_of_billing_and_nothing_else_of_anybody() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute("SELECT set_config('togglebox.billing', 'on', true)").await.unwrap();
+    assert_no_counter(&mut connection).await;
+    for table in &tables {
+        let rows = if table == BILLED { 2_u64 } else { 0 };
+        assert_eq!(count(&mut connection, table).await, rows.cast_signed(), "{table}");
+        for sql in [format!("UPDATE {table} SET tenant = tenant"), format!("DELETE FROM {table}")] {
+            assert_eq!(tried(&mut connection, sql.clone()).await, Ok(rows), "{sql}");
+        }
+        let row = row_of(&mut connection, table, TenantId::from_uuid(Uuid::from_u128(0xc))).await;
+        let added = if table == BILLED { Ok(1) } else { Err(NOT_ALLOWED.to_owned()) };
+        assert_eq!(tried(&mut connection, row).await, added, "{table}");
+    }
+    let nobodys = format!("UPDATE {BILLED} SET tenant = NULL");
+    assert_eq!(tried(&mut connection, nobodys).await, Ok(2));
     connection.execute("ROLLBACK").await.unwrap();
 }

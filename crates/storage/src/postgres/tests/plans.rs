@@ -42,7 +42,7 @@ pub(super) async fn prepare(connection: &mut PgConnection, sql: &str) {
 
 /// How the server would run a statement whatever its parameters are.
 async fn plan(connection: &mut PgConnection, sql: &str) -> String {
-    let highest = (1..20).filter(|n| sql.contains(&format!("${n}"))).max().unwrap_or(0);
+    let highest = (1..=200).filter(|n| sql.contains(&format!("${n}"))).max().unwrap_or(0);
     let arguments = vec!["NULL"; highest].join(", ");
     prepare(connection, sql).await;
     let arguments = if highest == 0 { String::new() } else { format!("({arguments})") };
@@ -153,6 +153,30 @@ async fn what_keeps_the_ledger_can_use_an_index() {
     for sql in statements::of_ledger::<Engine>() {
         let plan = plan(&mut connection, &sql).await;
         assert!(plan.contains("Index") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// So are those that keep the documents of billing.
+#[cfg(feature = "billing")]
+#[tokio::test]
+async fn what_keeps_documents_can_use_an_index() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute(super::super::engine::KEEP_DOCUMENTS).await.unwrap();
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
+    for sql in statements::of_documents() {
+        let plan = plan(&mut connection, &sql).await;
+        assert!(!plan.contains("Seq Scan"), "{sql}\n{plan}");
+        let key = |line: &&str| line.contains("Index Cond: ") && line.contains("shelf = ") && line.contains("id = ");
+        let conditions = plan.lines().filter(|line| line.contains("Index Cond: ")).count();
+        assert!(conditions > 0 && plan.lines().filter(key).count() == conditions, "{sql}\n{plan}");
+    }
+    connection.execute("SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off").await.unwrap();
+    for sql in statements::of_billing() {
+        let plan = plan(&mut connection, &sql).await;
+        assert!(plan.contains("Index Cond: ") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
     }
     connection.execute("ROLLBACK").await.unwrap();
 }

@@ -111,3 +111,31 @@ mod usage {
 
     togglebox_metering::usage_store_suite!(maybe fresh);
 }
+
+#[cfg(feature = "billing")]
+mod billing {
+    use std::sync::Arc;
+
+    use togglebox_billing::testkit::BillingStores;
+
+    use super::super::server::Opened;
+
+    struct Lent {
+        stores: BillingStores,
+        _opened: Opened,
+    }
+
+    impl AsRef<BillingStores> for Lent {
+        fn as_ref(&self) -> &BillingStores {
+            &self.stores
+        }
+    }
+
+    async fn fresh() -> Option<Lent> {
+        let opened = Opened::fresh().await?;
+        let stores = BillingStores::over(&Arc::new(opened.store.clone()));
+        Some(Lent { stores, _opened: opened })
+    }
+
+    togglebox_billing::billing_store_suite!(maybe fresh);
+}

@@ -14,7 +14,7 @@ use super::tenants;
 type Contents = (&'static str, &'static [&'static str]);
 
 /// What refers to others comes before these: so each removal costs what it removes, and none cascades.
-pub(super) const CONTENTS: [Contents; 30] = [
+pub(super) const CONTENTS: [Contents; 31] = [
     ("sessions", &["id"]),
     ("password_resets", &["token_hash"]),
     ("attempts", &["subject"]),
@@ -44,6 +44,7 @@ pub(super) const CONTENTS: [Contents; 30] = [
     ("usage_days", &["meter", "day"]),
     ("usage_hours", &["meter", "hour"]),
     ("usage_cells", &["meter", "minute", "labels", "writer"]),
+    ("billing_documents", &["shelf", "id"]),
     ("tenant_revisions", &["tenant"]),
 ];
 

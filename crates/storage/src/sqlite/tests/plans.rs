@@ -98,3 +98,17 @@ async fn what_keeps_the_ledger_uses_an_index() {
         assert_eq!(plan.iter().find(by_rows), None, "{sql}\n{plan:#?}");
     }
 }
+
+#[cfg(feature = "billing")]
+#[tokio::test]
+async fn what_keeps_documents_uses_an_index() {
+    let store = Sqlite::in_memory().await.unwrap();
+    for sql in statements::of_billing() {
+        assert_in_order(&store, &sql).await;
+    }
+    for sql in statements::of_documents() {
+        let plan = assert_indexed(&store, &sql).await;
+        let searches: Vec<_> = plan.iter().filter(|step| step.starts_with("SEARCH")).collect();
+        assert!(searches.iter().all(|step| step.contains("(shelf=? AND id=?)")), "{sql}\n{plan:#?}");
+    }
+}

@@ -8,7 +8,10 @@ use super::super::Sqlite;
 const OF_NOBODY: [&str; 3] = ["register", "usage_borders", "usage_watermarks"];
 
 /// What finds a tenant, or tells of all of them.
-const ACROSS: [&str; 11] = [
+const ACROSS: [&str; 14] = [
+    "sqlite_autoindex_billing_documents_1",
+    "billing_documents_due",
+    "billing_documents_by_list",
     "domain_claims_verified",
     "given_up_subdomains_by_subdomain",
     "members_by_user",

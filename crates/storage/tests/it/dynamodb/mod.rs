@@ -1,6 +1,8 @@
 //! The DynamoDB adapter against the suites of the ports, and what only DynamoDB promises.
 
 mod accounts;
+#[cfg(feature = "billing")]
+mod billing;
 mod corruption;
 mod costs;
 mod deploy;

@@ -9,7 +9,7 @@ use togglebox_metering::store::UsageSink as _;
 use togglebox_metering::{Cell, Minute, Series, WriterId};
 use togglebox_storage::DynamoDb;
 
-use super::{A, B, Kit, metered};
+use super::{A, B, Kit, billed, metered};
 use crate::dynamodb::server::{DYNOXIDE, MINISTACK, Server};
 
 struct OverDynamoDb {
@@ -45,8 +45,8 @@ impl OverDynamoDb {
 impl Kit for OverDynamoDb {
     type Store = DynamoDb;
     const KINDS: &'static [&'static str] = &[
-        "ACCOUNTS", "ATTEMPTS", "AUDIT", "BATCH", "DIR", "EMAIL", "ENV", "EVENT", "KEY", "KEYHASH", "KEYS", "RESET", "SESSION",
-        "SESSIONS", "STAT", "USAGE", "USER", "USERS",
+        "ACCOUNTS", "ATTEMPTS", "AUDIT", "BATCH", "BILLING", "DIR", "EMAIL", "ENV", "EVENT", "KEY", "KEYHASH", "KEYS", "RESET",
+        "SESSION", "SESSIONS", "STAT", "USAGE", "USER", "USERS",
     ];
 
     fn store(&self) -> &Arc<DynamoDb> {
@@ -63,6 +63,10 @@ impl Kit for OverDynamoDb {
         let series = Series::plain("api.requests".parse().unwrap());
         let (minute, writer) = (Minute::EPOCH.plus(60), WriterId::from_u128(owner.as_uuid().as_u128() << 64));
         self.store.merge_cells(&[Cell { tenant: owner, series, minute, writer, total: 5 }]).await.unwrap();
+    }
+
+    async fn bill(&self, owner: TenantId) {
+        billed(&*self.store, owner).await;
     }
 }
 

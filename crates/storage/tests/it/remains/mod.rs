@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use togglebox_auth::store::{AttemptStore, PasswordResetStore, SessionStore};
 use togglebox_auth::{AttemptPolicy, PasswordReset, Session};
+#[cfg(feature = "billing")]
+use togglebox_billing::{Address, BillingStore, Committed, Document, Shelf, Write};
 use togglebox_core::testkit::{At, Fault, Faults, Faulty};
 use togglebox_core::{AuditLog, AuditRecord, Cursor, PageRequest, StoreErrorKind, TenantId, Timestamp};
 #[cfg(feature = "metering")]
@@ -51,6 +53,9 @@ trait Kit {
 
     /// Counts something and rolls it up, where the engine keeps usage.
     async fn meter(&self, owner: TenantId);
+
+    /// Files something that is the tenant's, where the engine keeps what billing has.
+    async fn bill(&self, owner: TenantId);
 }
 
 /// Something of every kind: what moves from store to store, and what does not.
@@ -82,6 +87,7 @@ async fn fill<K: Kit>(kit: &K, owner: TenantId) {
     store.record(owner, &StatisticsBatch { id: Uuid::from_u128(3), at: now, deltas: Vec::new() }).await.unwrap();
     store.note(owner, &AuditRecord { target: owner.to_string(), ..audit(4) }).await.unwrap();
     kit.meter(owner).await;
+    kit.bill(owner).await;
 }
 
 async fn left<S: Contents>(store: &S, owner: TenantId) -> Remains {
@@ -189,6 +195,10 @@ async fn two_nodes_over_a_bad_network_come_to_the_end<K: Kit>(kit: &K) {
     let before = neighbour(&**kit.store()).await;
     kit.give_up().await;
     let faults = Arc::new(Faults::seeded(11));
+    // However few calls it takes, each kind happens.
+    for (call, fault) in [(2, Fault::Before), (3, Fault::After), (4, Fault::Twice)] {
+        faults.inject(At::operation("remains.clear").call(call), fault);
+    }
     for fault in [Fault::Before, Fault::After, Fault::Twice] {
         faults.inject(At::operation("remains.clear").chance(0.15), fault);
     }
@@ -209,6 +219,7 @@ const TABLES: &[&str] = &[
     "api_keys",
     "attempts",
     "audit_log",
+    "billing_documents",
     "environments",
     "experiment_conversions",
     "experiment_days",
@@ -268,6 +279,23 @@ async fn metered<S: UsageStore + UsageLedger>(store: &S, owner: TenantId) {
     let writer = WriterId::from_u128(owner.as_uuid().as_u128() << 64);
     store.merge_cells(&[Cell { tenant: owner, series, minute, writer, total: 5 }]).await.unwrap();
     assert_eq!(store.rollup(owner, meter, minute.hour()).await.unwrap().unwrap().total, 6);
+}
+
+/// Documents of billing: of a tenant, in a list and due.
+#[cfg(feature = "billing")]
+async fn billed<S: BillingStore>(store: &S, owner: TenantId) {
+    let document = |shelf, n: u32| Document {
+        address: Address::new(shelf, format!("{owner}-{n}")),
+        tenant: Some(owner),
+        version: 0,
+        list: "open".into(),
+        at: Timestamp::EPOCH,
+        due: Some(Timestamp::EPOCH),
+        body: "{}".into(),
+    };
+    let documents = (0..3).map(|n| document(Shelf::Event, n)).chain([document(Shelf::Account, 0)]);
+    let writes: Vec<Write> = documents.map(Write::Put).collect();
+    assert_eq!(store.commit(&writes).await.unwrap(), Committed::Done);
 }
 
 /// Registers A and B, and gives A up, by the ports of the register.
@@ -337,6 +365,10 @@ impl Kit for OverSqlite {
 
     async fn meter(&self, owner: TenantId) {
         metered(&*self.0, owner).await;
+    }
+
+    async fn bill(&self, owner: TenantId) {
+        billed(&*self.0, owner).await;
     }
 }
 

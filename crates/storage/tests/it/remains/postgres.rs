@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_core::TenantId;
 use togglebox_storage::Postgres;
 
-use super::{Kit, TABLES, metered, register};
+use super::{Kit, TABLES, billed, metered, register};
 use crate::transfer::postgres::Database;
 
 struct OverPostgres {
@@ -27,6 +27,10 @@ impl Kit for OverPostgres {
 
     async fn meter(&self, owner: TenantId) {
         metered(&*self.store, owner).await;
+    }
+
+    async fn bill(&self, owner: TenantId) {
+        billed(&*self.store, owner).await;
     }
 }
 
