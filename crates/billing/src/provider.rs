@@ -155,6 +155,8 @@ pub enum Ending {
     PeriodEnd,
     /// Now; usage so far is billed.
     Now,
+    /// Now, and nothing more is billed: nobody should have had it.
+    Undone,
     /// Not after all.
     NotAtAll,
 }
@@ -276,6 +278,9 @@ pub trait BillingProvider: Send + Sync + Debug + 'static {
 
     /// Pays everything back that was paid for a bill; says whether anything was.
     async fn refund(&self, key: &str, invoice: &str) -> ProviderResult<bool>;
+
+    /// Makes a bill void that is open, so that nobody pays it any more. One that is not open any more is `Refused`.
+    async fn void(&self, key: &str, invoice: &str) -> ProviderResult<()>;
 
     /// A customer's bills, the newest first; at most `limit` (1 to 100).
     async fn invoices(&self, customer: &str, limit: usize, before: Option<&str>) -> ProviderResult<Listed<Invoice>>;

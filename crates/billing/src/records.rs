@@ -125,10 +125,23 @@ impl Record for EventRecord {
 pub(crate) enum Effect {
     /// Sends a notice.
     Notify { tenant: TenantId, notice: Notice },
-    /// Ends a subscription that nobody should have, and pays its bill back.
-    Undo { subscription: Box<str>, invoice: Option<Box<str>> },
-    /// Ends the subscription of a tenant that is being deleted, or lets it go on.
-    End { subscription: Box<str>, now: bool },
+    /// Ends a subscription that nobody should have, and pays its bills back.
+    Undo { subscription: Box<str> },
+    /// Lets the subscription of a tenant that is being deleted end with its period.
+    End { tenant: TenantId, subscription: Box<str> },
+}
+
+impl Effect {
+    /// The same without addresses that open something for whoever has them: what is done needs them no more.
+    pub(crate) fn without_links(&self) -> Self {
+        let mut bare = self.clone();
+        if let Self::Notify { notice: Notice::PaymentFailed { url, .. } | Notice::PaymentActionRequired { url, .. }, .. } =
+            &mut bare
+        {
+            *url = None;
+        }
+        bare
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -207,6 +220,9 @@ pub(crate) struct SubscriptionRecord {
     pub(crate) past_due_since: Option<Timestamp>,
     #[serde(default)]
     pub(crate) scheduled: Option<ScheduledChange>,
+    /// The plans that there were in this period of usage.
+    #[serde(default)]
+    pub(crate) plans: Vec<Box<str>>,
     /// The period of usage before this one, whose bill may not be finished yet.
     #[serde(default)]
     pub(crate) former: Option<FormerPeriod>,
@@ -217,7 +233,7 @@ pub(crate) struct SubscriptionRecord {
 pub(crate) struct FormerPeriod {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
-    pub(crate) plan: Box<str>,
+    pub(crate) plans: Vec<Box<str>>,
 }
 
 impl Record for SubscriptionRecord {
@@ -297,6 +313,9 @@ pub(crate) struct UsageRecord {
 pub(crate) struct Told {
     pub(crate) value: u64,
     pub(crate) revision: u32,
+    /// When it was told.
+    #[serde(default)]
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl Record for UsageRecord {

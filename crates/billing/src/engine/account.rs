@@ -1,16 +1,18 @@
 //! What tenants are given, by what they pay for.
 
-use futures_util::{StreamExt as _, stream};
-use togglebox_core::{StoreResult, TenantId, Timestamp};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use togglebox_core::{PageRequest, StoreResult, TenantId, Timestamp};
 
-use super::event::readable;
+use super::export::CLOSING;
+use super::observe::{Seen, Sight, gives};
 use super::{AT_ONCE, Billing, BillingError, Result, TRIES};
 use crate::access::{Access, Granted, Mode, access};
 use crate::metrics;
 use crate::objects::{Item, Subscription};
 use crate::ports::{Entitlement, PortError};
 use crate::price::PlanPrice;
-use crate::records::{AccountRecord, ConflictRecord, SubscriptionRecord, lists};
+use crate::records::{AccountRecord, ConflictRecord, Held, SubscriptionRecord, lists};
 use crate::store::Shelf;
 
 const BATCH: usize = 100;
@@ -18,20 +20,46 @@ const BATCH: usize = 100;
 impl Billing {
     /// Gives tenants what they are to have, where that has changed; says how many there were.
     pub(super) async fn work_accounts(&self) -> StoreResult<usize> {
-        let due = self.ports.store.due(Shelf::Account, self.now(), BATCH).await?;
-        let count = due.len();
-        let works = due.into_iter().filter_map(readable::<AccountRecord>).filter_map(|held| held.document.tenant).map(
-            |tenant| async move {
-                match self.settle(tenant).await {
-                    Ok(()) => metrics::worked("account", "done"),
-                    Err(error) => self.settle_later(tenant, &error).await?,
-                }
-                Ok(())
-            },
-        );
+        let due = self.due::<AccountRecord>(BATCH).await?;
+        let works = due.into_iter().filter_map(|held| held.document.tenant).map(|tenant| async move {
+            match self.settle(tenant).await {
+                Ok(()) => metrics::worked("account", "done"),
+                Err(error) => self.settle_later(tenant, &error).await?,
+            }
+            Ok(())
+        });
         let outcomes: Vec<StoreResult<()>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
+        let count = outcomes.len();
         outcomes.into_iter().collect::<StoreResult<()>>()?;
         Ok(count)
+    }
+
+    /// A tenant whose subscription is over may have another one that is paid for: then it has that.
+    ///
+    /// Boxed, since who observes a subscription may come here, and this observes others.
+    pub(super) fn take_other(&self, tenant: TenantId) -> BoxFuture<'_, Result<()>> {
+        let work = async move {
+            let Some(account) = self.account(tenant).await? else { return Ok(()) };
+            let known = self.held::<SubscriptionRecord>(&account.value.subscription).await?;
+            if known.is_none_or(|known| !known.value.state.status.is_final()) {
+                return Ok(());
+            }
+            let mut page = PageRequest::first(100);
+            loop {
+                let found = self.ports.store.of(tenant, Shelf::Subscription, &page).await?;
+                for document in found.items {
+                    let other = Held::<SubscriptionRecord>::read(document)?;
+                    if gives(other.value.state.status) {
+                        self.observe(&Sight::of(other.id()), None, &mut Seen::default()).await?;
+                    }
+                }
+                match found.next {
+                    Some(next) => page = PageRequest::first(100).after(Some(next)),
+                    None => return Ok(()),
+                }
+            }
+        };
+        work.boxed()
     }
 
     /// The same at once for one; if that fails, it is due and will be done.
@@ -65,8 +93,10 @@ impl Billing {
             account.value.given = Some(entitlement);
             account.value.attempts = 0;
             let is_over = subscription.value.state.status.is_final();
-            let list = if is_over || !is_there { lists::CLOSED } else { lists::OPEN };
-            let mut writes = vec![account.list(list).due(next).put()?];
+            // For a while the last usage can be told.
+            let closes = account.value.ended.filter(|_| is_over).map(|ended| ended.plus(CLOSING)).filter(|closes| *closes > now);
+            let list = if (is_over && closes.is_none()) || !is_there { lists::CLOSED } else { lists::OPEN };
+            let mut writes = vec![account.list(list).due(next.or(closes)).put()?];
             if !is_there && !is_over {
                 let record = ConflictRecord {
                     kind: "late-payment".into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use togglebox_core::{TenantId, Timestamp};
+use togglebox_core::{EntropyExt as _, TenantId, Timestamp};
 
 use super::account::period_end;
 use super::observe::{Seen, Sight};
@@ -129,8 +129,8 @@ impl Billing {
             When::Now => date.as_ms() / 1000,
             When::PeriodEnd => item.period_end.unwrap_or(date).as_ms() / 1000,
         };
-        // After a schedule was given up, the same wish is another one.
-        let version = subscription.schedule.as_deref().unwrap_or("none");
+        // After anything has changed, the same wish is another one.
+        let version = current.subscription.document.version;
         let key = format!("plan:{}:{version}:{}:{part}", subscription.id, to.price);
         let changed = self.ports.provider.change_plan(&key, &change, when).await?;
         self.look(&current).await?;
@@ -178,19 +178,29 @@ impl Billing {
         self.observe(&Sight::of(&subscription), None, &mut Seen::default()).await.map(drop)
     }
 
+    /// As it is there at this moment: in the portal, somebody may have done the opposite a second ago.
+    async fn fresh(&self, tenant: TenantId) -> Result<Current> {
+        self.look(&self.current(tenant).await?).await?;
+        self.current(tenant).await
+    }
+
+    /// A key for a wish to end, or not. New each time: done twice it is the same, and a key that had bad luck over there has it for a day.
+    fn end_key(&self, wish: &str, current: &Current) -> String {
+        format!("{wish}:{}:{}", current.subscription.value.state.id, self.ports.entropy.uuid())
+    }
+
     /// Ends the subscription with its period. Asked for twice, it is the same.
     ///
     /// # Errors
     /// `NoSubscription`, `Provider`, `Store`.
     pub async fn cancel(&self, tenant: TenantId) -> Result<Option<Timestamp>> {
-        let current = self.current(tenant).await?;
+        let current = self.fresh(tenant).await?;
         let state = &current.subscription.value.state;
         if !state.ends() {
             self.unschedule(&current).await?;
-            let key = end_key("cancel", &current);
-            self.ports.provider.end(&key, &state.id, Ending::PeriodEnd).await?;
+            self.ports.provider.end(&self.end_key("cancel", &current), &state.id, Ending::PeriodEnd).await?;
+            self.look(&current).await?;
         }
-        self.look(&current).await?;
         Ok(period_end(state, |price| self.settings.prices.plan_of(price).is_some()))
     }
 
@@ -199,12 +209,12 @@ impl Billing {
     /// # Errors
     /// `NoSubscription`, `NothingToChange` when it does not end, `Provider`, `Store`.
     pub async fn resume(&self, tenant: TenantId) -> Result<()> {
-        let current = self.current(tenant).await?;
+        let current = self.fresh(tenant).await?;
         let state = &current.subscription.value.state;
         if !state.ends() {
             return Err(BillingError::NothingToChange);
         }
-        self.ports.provider.end(&end_key("resume", &current), &state.id, Ending::NotAtAll).await?;
+        self.ports.provider.end(&self.end_key("resume", &current), &state.id, Ending::NotAtAll).await?;
         self.look(&current).await
     }
 
@@ -241,9 +251,4 @@ fn change_of(current: &Current, item: &Item, to: &PlanPrice, proration_date: Tim
         price: to.price.clone(),
         proration_date,
     }
-}
-
-/// The key of a wish to end, or not: another one once the subscription is known to have changed.
-fn end_key(wish: &str, current: &Current) -> String {
-    format!("{wish}:{}:{}", current.subscription.value.state.id, current.subscription.document.version)
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Billing, BillingError, Result, TRIES};
 use crate::price::Interval;
-use crate::records::{Held, SignUpRecord, SignUpState as State, SubscriptionRecord, lists};
-use crate::store::Shelf;
+use crate::records::{ClaimRecord, Held, SignUpRecord, SignUpState as State, SubscriptionRecord, lists};
+use crate::store::{Shelf, Write};
 
 /// A sign-up for a tenant that is to be made, and paid for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Billing {
             state: State::Begun,
             attempts: 0,
         };
-        self.begin(record).await
+        self.begin(record, None).await
     }
 
     /// Makes a page on which a plan is paid for, for a tenant that is there and has none that it pays for. A page that it has open already
@@ -125,26 +125,16 @@ impl Billing {
     /// `NotSold`, `AlreadySubscribed`, `NotFound`, `Provider`, `Store`, `Port`.
     pub async fn subscribe(&self, tenant: TenantId, by: Subscriber, plan: &str, interval: Interval) -> Result<Pending> {
         let price = self.settings.prices.sold(plan, interval).ok_or(BillingError::NotSold)?.price.clone();
+        // Only one at a time makes a page: whoever comes second has to look again.
+        let turn = self.held::<ClaimRecord>(&subscribing(tenant)).await?;
+        if let Some(pending) = self.close_other_pages(tenant, &price).await? {
+            return Ok(pending);
+        }
         let account = self.account(tenant).await?;
         if let Some(account) = &account {
             let known = self.held::<SubscriptionRecord>(&account.value.subscription).await?;
             if known.is_some_and(|known| !known.value.state.status.is_final()) {
                 return Err(BillingError::AlreadySubscribed);
-            }
-        }
-        let open = self.ports.store.of(tenant, Shelf::SignUp, &PageRequest::first(100)).await?;
-        for document in open.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
-            let held = Held::<SignUpRecord>::read(document)?;
-            let is_same = *held.value.price == *price;
-            let held = self.advance(held).await?;
-            match &held.value.state {
-                State::SessionCreated { url, expires_at, .. } if is_same && *expires_at > self.now() => {
-                    return Ok(Pending { id: id_of(&held)?, tenant, url: url.clone(), expires_at: *expires_at });
-                }
-                State::SessionCreated { .. } => self.close_page(held).await?,
-                State::Paying { .. } => return Err(BillingError::ChangeWaits),
-                State::Active { .. } => return Err(BillingError::AlreadySubscribed),
-                _ => {}
             }
         }
         let profile = self.ports.tenants.profile(tenant).await?.ok_or(BillingError::NotFound)?;
@@ -164,15 +154,48 @@ impl Billing {
             state: State::Reserved,
             attempts: 0,
         };
-        self.begin(record).await
+        let turn = turn
+            .unwrap_or_else(|| Held::new(&subscribing(tenant), lists::OPEN, self.now(), ClaimRecord { tenant }).of(Some(tenant)));
+        self.begin(record, Some(turn.put()?)).await
     }
 
-    async fn begin(&self, record: SignUpRecord) -> Result<Pending> {
+    /// A page that is open for the same price, if there is one. Those for something else are closed.
+    async fn close_other_pages(&self, tenant: TenantId, price: &str) -> Result<Option<Pending>> {
+        let mut page = PageRequest::first(100);
+        loop {
+            let found = self.ports.store.of(tenant, Shelf::SignUp, &page).await?;
+            for document in found.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
+                let mut held = self.advance(Held::<SignUpRecord>::read(document)?).await?;
+                if let State::SessionCreated { url, expires_at, .. } = &held.value.state {
+                    if *held.value.price == *price && *expires_at > self.now() {
+                        return Ok(Some(Pending { id: id_of(&held)?, tenant, url: url.clone(), expires_at: *expires_at }));
+                    }
+                    let id = held.id().to_owned();
+                    self.close_page(held).await?;
+                    held = self.held::<SignUpRecord>(&id).await?.ok_or(BillingError::NoSignUp)?;
+                }
+                // It may have been paid in this moment.
+                match &held.value.state {
+                    State::Paying { .. } => return Err(BillingError::ChangeWaits),
+                    State::Active { .. } => return Err(BillingError::AlreadySubscribed),
+                    State::SessionCreated { .. } => return Err(BillingError::Busy),
+                    _ => {}
+                }
+            }
+            match found.next {
+                Some(next) => page = PageRequest::first(100).after(Some(next)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn begin(&self, record: SignUpRecord, turn: Option<Write>) -> Result<Pending> {
         let (id, tenant, now) = (self.ports.entropy.uuid(), record.tenant, self.now());
         // In hand until the page is there; should we stop before, somebody goes on.
         let lease = now.plus(self.settings.lease);
         let held = Held::new(&id.to_string(), lists::OPEN, now, record).of(Some(tenant)).due(Some(lease));
-        if !self.commit(&[held.put()?]).await? && self.held::<SignUpRecord>(&id.to_string()).await?.is_none() {
+        let writes: Vec<Write> = std::iter::once(held.put()?).chain(turn).collect();
+        if !self.commit(&writes).await? && self.held::<SignUpRecord>(&id.to_string()).await?.is_none() {
             return Err(BillingError::Busy);
         }
         let held = self.held::<SignUpRecord>(&id.to_string()).await?.ok_or(BillingError::NoSignUp)?;
@@ -258,4 +281,9 @@ fn status_of(held: &Held<SignUpRecord>) -> Result<SignUpStatus> {
         plan: record.plan.clone(),
         interval: record.interval,
     })
+}
+
+/// The claim by which one at a time makes a page for a tenant.
+fn subscribing(tenant: TenantId) -> String {
+    format!("subscribing:{tenant}")
 }

@@ -3,7 +3,6 @@
 use futures_util::{StreamExt as _, stream};
 use togglebox_core::{StoreResult, TenantId};
 
-use super::event::readable;
 use super::observe::{Seen, Sight};
 use super::{AT_ONCE, Billing, Result, trouble};
 use crate::BillingError;
@@ -11,32 +10,29 @@ use crate::metrics;
 use crate::ports::PortError;
 use crate::provider::{Ending, ProviderError};
 use crate::records::{ConflictRecord, Effect, EffectRecord, Held, lists};
-use crate::store::Shelf;
 
 const BATCH: usize = 100;
 
 impl Billing {
     /// Does what is due; says how many there were.
     pub(super) async fn work_effects(&self) -> StoreResult<usize> {
-        let due = self.ports.store.due(Shelf::Effect, self.now(), BATCH).await?;
-        let count = due.len();
-        let works = due.into_iter().filter_map(readable::<EffectRecord>).map(|held| async move {
+        let works = self.due::<EffectRecord>(BATCH).await?.into_iter().map(|held| async move {
             match self.claim(held).await? {
-                Some(held) => self.work_effect(held).await,
-                None => Ok(()),
+                Some(held) => self.work_effect(held).await.map(|()| 1),
+                None => Ok(0),
             }
         });
-        let outcomes: Vec<StoreResult<()>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect::<StoreResult<()>>()?;
-        Ok(count)
+        let outcomes: Vec<StoreResult<usize>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().sum()
     }
 
     async fn work_effect(&self, mut held: Held<EffectRecord>) -> StoreResult<()> {
         let key = held.id().to_owned();
-        let held = match self.carry_out(&key, held.document.tenant, &held.value.effect).await {
+        let held = match self.carry_out(&key, &held.value).await {
             Ok(()) => {
                 metrics::worked("effect", "done");
                 held.value.trouble = None;
+                held.value.effect = held.value.effect.without_links();
                 held.list(lists::DONE).due(None)
             }
             Err(error) => {
@@ -44,7 +40,8 @@ impl Billing {
                 held.value.trouble = Some(trouble(&error));
                 let is_final = matches!(error, BillingError::Port(PortError::Refused(_)));
                 let cause = &error as &dyn std::error::Error;
-                if is_final || held.value.attempts >= self.settings.attempts {
+                let is_enough = held.value.attempts >= self.settings.attempts && !self.is_patient(&error, held.document.at);
+                if is_final || is_enough {
                     metrics::worked("effect", "dead");
                     tracing::error!(effect = key, error = cause, "Something that was to happen could not; it is put aside");
                     held.list(lists::DEAD).due(None)
@@ -59,46 +56,84 @@ impl Billing {
         self.commit(&[held.put()?]).await.map(drop)
     }
 
-    async fn carry_out(&self, key: &str, of: Option<TenantId>, effect: &Effect) -> Result<()> {
-        match effect {
+    /// Each try has a key of its own: all of this may be done twice, and what went wrong over there is answered the same for a day.
+    async fn carry_out(&self, key: &str, record: &EffectRecord) -> Result<()> {
+        let attempt = format!("{key}:{}", record.attempts);
+        match &record.effect {
             Effect::Notify { tenant, notice } => Ok(self.ports.notifier.notify(*tenant, key, notice).await?),
-            Effect::Undo { subscription, invoice } => {
-                match self.ports.provider.end(&format!("{key}:end"), subscription, Ending::Now).await {
-                    Ok(_) | Err(ProviderError::Missing(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                if let Some(invoice) = invoice {
-                    self.ports.provider.refund(&format!("{key}:refund"), invoice).await?;
-                }
-                self.resolve_quietly(&format!("second:{subscription}"), "It was ended and paid back.").await?;
-                self.observe(&Sight::of(subscription), None, &mut Seen::default()).await.map(drop)
-            }
-            Effect::End { subscription, now } => {
-                if !now && !self.is_leaving(of).await? {
-                    return Ok(());
-                }
-                let ending = if *now { Ending::Now } else { Ending::PeriodEnd };
-                self.end_as(key, subscription, ending).await?;
-                // Whoever has come back meanwhile found nothing to take back yet.
-                if !now && !self.is_leaving(of).await? {
-                    self.end_as(&format!("{key}:back"), subscription, Ending::NotAtAll).await?;
-                }
-                Ok(())
-            }
+            Effect::Undo { subscription } => self.undo(&attempt, subscription).await,
+            Effect::End { tenant, subscription } => self.let_end(&attempt, *tenant, subscription).await,
         }
     }
 
-    async fn end_as(&self, key: &str, subscription: &str, ending: Ending) -> Result<()> {
-        match self.ports.provider.end(key, subscription, ending).await {
-            Ok(_) | Err(ProviderError::Missing(_)) => {}
+    /// Ends a subscription that nobody should have, and pays back all that was paid for it.
+    async fn undo(&self, attempt: &str, subscription: &str) -> Result<()> {
+        let found = match self.ports.provider.subscription(subscription).await {
+            Ok(found) => found.value,
+            Err(ProviderError::Missing(_)) => {
+                return self.resolve_quietly(&format!("second:{subscription}"), "It is gone.").await;
+            }
             Err(error) => return Err(error.into()),
+        };
+        if !found.status.is_final() {
+            self.ports.provider.end(&format!("{attempt}:end"), subscription, Ending::Undone).await?;
+        }
+        let (mut before, mut is_under_way) = (None, false);
+        loop {
+            let bills = self.ports.provider.invoices(&found.customer, 100, before.as_deref()).await?;
+            for bill in bills.items.iter().filter(|bill| bill.subscription.as_deref() == Some(subscription)) {
+                let Some(id) = &bill.id else { continue };
+                match bill.status.as_deref() {
+                    Some("paid") if bill.paid.minor > 0 => {
+                        self.ports.provider.refund(&format!("{attempt}:refund"), id).await?;
+                    }
+                    Some("open") => match self.ports.provider.void(&format!("{attempt}:void:{id}"), id).await {
+                        Ok(()) => {}
+                        // Money may be on its way: then it is paid back once it is there.
+                        Err(ProviderError::Refused { .. }) => is_under_way = true,
+                        Err(error) => return Err(error.into()),
+                    },
+                    _ => {}
+                }
+            }
+            match bills.next {
+                Some(next) => before = Some(next),
+                None => break,
+            }
+        }
+        self.observe(&Sight::of(subscription), None, &mut Seen::default()).await?;
+        if is_under_way {
+            return Err(BillingError::Status("being paid"));
+        }
+        self.resolve_quietly(&format!("second:{subscription}"), "It was ended and paid back.").await
+    }
+
+    /// Lets the subscription of a tenant that is deleted end with its period; not, if the tenant has come back meanwhile.
+    async fn let_end(&self, attempt: &str, tenant: TenantId, subscription: &str) -> Result<()> {
+        if !self.is_leaving(tenant, subscription).await? {
+            return Ok(());
+        }
+        let found = match self.ports.provider.subscription(subscription).await {
+            Ok(found) => found.value,
+            Err(ProviderError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !found.status.is_final() {
+            // While a schedule has it, nobody else may end it.
+            if let Some(schedule) = &found.schedule {
+                self.ports.provider.release_schedule(&format!("{attempt}:release"), schedule).await?;
+            }
+            self.ports.provider.end(&format!("{attempt}:end"), subscription, Ending::PeriodEnd).await?;
+            if !self.is_leaving(tenant, subscription).await? {
+                self.ports.provider.end(&format!("{attempt}:back"), subscription, Ending::NotAtAll).await?;
+            }
         }
         self.observe(&Sight::of(subscription), None, &mut Seen::default()).await.map(drop)
     }
 
-    async fn is_leaving(&self, tenant: Option<TenantId>) -> Result<bool> {
-        let Some(tenant) = tenant else { return Ok(false) };
-        Ok(self.account(tenant).await?.is_some_and(|account| account.value.leaving))
+    async fn is_leaving(&self, tenant: TenantId, subscription: &str) -> Result<bool> {
+        let account = self.account(tenant).await?;
+        Ok(account.is_some_and(|account| account.value.leaving && *account.value.subscription == *subscription))
     }
 
     /// Notes what was done about a conflict, if there is one.

@@ -1,6 +1,7 @@
 //! Events, one after the other.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
@@ -11,8 +12,8 @@ use super::{AT_ONCE, Billing, Result, trouble};
 use crate::metrics;
 use crate::notice::Notice;
 use crate::objects::{EventKind, Invoice, Item, Subscription};
-use crate::records::{EventRecord, Held, lists};
-use crate::store::{Shelf, Write};
+use crate::records::{EventRecord, Held, Record, lists};
+use crate::store::{Document, Write};
 
 /// Those of one turn.
 const BATCH: usize = 100;
@@ -21,14 +22,12 @@ impl Billing {
     /// Works on events that are due; says how many there were.
     pub(super) async fn work_events(&self) -> StoreResult<usize> {
         let now = self.now();
-        let due = self.ports.store.due(Shelf::Event, now, BATCH).await?;
-        let count = due.len();
+        let due = self.due::<EventRecord>(BATCH).await?;
         let mut oldest = now;
         // Events of one subscription go in turn, in their order as far as they have one, so that one answer of the payment service is enough
         // for all of them.
         let mut groups: BTreeMap<Box<str>, Vec<Held<EventRecord>>> = BTreeMap::new();
-        for document in due {
-            let Some(held) = readable::<EventRecord>(document) else { continue };
+        for held in due {
             oldest = oldest.min(held.value.received);
             let about = subscription_of(&held.value).unwrap_or_else(|| held.id().into());
             groups.entry(about).or_default().push(held);
@@ -43,14 +42,14 @@ impl Billing {
                 // All of them before anything is asked: what is answered later has them.
                 claimed.extend(self.claim(held).await?);
             }
+            let count = claimed.len();
             for held in claimed {
                 self.work_event(held, &mut seen).await?;
             }
-            Ok(())
+            Ok(count)
         });
-        let outcomes: Vec<StoreResult<()>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect::<StoreResult<()>>()?;
-        Ok(count)
+        let outcomes: Vec<StoreResult<usize>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().sum()
     }
 
     async fn work_event(&self, mut held: Held<EventRecord>, seen: &mut Seen) -> StoreResult<()> {
@@ -63,7 +62,7 @@ impl Billing {
                 held.value.attempts += 1;
                 held.value.trouble = Some(trouble(&error));
                 let event = held.id().to_owned();
-                let is_dead = held.value.attempts >= self.settings.attempts;
+                let is_dead = held.value.attempts >= self.settings.attempts && !self.is_patient(&error, held.value.received);
                 let cause = &error as &(dyn std::error::Error + Send + Sync + 'static);
                 let held = if is_dead {
                     metrics::worked("event", "dead");
@@ -209,14 +208,31 @@ fn subscription_of(record: &EventRecord) -> Option<Box<str>> {
 }
 
 /// A document as a record; one that cannot be read is told and left, so that it does not stand in the way of the others.
-pub(super) fn readable<T: crate::records::Record>(document: crate::store::Document) -> Option<Held<T>> {
+pub(super) fn readable<T: Record>(document: Document) -> Option<Held<T>> {
     match Held::read(document) {
         Ok(held) => Some(held),
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
+            let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
             tracing::error!(error, "A document of billing cannot be read");
             None
         }
+    }
+}
+
+impl Billing {
+    /// What is due of a kind. What cannot be read (a newer node may have written it) is put off for an hour, untouched.
+    pub(super) async fn due<T: Record>(&self, limit: usize) -> StoreResult<Vec<Held<T>>> {
+        let now = self.now();
+        let mut due = Vec::new();
+        for document in self.ports.store.due(T::SHELF, now, limit).await? {
+            if let Some(held) = readable::<T>(document.clone()) {
+                due.push(held);
+            } else {
+                let later = Document { due: Some(now.plus(Duration::from_hours(1))), ..document };
+                self.commit(&[Write::Put(later)]).await?;
+            }
+        }
+        Ok(due)
     }
 }
 

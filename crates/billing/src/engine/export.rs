@@ -15,14 +15,14 @@ use crate::metrics;
 use crate::objects::{Item, Subscription};
 use crate::price::overage_by_hour;
 use crate::provider::UsageReport;
-use crate::records::{AccountRecord, Held, SubscriptionRecord, Told, UsageRecord, lists};
+use crate::records::{AccountRecord, Held, SubscriptionRecord, TaskRecord, Told, UsageRecord, lists};
 use crate::store::Shelf;
 
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// A bill is finished an hour after its period: until then usage can be told.
-const CLOSING: Duration = Duration::from_hours(1);
+pub(super) const CLOSING: Duration = Duration::from_hours(1);
 /// How long before its end a period is looked at more often.
 const BEFORE: Duration = Duration::from_mins(6);
 
@@ -44,7 +44,7 @@ fn hour_after(at: Timestamp) -> Timestamp {
     Timestamp::from_ms((at.as_ms() + HOUR_MS - 1).div_euclid(HOUR_MS) * HOUR_MS)
 }
 
-fn hour_of(at: Timestamp) -> Timestamp {
+pub(super) fn hour_of(at: Timestamp) -> Timestamp {
     Timestamp::from_ms(at.as_ms().div_euclid(HOUR_MS) * HOUR_MS)
 }
 
@@ -52,14 +52,14 @@ fn hour_of(at: Timestamp) -> Timestamp {
 pub(super) struct Billed {
     pub(super) tenant: TenantId,
     pub(super) customer: Box<str>,
-    pub(super) plan: Box<str>,
+    pub(super) plans: Vec<Box<str>>,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
 }
 
 impl Billing {
     /// Tells what was used by all who pay; of `closing` periods only, also what is not complete yet.
-    pub(super) async fn export(&self, closing: bool) -> Result<String> {
+    pub(super) async fn export(&self, task: &mut Held<TaskRecord>, closing: bool) -> Result<String> {
         if self.settings.prices.usage().is_none() {
             return Ok("usage is not billed".to_owned());
         }
@@ -89,6 +89,7 @@ impl Billing {
                 Some(next) => page = PageRequest::first(100).after(Some(next)),
                 None => break,
             }
+            self.renew(task).await?;
         }
         if failed > 0 {
             metrics::drift("usage-not-told");
@@ -96,7 +97,7 @@ impl Billing {
         Ok(format!("{tenants} tenants, {told} figures told, {failed} tenants failed"))
     }
 
-    async fn export_one(&self, account: Held<AccountRecord>, closing: bool) -> Result<usize> {
+    pub(super) async fn export_one(&self, account: Held<AccountRecord>, closing: bool) -> Result<usize> {
         let Some(tenant) = account.document.tenant else { return Ok(0) };
         let Some(subscription) = self.held::<SubscriptionRecord>(&account.value.subscription).await? else { return Ok(0) };
         let now = self.now();
@@ -126,21 +127,33 @@ impl Billing {
         let state = &subscription.state;
         let Some(item) = self.usage_item(state) else { return Vec::new() };
         let (Some(start), Some(end)) = (item.period_start, item.period_end) else { return Vec::new() };
-        let Some(plan) = self.plan_item(state).map(|(_, price)| price.plan.clone()) else { return Vec::new() };
-        let of = |start, end, plan: &str| Billed { tenant, customer: account.customer.clone(), plan: plan.into(), start, end };
+        let of = |start, end, plans: &[Box<str>]| Billed {
+            tenant,
+            customer: account.customer.clone(),
+            plans: plans.to_vec(),
+            start,
+            end,
+        };
+        let plans = &subscription.plans;
         if state.status.is_final() {
             // The last bill has what was told until it was made.
             let ended = state.ended_at.unwrap_or(end);
-            return if now < ended.plus(CLOSING) { vec![(of(start, ended.min(end), &plan), true)] } else { Vec::new() };
+            return if now < ended.plus(CLOSING) { vec![(of(start, ended.min(end), plans), true)] } else { Vec::new() };
         }
-        let mut periods = vec![(of(start, end, &plan), false)];
+        let mut periods = vec![(of(start, end, plans), false)];
         if now < start.plus(CLOSING)
             && let Some(former) = &subscription.former
             && former.end == start
         {
-            periods.push((of(former.start, former.end, &former.plan), true));
+            periods.push((of(former.start, former.end, &former.plans), true));
         }
         periods
+    }
+
+    /// What a period includes in which there were these plans: of them the most; `None` when there is no bound. So who takes a greater plan
+    /// has all of it, and who takes a lesser one has not used too much before.
+    pub(super) fn included(&self, plans: &[Box<str>]) -> Option<u64> {
+        plans.iter().map(|plan| self.ports.usage.included(plan)).try_fold(0, |most, included| Some(most.max(included?)))
     }
 
     /// The item by which usage is billed.
@@ -154,7 +167,11 @@ impl Billing {
         if span.until <= span.from {
             return Ok(0);
         }
-        let Some(included) = self.ports.usage.included(&billed.plan) else { return Ok(0) };
+        if billed.plans.is_empty() {
+            return Ok(0);
+        }
+        // Without a bound there is nothing beyond it; what was told before is taken back.
+        let included = self.included(&billed.plans).unwrap_or(u64::MAX);
         let hours = self.ports.usage.hours(billed.tenant, span.from, span.until).await?;
         let beyond = overage_by_hour(&hours, included);
         let mut days: BTreeMap<i64, BTreeMap<u8, u64>> = BTreeMap::new();
@@ -172,7 +189,7 @@ impl Billing {
 
     async fn tell_day(&self, billed: &Billed, day: i64, figures: &BTreeMap<u8, u64>) -> Result<usize> {
         let start = Timestamp::from_ms(day * DAY_MS);
-        let id = usage_id(billed.tenant, start);
+        let id = usage_id(billed.tenant, start, &billed.customer);
         for _ in 0..TRIES {
             let held = self.held::<UsageRecord>(&id).await?;
             let is_new = held.is_none();
@@ -185,7 +202,7 @@ impl Billing {
                 // Nothing is as good as what was never told.
                 if known.unwrap_or_default().value != *value {
                     let revision = known.map_or(1, |known| known.revision + 1);
-                    held.value.telling.insert(*hour, Told { value: *value, revision });
+                    held.value.telling.insert(*hour, Told { value: *value, revision, at: None });
                 }
             }
             if held.value.telling.is_empty() {
@@ -202,24 +219,34 @@ impl Billing {
                 let at = start.plus(HOUR * u32::from(*hour));
                 let report = UsageReport {
                     customer: held.value.customer.clone(),
-                    identifier: format!("{}:{}:{}", billed.tenant, at.as_ms() / HOUR_MS, told.revision),
+                    identifier: format!("{}:{}:{}:{}", billed.tenant, at.as_ms() / HOUR_MS, told.revision, told.value),
                     at,
                     value: told.value,
                 };
                 self.ports.provider.send_usage(&report).await?;
-                held.value.told.insert(*hour, *told);
+                held.value.told.insert(*hour, Told { at: Some(self.now()), ..*told });
             }
-            // Stale: somebody else told the same at the same time, and notes it.
-            self.commit(&[held.put()?]).await?;
-            return Ok(telling.len());
+            if self.commit(&[held.put()?]).await? {
+                return Ok(telling.len());
+            }
+            // Somebody else told of the same day at the same time. Whichever came last over there counts: what is noted is told once more.
+            if let Some(mut theirs) = self.held::<UsageRecord>(&id).await? {
+                for (hour, ours) in &telling {
+                    let noted =
+                        theirs.value.telling.get(hour).or_else(|| theirs.value.told.get(hour)).copied().unwrap_or_default();
+                    let revision = noted.revision.max(ours.revision) + 1;
+                    theirs.value.telling.insert(*hour, Told { revision, at: None, ..noted });
+                }
+                self.commit(&[theirs.put()?]).await?;
+            }
         }
         Err(BillingError::Busy)
     }
 }
 
-/// Where what was told of a tenant's day stands.
-pub(super) fn usage_id(tenant: TenantId, day: Timestamp) -> String {
-    format!("{tenant}:{}", day.day())
+/// Where what was told of a day of a tenant's, as this customer, stands.
+pub(super) fn usage_id(tenant: TenantId, day: Timestamp, customer: &str) -> String {
+    format!("{tenant}:{}:{customer}", day.day())
 }
 
 #[cfg(test)]

@@ -1,22 +1,63 @@
 //! What becomes of a subscription when its tenant is deleted.
 
-use togglebox_core::TenantId;
+use togglebox_core::{EntropyExt as _, PageRequest, TenantId};
 
 use super::observe::{Seen, Sight};
 use super::{Billing, Result, TRIES};
 use crate::BillingError;
 use crate::provider::{Ending, ProviderError};
-use crate::records::{Effect, Held, SignUpRecord, SubscriptionRecord, lists};
+use crate::records::{Effect, Held, SignUpRecord, SignUpState, SubscriptionRecord, lists};
 use crate::store::Shelf;
 
 impl Billing {
-    /// A tenant is deleted, and can be restored for a while: its subscription ends with the period. Written down here, done soon. For one that
-    /// pays nothing there is nothing to do.
+    /// A tenant is deleted, and can be restored for a while: its subscription ends with the period, and pages on which it could still pay are
+    /// closed. That it ends is written down here and done soon.
     ///
     /// # Errors
     /// `Busy`, `Store`.
     pub async fn leave(&self, tenant: TenantId) -> Result<()> {
-        self.mark(tenant, true).await.map(drop)
+        self.mark(tenant, true).await?;
+        if let Err(error) = self.close_pages(tenant).await {
+            // What is paid on one ends with the tenant.
+            let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+            tracing::warn!(tenant.id = %tenant, error, "A page on which a deleted tenant could pay is open still");
+        }
+        Ok(())
+    }
+
+    /// Closes the pages on which a tenant could still pay; whether none is left, and no money on its way.
+    async fn close_pages(&self, tenant: TenantId) -> Result<bool> {
+        let (mut is_over, mut page) = (true, PageRequest::first(100));
+        loop {
+            let found = self.ports.store.of(tenant, Shelf::SignUp, &page).await?;
+            for document in found.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
+                let held = self.advance(Held::<SignUpRecord>::read(document)?).await?;
+                let id = held.id().to_owned();
+                match held.value.state.clone() {
+                    SignUpState::Paying { session } => self.refuse_money(held, &session).await?,
+                    _ => self.close_page(held).await?,
+                }
+                let left = self.held::<SignUpRecord>(&id).await?;
+                is_over &= left.is_none_or(|left| &*left.document.list != lists::OPEN);
+            }
+            match found.next {
+                Some(next) => page = PageRequest::first(100).after(Some(next)),
+                None => return Ok(is_over),
+            }
+        }
+    }
+
+    /// Money is on its way that nobody wants any more.
+    async fn refuse_money(&self, held: Held<SignUpRecord>, session: &str) -> Result<()> {
+        let checkout = self.ports.provider.checkout(session).await?;
+        if checkout.is_paid() {
+            return self.look_at_sign_up(held).await;
+        }
+        if let Some(subscription) = &checkout.subscription {
+            let found = self.ports.provider.subscription(subscription).await?.value;
+            self.abandon(&format!("refuse:{}", held.id()), &found).await?;
+        }
+        self.give_up(held, SignUpState::Failed, session).await
     }
 
     /// A tenant is restored: its subscription goes on, if it has not ended, and if nobody wanted it to end before the tenant was deleted. What
@@ -28,10 +69,18 @@ impl Billing {
         if !self.mark(tenant, false).await? {
             return Ok(());
         }
-        match self.resume(tenant).await {
-            // What is not carried out yet will not be.
-            Err(BillingError::NothingToChange | BillingError::NoSubscription) => {}
-            outcome => outcome?,
+        // Who lets it end looks at the mark afterwards: so one of us sees to it that it goes on.
+        let Some(account) = self.account(tenant).await? else { return Ok(()) };
+        let subscription = account.value.subscription;
+        let found = match self.ports.provider.subscription(&subscription).await {
+            Ok(found) => found.value,
+            Err(ProviderError::Missing(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !found.status.is_final() && found.ends() {
+            let key = format!("back:{subscription}:{}", self.ports.entropy.uuid());
+            self.ports.provider.end(&key, &subscription, Ending::NotAtAll).await?;
+            self.observe(&Sight::of(&subscription), None, &mut Seen::default()).await?;
         }
         self.mark_resumed(tenant).await
     }
@@ -51,7 +100,7 @@ impl Billing {
                     // Once for each time that it leaves.
                     let key = format!("leave:{subscription}:{}", account.document.version);
                     account.value.ends_for_leaving = true;
-                    writes.extend(self.effect(&key, Some(tenant), Effect::End { subscription, now: false }).await?);
+                    writes.extend(self.effect(&key, Some(tenant), Effect::End { tenant, subscription }).await?);
                 }
             }
             account.value.leaving = leaving;
@@ -86,37 +135,32 @@ impl Billing {
     /// # Errors
     /// `Provider`, `Store`.
     pub async fn end_all(&self, tenant: TenantId) -> Result<bool> {
-        let mut page = togglebox_core::PageRequest::first(100);
-        loop {
-            let found = self.ports.store.of(tenant, Shelf::SignUp, &page).await?;
-            for document in found.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
-                let held = self.advance(Held::<SignUpRecord>::read(document)?).await?;
-                self.close_page(held).await?;
-            }
-            match found.next {
-                Some(next) => page = togglebox_core::PageRequest::first(100).after(Some(next)),
-                None => break,
-            }
-        }
-        let mut is_over = true;
-        let mut page = togglebox_core::PageRequest::first(100);
+        let mut is_over = self.close_pages(tenant).await?;
+        let mut page = PageRequest::first(100);
         loop {
             let found = self.ports.store.of(tenant, Shelf::Subscription, &page).await?;
             for document in found.items {
                 let held = Held::<SubscriptionRecord>::read(document)?;
                 if !held.value.state.status.is_final() {
-                    is_over &= self.end_now(held.id()).await?;
+                    is_over &= self.end_now(tenant, held.id()).await?;
                 }
             }
             match found.next {
-                Some(next) => page = togglebox_core::PageRequest::first(100).after(Some(next)),
+                Some(next) => page = PageRequest::first(100).after(Some(next)),
                 None => break,
             }
         }
         Ok(is_over)
     }
 
-    async fn end_now(&self, subscription: &str) -> Result<bool> {
+    async fn end_now(&self, tenant: TenantId, subscription: &str) -> Result<bool> {
+        // What was used until now is on the last bill.
+        if let Some(account) = self.account(tenant).await?
+            && let Err(error) = self.export_one(account, false).await
+        {
+            let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+            tracing::warn!(tenant.id = %tenant, error, "The last usage of a tenant could not be told");
+        }
         match self.ports.provider.end(&format!("purge:{subscription}"), subscription, Ending::Now).await {
             Ok(_) | Err(ProviderError::Missing(_) | ProviderError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),

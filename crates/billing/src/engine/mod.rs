@@ -39,9 +39,9 @@ pub use self::task::Chore;
 pub use self::turn::Turn;
 use crate::access::AccessRules;
 use crate::money::Money;
-use crate::ports::{Notifier, Tenants, UsageSource};
+use crate::ports::{Notifier, PortError, Tenants, UsageSource};
 use crate::price::{PriceList, UnitPrice};
-use crate::provider::{BillingProvider, CheckoutOptions};
+use crate::provider::{BillingProvider, CheckoutOptions, ProviderError};
 use crate::records::{Held, Record};
 use crate::signature::Verifier;
 use crate::store::{Address, BillingStore, Committed, Write};
@@ -109,7 +109,7 @@ pub struct BillingSettings {
 impl BillingSettings {
     /// A minute: long enough for a call that is repeated, short enough that what a node leaves is done by another at once.
     pub const LEASE: Duration = Duration::from_mins(1);
-    /// With pauses of up to an hour, about nine hours.
+    /// With pauses of up to an hour, three to six hours; three days for what does not answer.
     pub const ATTEMPTS: u32 = 16;
 }
 
@@ -197,6 +197,20 @@ impl Billing {
     fn again(&self, attempts: u32) -> Timestamp {
         let pause = Duration::from_secs(2 << attempts.min(11)).min(Duration::from_hours(1));
         self.now().plus(self.ports.entropy.jittered(pause))
+    }
+}
+
+impl Billing {
+    /// Whether to go on trying although it was tried often: what does not answer will, and a key that is not accepted is exchanged. For three
+    /// days, as long as the payment service itself would go on sending.
+    fn is_patient(&self, error: &BillingError, since: Timestamp) -> bool {
+        let will_pass = match error {
+            BillingError::Provider(error) => matches!(error, ProviderError::Unavailable(_) | ProviderError::Unauthorized),
+            BillingError::Port(error) => matches!(error, PortError::Unavailable(_)),
+            BillingError::Store(error) => *error.kind() == StoreErrorKind::Unavailable,
+            error => matches!(error, BillingError::Busy),
+        };
+        will_pass && self.now().since(since) < Duration::from_hours(3 * 24)
     }
 }
 

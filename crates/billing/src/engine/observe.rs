@@ -87,6 +87,7 @@ impl Billing {
             if self.account(tenant).await?.is_none() {
                 self.fulfil_of(&state).await?;
             }
+            let is_over = state.status.is_final();
             let writes = self.changes(tenant, known, (state, as_of), sight).await?;
             let Some((changed, mut writes)) = writes else { continue };
             writes.extend(done.clone());
@@ -100,6 +101,9 @@ impl Billing {
                 }
                 if changed {
                     self.settle_now(tenant).await;
+                    if is_over {
+                        self.take_other(tenant).await?;
+                    }
                 }
                 return Ok(if changed { Observed::Changed } else { Observed::Known });
             }
@@ -184,16 +188,22 @@ impl Billing {
     ) -> Result<Option<(bool, Vec<Write>)>> {
         let now = self.now();
         let account = self.account(tenant).await?;
+        if known.is_none() && account.is_none() && state.status.is_final() {
+            // It is over before anybody had it, or long after everybody is gone.
+            return Ok(Some((false, Vec::new())));
+        }
         let mut writes = Vec::new();
         let before = known.as_ref().map(|known| known.value.clone());
         let mut record = SubscriptionRecord {
             past_due_since: past_due_since(before.as_ref(), &state, as_of),
-            former: self.former_period(before.as_ref(), &state),
+            former: None,
+            plans: Vec::new(),
             scheduled: before.as_ref().and_then(|before| before.scheduled.clone()),
             state,
             as_of,
         };
-        self.follow_schedule(before.as_ref(), &mut record).await?;
+        self.follow_periods(before.as_ref(), &mut record);
+        self.follow_schedule(before.as_ref(), &mut record, sight.snapshot.is_none()).await?;
         let is_changed =
             before.as_ref().is_none_or(|before| before.state != record.state || before.scheduled != record.scheduled);
         let is_over = record.state.status.is_final();
@@ -226,6 +236,7 @@ impl Billing {
                         account.value.ended = None;
                         account.value.attempts = 0;
                         writes.push(account.list(lists::OPEN).due(Some(now)).put()?);
+                        writes.extend(self.claim_customer(tenant, &record.state.customer).await?);
                     } else {
                         writes.extend(self.second(tenant, &record.state).await?);
                     }
@@ -243,6 +254,11 @@ impl Billing {
                     ended: None,
                 };
                 writes.push(Held::new(&tenant.to_string(), lists::OPEN, now, value).of(Some(tenant)).due(Some(now)).put()?);
+                writes.extend(self.claim_customer(tenant, &record.state.customer).await?);
+            }
+            None if gives(record.state.status) => {
+                is_theirs = false;
+                writes.extend(self.unfulfilled(tenant, &record.state).await?);
             }
             // Not paid yet, or never.
             None => is_theirs = false,
@@ -253,34 +269,80 @@ impl Billing {
         Ok(Some((is_changed, writes)))
     }
 
-    /// The period of usage that is over, when this is the first that is heard of the next one.
-    pub(super) fn former_period(&self, before: Option<&SubscriptionRecord>, state: &Subscription) -> Option<FormerPeriod> {
-        let before = before?;
-        let (old, new) = (self.usage_item(&before.state), self.usage_item(state));
-        match (old.map(|old| (old.period_start, old.period_end)), new.map(|new| new.period_start)) {
-            (Some((Some(start), Some(end))), Some(Some(next))) if next >= end => {
-                let plan = self.plan_item(&before.state)?.1.plan.clone();
-                Some(FormerPeriod { start, end, plan })
+    /// Which plans there were in this period of usage, and which period is over, when this is the first that is heard of the next one.
+    pub(super) fn follow_periods(&self, before: Option<&SubscriptionRecord>, record: &mut SubscriptionRecord) {
+        let plan = self.plan_item(&record.state).map(|(_, price)| price.plan.clone());
+        if let Some(before) = before {
+            let (old, new) = (self.usage_item(&before.state), self.usage_item(&record.state));
+            match (old.map(|old| (old.period_start, old.period_end)), new.map(|new| new.period_start)) {
+                (Some((Some(start), Some(end))), Some(Some(next))) if next >= end => {
+                    record.former = Some(FormerPeriod { start, end, plans: before.plans.clone() });
+                }
+                _ => {
+                    record.former.clone_from(&before.former);
+                    record.plans.clone_from(&before.plans);
+                }
             }
-            _ => before.former.clone(),
+        }
+        if let Some(plan) = plan.filter(|plan| !record.plans.contains(plan)) {
+            record.plans.push(plan);
         }
     }
 
-    /// What a schedule is going to change, when the schedule is another than before, or has done its part.
-    async fn follow_schedule(&self, before: Option<&SubscriptionRecord>, record: &mut SubscriptionRecord) -> Result<()> {
+    /// What a schedule is going to change: asked for when there is another schedule or other items than before, and when somebody has asked
+    /// for the subscription itself. It is only shown: where it cannot be read, what is known stays.
+    async fn follow_schedule(
+        &self,
+        before: Option<&SubscriptionRecord>,
+        record: &mut SubscriptionRecord,
+        is_asked: bool,
+    ) -> Result<()> {
         let Some(schedule) = record.state.schedule.clone().filter(|_| !record.state.status.is_final()) else {
             record.scheduled = None;
             return Ok(());
         };
         let is_same = before.is_some_and(|before| {
-            before.state.schedule.as_deref() == Some(&*schedule)
-                && before.state.items == record.state.items
-                && before.scheduled.is_some()
+            before.state.schedule.as_deref() == Some(&*schedule) && before.state.items == record.state.items
         });
-        if !is_same {
-            record.scheduled = self.ports.provider.scheduled(&schedule).await?;
+        if is_same && !is_asked {
+            return Ok(());
+        }
+        match self.ports.provider.scheduled(&schedule).await {
+            Ok(scheduled) => record.scheduled = scheduled,
+            Err(error) if error.is_temporary() => return Err(error.into()),
+            Err(error) => {
+                let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+                tracing::warn!(error, schedule = &*schedule, "What a schedule will change cannot be read");
+            }
         }
         Ok(())
+    }
+
+    /// A customer is a tenant's from now on, if it is nobody's.
+    async fn claim_customer(&self, tenant: TenantId, customer: &str) -> Result<Option<Write>> {
+        let id = customer_claim(customer);
+        if self.held::<ClaimRecord>(&id).await?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Held::new(&id, lists::OPEN, self.now(), ClaimRecord { tenant }).of(Some(tenant)).put()?))
+    }
+
+    /// Somebody pays for an order that nobody can carry out any more, or that is not known.
+    async fn unfulfilled(&self, tenant: TenantId, state: &Subscription) -> Result<Option<Write>> {
+        let id = state.metadata.get("signup_id").map(AsRef::as_ref).unwrap_or_default();
+        let found = if id.is_empty() { None } else { self.held::<SignUpRecord>(id).await? };
+        if found.is_some_and(|found| &*found.document.list == lists::OPEN) {
+            return Ok(None);
+        }
+        let record = ConflictRecord {
+            kind: "late-payment".into(),
+            tenant: Some(tenant),
+            subscription: Some(state.id.clone()),
+            customer: Some(state.customer.clone()),
+            detail: "It is paid for a sign-up that is over, or not known.".to_owned(),
+            resolution: None,
+        };
+        self.conflict(&format!("late:{}", state.id), record).await
     }
 
     /// A tenant pays twice: somebody has to decide, or we undo the later one.
@@ -296,7 +358,7 @@ impl Billing {
         };
         writes.extend(self.conflict(&format!("second:{}", state.id), record).await?);
         if self.settings.undo_second {
-            let effect = Effect::Undo { subscription: state.id.clone(), invoice: state.latest_invoice.clone() };
+            let effect = Effect::Undo { subscription: state.id.clone() };
             writes.extend(self.effect(&format!("undo:{}", state.id), Some(tenant), effect).await?);
         }
         Ok(writes)

@@ -223,21 +223,20 @@ impl Billing {
         }
         let mut writes = Vec::new();
         if undo {
-            let subscription = held.value.subscription.clone().ok_or(BillingError::Status("without a subscription"))?;
-            let known = self.held::<SubscriptionRecord>(&subscription).await?;
-            let invoice = match known {
-                Some(known) => known.value.state.latest_invoice,
-                None => self.ports.provider.subscription(&subscription).await?.value.latest_invoice,
-            };
-            let tenant = held.value.tenant;
-            writes.extend(
-                self.effect(
-                    &format!("undo:{subscription}"),
-                    tenant,
-                    Effect::Undo { subscription: subscription.clone(), invoice },
-                )
-                .await?,
-            );
+            let is_to_undo = matches!(&*held.value.kind, "second-subscription" | "late-payment" | "customer-taken");
+            let subscription = held.value.subscription.clone().filter(|_| is_to_undo);
+            let subscription = subscription.ok_or(BillingError::Status("not one to undo"))?;
+            let key = format!("undo:{subscription}");
+            match self.held::<EffectRecord>(&key).await? {
+                None => writes.extend(self.effect(&key, held.value.tenant, Effect::Undo { subscription }).await?),
+                // It was tried in vain: once more.
+                Some(dead) if &*dead.document.list == lists::DEAD => {
+                    let mut again = revived(dead, self.now())?;
+                    again.value.attempts = 0;
+                    writes.push(again.put()?);
+                }
+                Some(_) => {}
+            }
         }
         held.value.resolution = Some(resolution.to_owned());
         let held = held.list(lists::CLOSED);
@@ -300,14 +299,14 @@ impl Billing {
                 overage_cost: usage.map(|usage| usage.of(sum.overage)),
             });
         }
-        let before = sums.there_before + sums.ended;
+        let before = sums.there_before + sums.lost;
         Ok(Revenue {
             plans,
             monthly: monthly(&sums.yearly),
             past_due: sums.past_due,
             ending: sums.ending,
             ended: sums.ended,
-            churn_basis_points: (before > 0).then(|| sums.ended * 10_000 / before),
+            churn_basis_points: (before > 0).then(|| sums.lost * 10_000 / before),
         })
     }
 
@@ -315,7 +314,9 @@ impl Billing {
         let Some(held) = self.held::<SubscriptionRecord>(&account.value.subscription).await? else { return Ok(()) };
         let (state, now) = (&held.value.state, self.now());
         if state.status.is_final() {
+            let was_there = state.created.is_some_and(|created| created <= now.minus(MONTH));
             sums.ended += u64::from(account.value.ended.is_some_and(|ended| ended > now.minus(MONTH)));
+            sums.lost += u64::from(was_there && account.value.ended.is_some_and(|ended| ended > now.minus(MONTH)));
             return Ok(());
         }
         if !gives(state.status) {
@@ -330,7 +331,8 @@ impl Billing {
         let price = self.price(sums, &item.price).await?;
         let each = price.unit.map_or(0, |unit| i128::from(unit.times(quantity)));
         let yearly = if is_trial { 0 } else { each * if interval == Interval::Monthly { 12 } else { 1 } };
-        let overage = self.told_overage(account, item.period_start).await?;
+        let since = self.usage_item(state).and_then(|item| item.period_start);
+        let overage = self.told_overage(account, since).await?;
         let sum = sums.plans.entry(plan).or_default();
         sum.subscriptions += 1;
         sum.trialing += u64::from(is_trial);
@@ -389,6 +391,7 @@ struct Sums {
     past_due: u64,
     ending: u64,
     ended: u64,
+    lost: u64,
     there_before: u64,
 }
 

@@ -6,11 +6,11 @@ use futures_util::{StreamExt as _, stream};
 use togglebox_core::{PageRequest, TenantId, Timestamp};
 
 use super::observe::{Observed, Seen, Sight};
-use super::{AT_ONCE, Billing, Result};
+use super::{AT_ONCE, Billing, BillingError, Result};
 use crate::metrics;
 use crate::objects::{Envelope, EventKind};
 use crate::provider::EventQuery;
-use crate::records::{AccountRecord, Held, lists};
+use crate::records::{AccountRecord, Held, TaskRecord, lists};
 use crate::store::Shelf;
 
 /// So far back is asked each time: what was made in these minutes may not have been listed yet the last time.
@@ -20,42 +20,42 @@ const KEPT: Duration = Duration::from_hours(30 * 24 - 1);
 
 impl Billing {
     /// Asks for the events since the last time and takes them in like webhooks: those that came are known already.
-    pub(super) async fn poll(&self, upto: Option<Timestamp>) -> Result<(String, Timestamp)> {
-        let now = self.now();
+    pub(super) async fn poll(&self, task: &mut Held<TaskRecord>) -> Result<(String, Timestamp)> {
+        let (now, upto) = (self.now(), task.value.upto);
         let since = upto.unwrap_or(now).minus(OVERLAP);
         let is_too_long_ago = since < now.minus(KEPT);
         let mut query = EventQuery { since: since.max(now.minus(KEPT)), kinds: EventKind::ALL, before: None };
-        let (mut all, mut news) = (Vec::new(), 0_usize);
+        let (mut count, mut news) = (0_usize, 0_usize);
         loop {
             let listed = self.ports.provider.events(&query).await?;
-            all.extend(listed.items);
+            count += listed.items.len();
+            // The oldest of them first, as they would have come.
+            for event in listed.items.into_iter().rev() {
+                match Envelope::read(&event) {
+                    Ok(envelope) => {
+                        news += usize::from(self.take_in(&envelope, event).await? == super::Received::New);
+                    }
+                    Err(error) => {
+                        let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+                        tracing::error!(error, "An event in the payment service's list cannot be understood");
+                    }
+                }
+            }
             match listed.next {
                 Some(next) => query.before = Some(next),
                 None => break,
             }
-        }
-        let count = all.len();
-        // The oldest first, as they would have come.
-        for event in all.into_iter().rev() {
-            match Envelope::read(&event) {
-                Ok(envelope) => {
-                    news += usize::from(self.take_in(&envelope, event).await? == super::Received::New);
-                }
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "An event in the payment service's list cannot be understood");
-                }
-            }
+            self.renew(task).await?;
         }
         if is_too_long_ago {
-            self.sweep().await?;
+            self.sweep(task).await?;
         }
         Ok((format!("{count} events, {news} new"), now))
     }
 
     /// Looks at the subscription of every tenant that pays, and gives everyone what they are to have once more.
-    pub(super) async fn sweep(&self) -> Result<String> {
-        let (mut looked, mut drifted) = (0_usize, 0_usize);
+    pub(super) async fn sweep(&self, task: &mut Held<TaskRecord>) -> Result<String> {
+        let (mut looked, mut drifted, mut failed) = (0_usize, 0_usize, 0_usize);
         let mut page = PageRequest::first(100);
         loop {
             let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
@@ -64,14 +64,24 @@ impl Billing {
             let works = accounts.into_iter().map(|account| self.sweep_one(account));
             let outcomes: Vec<Result<bool>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
             for outcome in outcomes {
-                drifted += usize::from(outcome?);
+                match outcome {
+                    Ok(has_drifted) => drifted += usize::from(has_drifted),
+                    Err(BillingError::Store(error)) => return Err(error.into()),
+                    // One that cannot be looked at does not stand in the way of the others.
+                    Err(error) => {
+                        failed += 1;
+                        let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+                        tracing::warn!(error, "A subscription could not be looked at");
+                    }
+                }
             }
+            self.renew(task).await?;
             match found.next {
                 Some(next) => page = PageRequest::first(100).after(Some(next)),
                 None => break,
             }
         }
-        Ok(format!("{looked} subscriptions, {drifted} other than known"))
+        Ok(format!("{looked} subscriptions, {drifted} other than known, {failed} could not be looked at"))
     }
 
     async fn sweep_one(&self, account: Held<AccountRecord>) -> Result<bool> {

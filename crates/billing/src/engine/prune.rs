@@ -14,7 +14,7 @@ const KEPT: [(Shelf, &str, u32); 9] = [
     (Shelf::Event, lists::DONE, 45),
     (Shelf::Event, lists::IGNORED, 45),
     (Shelf::Event, lists::QUARANTINED, 45),
-    (Shelf::Event, lists::DEAD, 400),
+    (Shelf::Event, lists::DEAD, 45),
     (Shelf::Effect, lists::DONE, 400),
     (Shelf::Effect, lists::DEAD, 400),
     (Shelf::SignUp, lists::CLOSED, 90),

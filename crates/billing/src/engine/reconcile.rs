@@ -1,39 +1,50 @@
 //! What was told of usage, and what the payment service has of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use togglebox_core::{PageRequest, Timestamp};
 
-use super::export::{BilledSpan, HOUR, usage_id};
-use super::{Billing, Result};
+use super::export::{BilledSpan, HOUR, hour_of, usage_id};
+use super::{Billing, BillingError, Result};
 use crate::metrics;
-use crate::records::{AccountRecord, ConflictRecord, Held, SubscriptionRecord, Told, UsageRecord, lists};
+use crate::records::{AccountRecord, ConflictRecord, Held, SubscriptionRecord, TaskRecord, Told, UsageRecord, lists};
 use crate::store::{Address, Shelf};
 
 /// What was told in the last hours may be on its way over there: its summaries come later.
-const SETTLED_MS: i64 = 2 * 3_600_000;
+const SETTLED: Duration = Duration::from_hours(2);
 const DAY_MS: i64 = 24 * 3_600_000;
 
 impl Billing {
     /// Compares, for all who pay and their current period; what differs is told anew, and somebody is told that it did.
-    pub(super) async fn reconcile(&self) -> Result<String> {
+    pub(super) async fn reconcile(&self, task: &mut Held<TaskRecord>) -> Result<String> {
         if self.settings.prices.usage().is_none() {
             return Ok("usage is not billed".to_owned());
         }
-        let (mut tenants, mut drifted) = (0_usize, 0_usize);
+        let (mut tenants, mut drifted, mut failed) = (0_usize, 0_usize, 0_usize);
         let mut page = PageRequest::first(100);
         loop {
             let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
             for account in found.items.into_iter().filter_map(super::event::readable::<AccountRecord>) {
                 tenants += 1;
-                drifted += self.reconcile_one(&account).await?;
+                match self.reconcile_one(&account).await {
+                    Ok(hours) => drifted += hours,
+                    Err(BillingError::Store(error)) => return Err(error.into()),
+                    // One that cannot be compared does not stand in the way of the others.
+                    Err(error) => {
+                        failed += 1;
+                        let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
+                        tracing::warn!(error, "The usage of a tenant could not be compared");
+                    }
+                }
             }
             match found.next {
                 Some(next) => page = PageRequest::first(100).after(Some(next)),
                 None => break,
             }
+            self.renew(task).await?;
         }
-        Ok(format!("{tenants} tenants, {drifted} hours other than told"))
+        Ok(format!("{tenants} tenants, {drifted} hours other than told, {failed} tenants failed"))
     }
 
     async fn reconcile_one(&self, account: &Held<AccountRecord>) -> Result<usize> {
@@ -41,7 +52,7 @@ impl Billing {
         let Some(subscription) = self.held::<SubscriptionRecord>(&account.value.subscription).await? else { return Ok(0) };
         let Some(item) = self.usage_item(&subscription.value.state) else { return Ok(0) };
         let (Some(start), Some(end)) = (item.period_start, item.period_end) else { return Ok(0) };
-        let settled = Timestamp::from_ms((self.now().as_ms() - SETTLED_MS).div_euclid(3_600_000) * 3_600_000);
+        let settled = hour_of(self.now().minus(SETTLED));
         let span = BilledSpan::of(start, end.min(settled));
         let until = span.until.min(settled);
         if until <= span.from {
@@ -60,7 +71,8 @@ impl Billing {
             .collect();
         let mut drifted = 0;
         for days in days.chunks(crate::store::MOST_READ) {
-            let addresses: Vec<Address> = days.iter().map(|day| Address::new(Shelf::Usage, usage_id(tenant, *day))).collect();
+            let addresses: Vec<Address> =
+                days.iter().map(|day| Address::new(Shelf::Usage, usage_id(tenant, *day, &account.value.customer))).collect();
             for (day, found) in days.iter().zip(self.ports.store.get(&addresses).await?) {
                 let Some(held) = found.and_then(super::event::readable::<UsageRecord>) else { continue };
                 drifted += self.compare_day(*day, held, &theirs, (span.from, until)).await?;
@@ -80,7 +92,7 @@ impl Billing {
             if let Some(write) = self.conflict(&format!("drift:{tenant}:{today}"), record).await? {
                 self.commit(&[write]).await?;
             }
-            self.export(false).await?;
+            self.export_one(account.clone(), false).await?;
         }
         Ok(drifted)
     }
@@ -97,12 +109,13 @@ impl Billing {
         let told = held.value.told.clone();
         for (hour, told) in told {
             let at = day.plus(HOUR * u32::from(hour));
-            if at < from || at >= until || held.value.telling.contains_key(&hour) {
+            let is_fresh = told.at.is_some_and(|told| told > self.now().minus(SETTLED));
+            if at < from || at >= until || is_fresh || held.value.telling.contains_key(&hour) {
                 continue;
             }
             if theirs.get(&at).copied().unwrap_or(0) != told.value {
                 drifted += 1;
-                held.value.telling.insert(hour, Told { value: told.value, revision: told.revision + 1 });
+                held.value.telling.insert(hour, Told { value: told.value, revision: told.revision + 1, at: None });
             }
         }
         if drifted > 0 {

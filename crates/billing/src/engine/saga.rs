@@ -12,12 +12,11 @@ use togglebox_core::StoreResult;
 use uuid::Uuid;
 
 use super::checkout::id_of;
-use super::event::readable;
 use super::observe::{customer_address, customer_claim};
 use super::{AT_ONCE, Billing, BillingError, Result, TRIES, trouble, whole_second};
 use crate::metrics;
 use crate::notice::Notice;
-use crate::objects::{Checkout, CheckoutStatus, SubscriptionStatus};
+use crate::objects::{Checkout, CheckoutStatus, Subscription, SubscriptionStatus};
 use crate::order::AsOf;
 use crate::ports::{Reservation, Reserved};
 use crate::provider::{Ending, NewCheckout, ProviderError};
@@ -35,22 +34,17 @@ const BATCH: usize = 100;
 impl Billing {
     /// Goes on with sign-ups that are due; says how many there were.
     pub(super) async fn work_sign_ups(&self) -> StoreResult<usize> {
-        let due = self.ports.store.due(Shelf::SignUp, self.now(), BATCH).await?;
-        let count = due.len();
-        let works = due.into_iter().filter_map(readable::<SignUpRecord>).map(|held| async move {
-            let Some(held) = self.claim(held).await? else { return Ok(()) };
+        let works = self.due::<SignUpRecord>(BATCH).await?.into_iter().map(|held| async move {
+            let Some(held) = self.claim(held).await? else { return Ok(0) };
             let id = held.id().to_owned();
             match self.look_at_sign_up(held).await {
-                Ok(()) => {
-                    metrics::worked("sign-up", "done");
-                    Ok(())
-                }
-                Err(error) => self.sign_up_later(&id, &error).await,
+                Ok(()) => metrics::worked("sign-up", "done"),
+                Err(error) => self.sign_up_later(&id, &error).await?,
             }
+            Ok(1)
         });
-        let outcomes: Vec<StoreResult<()>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect::<StoreResult<()>>()?;
-        Ok(count)
+        let outcomes: Vec<StoreResult<usize>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().sum()
     }
 
     async fn sign_up_later(&self, id: &str, error: &BillingError) -> StoreResult<()> {
@@ -66,6 +60,11 @@ impl Billing {
         } else {
             metrics::worked("sign-up", "again");
             tracing::warn!(sign_up = id, error = cause, "A sign-up will be tried again");
+        }
+        // What went wrong inside of the payment service is answered the same for a day: then another page helps. Nobody has the first one's
+        // address.
+        if held.value.state == State::Reserved && held.value.attempts % 3 == 0 {
+            held.value.round += 1;
         }
         // Never given up: somebody may have paid.
         let at = self.again(held.value.attempts);
@@ -174,7 +173,20 @@ impl Billing {
             cancel_url: settings.cancel_url.clone(),
             options: settings.options,
         };
-        let made = self.ports.provider.create_checkout(&new).await?;
+        let made = match self.ports.provider.create_checkout(&new).await {
+            Ok(made) => made,
+            Err(error @ ProviderError::Refused { .. }) => {
+                // It will not be otherwise later: nobody is to wait for it, and nobody else for the name.
+                let cause = &error as &(dyn std::error::Error + Send + Sync + 'static);
+                tracing::error!(sign_up = id, error = cause, "The payment service makes no page for a sign-up");
+                if record.is_new {
+                    self.ports.tenants.discard(record.tenant).await?;
+                }
+                let why = "the payment service does not sell it at the moment".to_owned();
+                return Ok(State::Refused { taken: false, why });
+            }
+            Err(error) => return Err(error.into()),
+        };
         match (made.url, made.expires_at) {
             (Some(url), expires_at) => {
                 let expires_at = expires_at.unwrap_or(new.expires_at);
@@ -214,10 +226,7 @@ impl Billing {
             let found = self.ports.provider.subscription(subscription).await?;
             if matches!(found.value.status, S::PastDue | S::Unpaid | S::Canceled | S::IncompleteExpired) {
                 // A first payment that failed is not tried again by anybody: what it was for is not there.
-                if !found.value.status.is_final() {
-                    let key = format!("failed:{}", held.id());
-                    self.ports.provider.end(&key, subscription, Ending::Now).await?;
-                }
+                self.abandon(&format!("failed:{}", held.id()), &found.value).await?;
                 return self.give_up(held, State::Failed, &checkout.id).await;
             }
         }
@@ -228,8 +237,23 @@ impl Billing {
         Ok(())
     }
 
+    /// Sees to it that nothing is paid any more for what nobody will have.
+    pub(super) async fn abandon(&self, key: &str, subscription: &Subscription) -> Result<()> {
+        if !subscription.status.is_final() {
+            self.ports.provider.end(&format!("{key}:end"), &subscription.id, Ending::Undone).await?;
+        }
+        if let Some(invoice) = &subscription.latest_invoice {
+            match self.ports.provider.void(&format!("{key}:void"), invoice).await {
+                // Refused: it is not open.
+                Ok(()) | Err(ProviderError::Refused { .. } | ProviderError::Missing(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing will be paid: the name is free again. To be called when the payment service has said so.
-    async fn give_up(&self, held: Held<SignUpRecord>, state: State, session: &str) -> Result<()> {
+    pub(super) async fn give_up(&self, held: Held<SignUpRecord>, state: State, session: &str) -> Result<()> {
         if &*held.document.list != lists::OPEN {
             return Ok(());
         }
@@ -292,7 +316,7 @@ impl Billing {
         held: &Held<SignUpRecord>,
         (subscription, customer): (&str, &str),
         known: Option<Held<SubscriptionRecord>>,
-        state: crate::objects::Subscription,
+        state: Subscription,
         as_of: AsOf,
         account: Option<Held<AccountRecord>>,
     ) -> Result<Vec<Write>> {
@@ -342,12 +366,17 @@ impl Billing {
         let is_news =
             known.as_ref().is_none_or(|known| known.value.as_of.hi() <= as_of.hi() && !known.value.state.status.is_final());
         let list = if is_over { lists::CLOSED } else { lists::OPEN };
-        let record = SubscriptionRecord { state, as_of, past_due_since: None, scheduled: None, former: None };
+        let mut record = SubscriptionRecord {
+            state,
+            as_of,
+            past_due_since: known.as_ref().and_then(|known| known.value.past_due_since),
+            scheduled: known.as_ref().and_then(|known| known.value.scheduled.clone()),
+            plans: Vec::new(),
+            former: None,
+        };
+        self.follow_periods(known.as_ref().map(|known| &known.value), &mut record);
         match known {
             Some(known) if is_news => {
-                let former = self.former_period(Some(&known.value), &record.state);
-                let scheduled = known.value.scheduled.clone();
-                let record = SubscriptionRecord { past_due_since: known.value.past_due_since, scheduled, former, ..record };
                 let tenant_known = known.document.tenant.or(Some(tenant));
                 writes.push(Held { value: record, ..known }.of(tenant_known).list(list).put()?);
             }

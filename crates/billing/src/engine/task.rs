@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use togglebox_core::{EntropyExt as _, StoreResult, Timestamp};
 
-use super::event::readable;
-use super::{Billing, Result, trouble};
+use super::{Billing, BillingError, Result, trouble};
 use crate::metrics;
 use crate::records::{Held, TaskRecord, lists};
-use crate::store::Shelf;
+
+/// Also those that a newer node may know.
+const BATCH: usize = 50;
 
 /// Regular work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,11 +68,13 @@ impl Chore {
 }
 
 impl Billing {
-    /// Does regular work that is due; says how much there was.
-    pub(super) async fn work_tasks(&self) -> StoreResult<usize> {
-        let due = self.ports.store.due(Shelf::Task, self.now(), Chore::ALL.len()).await?;
+    /// Does regular work that is due; says how much there was. It may take long: to be called again and again beside [`turn`](Self::turn).
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn work_tasks(&self) -> StoreResult<usize> {
         let mut count = 0;
-        for held in due.into_iter().filter_map(readable::<TaskRecord>) {
+        for held in self.due::<TaskRecord>(BATCH).await? {
             let Some(chore) = Chore::parse(held.id()) else { continue };
             let Some(held) = self.take(chore, held).await? else { continue };
             count += 1;
@@ -108,8 +111,8 @@ impl Billing {
         if held.value.holder.is_some() && held.document.due.is_some_and(|due| due > self.now()) {
             return Ok(None);
         }
-        let Some(held) = self.take(chore, held).await? else { return Ok(None) };
-        let outcome = self.work(chore, &held).await;
+        let Some(mut held) = self.take(chore, held).await? else { return Ok(None) };
+        let outcome = self.work(chore, &mut held).await;
         self.put_down(chore, held, &outcome).await?;
         outcome.map(|(outcome, _)| Some(outcome))
     }
@@ -124,18 +127,32 @@ impl Billing {
         Ok(Some(taken))
     }
 
-    async fn run(&self, chore: Chore, held: Held<TaskRecord>) -> StoreResult<()> {
-        let outcome = self.work(chore, &held).await;
+    /// Work that goes on has more time.
+    ///
+    /// # Errors
+    /// `Busy` when another node has begun anew.
+    pub(super) async fn renew(&self, held: &mut Held<TaskRecord>) -> Result<()> {
+        let Some(chore) = Chore::parse(held.id()) else { return Ok(()) };
+        held.document.due = Some(self.now().plus(chore.lease()));
+        if !self.commit(&[held.put()?]).await? {
+            return Err(BillingError::Busy);
+        }
+        held.document.version += 1;
+        Ok(())
+    }
+
+    async fn run(&self, chore: Chore, mut held: Held<TaskRecord>) -> StoreResult<()> {
+        let outcome = self.work(chore, &mut held).await;
         self.put_down(chore, held, &outcome).await
     }
 
-    async fn work(&self, chore: Chore, held: &Held<TaskRecord>) -> Result<(String, Option<Timestamp>)> {
+    async fn work(&self, chore: Chore, held: &mut Held<TaskRecord>) -> Result<(String, Option<Timestamp>)> {
         match chore {
-            Chore::Poll => self.poll(held.value.upto).await.map(|(outcome, upto)| (outcome, Some(upto))),
-            Chore::Sweep => self.sweep().await.map(|outcome| (outcome, None)),
-            Chore::Usage => self.export(false).await.map(|outcome| (outcome, None)),
-            Chore::Closing => self.export(true).await.map(|outcome| (outcome, None)),
-            Chore::Reconcile => self.reconcile().await.map(|outcome| (outcome, None)),
+            Chore::Poll => self.poll(held).await.map(|(outcome, upto)| (outcome, Some(upto))),
+            Chore::Sweep => self.sweep(held).await.map(|outcome| (outcome, None)),
+            Chore::Usage => self.export(held, false).await.map(|outcome| (outcome, None)),
+            Chore::Closing => self.export(held, true).await.map(|outcome| (outcome, None)),
+            Chore::Reconcile => self.reconcile(held).await.map(|outcome| (outcome, None)),
             Chore::Prune => self.prune().await.map(|outcome| (outcome, None)),
         }
     }

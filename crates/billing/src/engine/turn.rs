@@ -15,14 +15,12 @@ pub struct Turn {
     pub accounts: usize,
     /// Sign-ups.
     pub sign_ups: usize,
-    /// Regular work.
-    pub tasks: usize,
 }
 
 impl Turn {
     /// Everything together. Nothing: there is nothing to do before somebody writes, or time passes.
     pub const fn count(&self) -> usize {
-        self.events + self.effects + self.accounts + self.sign_ups + self.tasks
+        self.events + self.effects + self.accounts + self.sign_ups
     }
 }
 
@@ -34,8 +32,7 @@ impl Billing {
     pub async fn turn(&self) -> StoreResult<Turn> {
         let (events, sign_ups) = (self.work_events().await?, self.work_sign_ups().await?);
         let (accounts, effects) = (self.work_accounts().await?, self.work_effects().await?);
-        let tasks = self.work_tasks().await?;
-        Ok(Turn { events, effects, accounts, sign_ups, tasks })
+        Ok(Turn { events, effects, accounts, sign_ups })
     }
 }
 

@@ -51,6 +51,10 @@ impl StripeProvider {
         Ok(Listed { items, next })
     }
 
+    pub(super) async fn void_invoice(&self, key: &str, invoice: &str) -> ProviderResult<()> {
+        self.wire.ask(Ask::post(INVOICES, Form::new()).of(invoice, "/void")?.key(key)).await.map(drop)
+    }
+
     pub(super) async fn refund_invoice(&self, key: &str, invoice: &str) -> ProviderResult<bool> {
         let mut any = false;
         for (field, id) in self.payments(invoice).await? {

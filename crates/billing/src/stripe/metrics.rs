@@ -35,6 +35,7 @@ operations! {
     ReleaseSchedule = "release_schedule",
     End = "end",
     Refund = "refund",
+    Void = "void",
     Invoices = "invoices",
     SendUsage = "send_usage",
     Usage = "usage",

@@ -162,6 +162,10 @@ impl BillingProvider for StripeProvider {
         self.run(Operation::Refund, self.refund_invoice(key, invoice)).await
     }
 
+    async fn void(&self, key: &str, invoice: &str) -> ProviderResult<()> {
+        self.run(Operation::Void, self.void_invoice(key, invoice)).await
+    }
+
     async fn invoices(&self, customer: &str, limit: usize, before: Option<&str>) -> ProviderResult<Listed<Invoice>> {
         self.run(Operation::Invoices, self.list_invoices(customer, limit, before)).await
     }

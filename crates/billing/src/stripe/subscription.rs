@@ -28,14 +28,15 @@ impl StripeProvider {
     pub(super) async fn end_subscription(&self, key: &str, id: &str, ending: Ending) -> ProviderResult<Fetched<Subscription>> {
         match ending {
             Ending::PeriodEnd => self.update(key, id, Form::new().with("cancel_at_period_end", true)).await,
-            Ending::Now => self.cancel(id).await,
+            Ending::Now => self.cancel(id, Form::new().with("invoice_now", true)).await,
+            Ending::Undone => self.cancel(id, Form::new().with("invoice_now", false).with("prorate", false)).await,
             Ending::NotAtAll => self.go_on(key, id).await,
         }
     }
 
     /// Keys are for POST: of a repeat it is told that there is no such subscription, since those that are over cannot be ended.
-    async fn cancel(&self, id: &str) -> ProviderResult<Fetched<Subscription>> {
-        let ask = Ask::delete(SUBSCRIPTIONS, Form::new().with("invoice_now", true)).of(id, "")?;
+    async fn cancel(&self, id: &str, form: Form) -> ProviderResult<Fetched<Subscription>> {
+        let ask = Ask::delete(SUBSCRIPTIONS, form).of(id, "")?;
         let Err(error) = self.wire.ask(ask).await else { return self.read_subscription(id).await };
         if !matches!(error, ProviderError::Missing(_)) {
             return Err(error);

@@ -294,3 +294,76 @@ async fn who_gives_late_gives_again() {
     late.await.unwrap().unwrap();
     assert_eq!(world.entitlement(tenant).unwrap().plan, None, "the late one has seen that it was late");
 }
+
+/// A deletion that is taken back before anybody has done anything about it.
+#[tokio::test]
+async fn who_stays_after_all_goes_on_paying_whatever_was_written_down() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    let ends = |world: &World| world.truth_of("subscriptions", &world.subscription_id(tenant))["cancel_at_period_end"] == true;
+    world.billing.leave(tenant).await.unwrap();
+    world.billing.come_back(tenant).await.unwrap();
+    world.drain().await;
+    assert!(!ends(&world));
+    // It ends already, and nobody here has heard of it yet.
+    world.billing.leave(tenant).await.unwrap();
+    world.sim.portal_cancel(&world.subscription_id(tenant), true).unwrap();
+    world.billing.come_back(tenant).await.unwrap();
+    world.deliver_all().await;
+    world.drain().await;
+    assert!(!ends(&world));
+}
+
+#[tokio::test]
+async fn who_is_deleted_with_a_lesser_plan_ahead_pays_no_more() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    world.billing.change(tenant, "enterprise", Interval::Monthly, None).await.unwrap();
+    world.billing.change(tenant, "pro", Interval::Monthly, None).await.unwrap();
+    world.billing.leave(tenant).await.unwrap();
+    world.drain().await;
+    let dead = world.billing.effects(togglebox_billing::lists::DEAD, &PageRequest::first(10)).await.unwrap();
+    assert!(dead.items.is_empty(), "{dead:?}");
+    world.pass(31 * DAY).await;
+    assert!(!world.billing.pays(tenant).await.unwrap());
+}
+
+/// All within a day, in which the payment service answers the same to the same key.
+#[tokio::test]
+async fn a_lesser_plan_can_be_planned_taken_back_and_planned_again() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    world.billing.change(tenant, "enterprise", Interval::Yearly, None).await.unwrap();
+    let planned = async |plan: &str, interval| {
+        world.billing.change(tenant, plan, interval, None).await.unwrap();
+        let scheduled = world.billing.overview(tenant).await.unwrap().unwrap().scheduled;
+        scheduled.map(|(plan, interval, _)| (plan.to_string(), interval))
+    };
+    for _ in 0..3 {
+        assert_eq!(planned("pro", Interval::Monthly).await, Some(("pro".to_owned(), Interval::Monthly)));
+        assert_eq!(planned("enterprise", Interval::Monthly).await, Some(("enterprise".to_owned(), Interval::Monthly)));
+        assert_eq!(planned("enterprise", Interval::Yearly).await, None);
+        let schedule = world.truth_of("subscriptions", &world.subscription_id(tenant))["schedule"].clone();
+        assert!(schedule.is_null(), "{schedule}");
+    }
+    assert_eq!(planned("pro", Interval::Monthly).await, Some(("pro".to_owned(), Interval::Monthly)));
+    world.pass(366 * DAY).await;
+    assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("pro"));
+}
+
+/// The subscription that a tenant has ends, and it pays for another one, which somebody had decided to keep.
+#[tokio::test]
+async fn who_pays_for_another_one_has_that_when_the_first_ends() {
+    let world = World::with(AccessRules::default(), false).await;
+    let tenant = world.paid("acme").await;
+    let second = togglebox_stripe_sim::Ask::post("/v1/subscriptions")
+        .form("customer", world.customer_id(tenant))
+        .form("items[0][price]", "price_ent_m")
+        .form("metadata[tenant_id]", tenant.to_string());
+    world.sim.call(second).await;
+    world.deliver_all().await;
+    world.drain().await;
+    world.sim.portal_cancel(&world.subscription_id(tenant), false).unwrap();
+    world.pass(2 * 3600).await;
+    assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("enterprise"));
+}

@@ -8,6 +8,7 @@ mod schedules;
 mod sign_up;
 mod signature_oracle;
 mod store;
+mod stripe_sim;
 mod stripe_wire;
 mod usage;
 mod world;

@@ -130,6 +130,7 @@ async fn play_one(story: &[Step], seed: u64) {
             let (one, two) = tokio::join!(world.billing.turn(), other.turn());
             drop((one, two));
         }
+        drop(world.billing.work_tasks().await);
         has_crashed |= world.node.has_crashed() || second.has_crashed();
     }
     for node in [&world.node, &second] {

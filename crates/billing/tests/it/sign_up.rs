@@ -5,7 +5,7 @@ use std::sync::Arc;
 use togglebox_billing::{AccessRules, BillingError, Mode, Notice, SignUpState, Subscriber, lists};
 use togglebox_billing::{Chore, Interval};
 use togglebox_core::PageRequest;
-use togglebox_stripe_sim::Outcome;
+use togglebox_stripe_sim::{Fault, Matcher, Outcome};
 use uuid::Uuid;
 
 use crate::world::{DAY, World, new_sign_up};
@@ -243,4 +243,69 @@ async fn what_was_not_told_is_asked_for() {
     assert_eq!(world.mails("welcome:").len(), 1);
     let dead = world.billing.events(lists::DEAD, &PageRequest::first(10)).await.unwrap();
     assert!(dead.items.is_empty());
+}
+
+/// One admin pays, and before anybody was told, another one orders something else.
+#[tokio::test]
+async fn who_has_paid_is_not_asked_to_pay_again() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    world.billing.cancel(tenant).await.unwrap();
+    world.pass(32 * DAY).await;
+    let by = || Subscriber { user: Uuid::from_u128(7), email: "ada@example.com".into() };
+    let one = world.billing.subscribe(tenant, by(), "pro", Interval::Monthly).await.unwrap();
+    world.sim.complete_checkout(&world.session_of(one.id), Outcome::Paid).unwrap();
+    let other = world.billing.subscribe(tenant, by(), "enterprise", Interval::Monthly).await;
+    assert!(matches!(other, Err(BillingError::AlreadySubscribed)), "{other:?}");
+    assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("pro"));
+}
+
+#[tokio::test]
+async fn of_many_who_order_for_one_tenant_one_gets_a_page() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    world.billing.end_all(tenant).await.unwrap();
+    let orders = ["pro", "enterprise"].into_iter().cycle().take(20).map(|plan| {
+        let billing = Arc::clone(&world.billing);
+        tokio::spawn(async move {
+            let by = Subscriber { user: Uuid::from_u128(7), email: "ada@example.com".into() };
+            billing.subscribe(tenant, by, plan, Interval::Monthly).await
+        })
+    });
+    for order in orders.collect::<Vec<_>>() {
+        match order.await.unwrap() {
+            Ok(_) | Err(BillingError::Busy) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    let open = world.truth_of_all("sessions").into_iter().filter(|session| session["status"] == "open").count();
+    assert_eq!(open, 1);
+}
+
+/// The payment service makes no page, and never will: nobody waits, and the name is free.
+#[tokio::test]
+async fn what_the_payment_service_does_not_sell_reserves_nothing() {
+    let world = World::new().await;
+    world.sim.inject(Fault::status(Matcher::new("POST", "/v1/checkout/sessions"), 400));
+    let refused = world.billing.sign_up(new_sign_up("acme")).await;
+    assert!(matches!(refused, Err(BillingError::SignUpRefused(_))), "{refused:?}");
+    assert!(world.rest.taken.lock().unwrap().is_empty());
+    assert_eq!(world.store_open_sign_ups().await, 0);
+    world.paid("acme").await;
+}
+
+/// Something went wrong inside of the payment service, and it says so to the same question for a day.
+#[tokio::test]
+async fn a_page_that_had_bad_luck_is_made_anew() {
+    let world = World::new().await;
+    world.sim.inject(Fault::status(Matcher::new("POST", "/v1/checkout/sessions"), 500));
+    assert!(world.billing.sign_up(new_sign_up("acme")).await.is_err());
+    for _ in 0..10 {
+        world.pass(120).await;
+    }
+    let open = world.truth_of_all("sessions").into_iter().filter(|session| session["status"] == "open").count();
+    assert_eq!(open, 1);
+    world.pass(2 * DAY).await;
+    assert_eq!(world.store_open_sign_ups().await, 0);
+    assert!(world.rest.taken.lock().unwrap().is_empty());
 }

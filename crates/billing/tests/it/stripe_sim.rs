@@ -301,7 +301,7 @@ async fn what_was_paid_is_paid_back_once() {
     stripe.sim.inject(Fault::drop(Matcher::new("POST", "/v1/refunds"), Moment::After));
     assert!(stripe.provider.refund("refund:1", &invoice).await.unwrap());
     let refunds = stripe.sim.truth()["refunds"].clone();
-    assert_eq!(refunds.as_object().unwrap().len(), 1, "though the answer was lost");
+    assert_eq!(refunds.as_array().unwrap().len(), 1, "though the answer was lost");
     assert!(!stripe.provider.refund("refund:2", &invoice).await.unwrap(), "there is nothing left");
     assert_eq!(stripe.sim.truth()["refunds"], refunds);
 }

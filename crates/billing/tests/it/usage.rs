@@ -159,3 +159,37 @@ async fn a_crash_while_usage_is_told_changes_no_bill() {
         }
     }
 }
+
+/// In the portal a lesser plan can be had at once: what the greater one included was not too much.
+#[tokio::test]
+async fn what_a_greater_plan_included_is_not_billed_after_all() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    world.billing.change(tenant, "enterprise", Interval::Monthly, None).await.unwrap();
+    use_hours(&world, tenant, 5, 1_900).await;
+    world.sim.portal_change_plan(&world.subscription_id(tenant), "price_pro_m").unwrap();
+    use_hours(&world, tenant, 1, 700).await;
+    let usage = world.billing.overview(tenant).await.unwrap().unwrap().usage.unwrap();
+    assert_eq!((usage.used, usage.included, usage.overage), (10_200, Some(10 * INCLUDED), 200));
+    world.pass(31 * DAY).await;
+    // The next period includes what the lesser plan does.
+    assert_eq!(world.billing.overview(tenant).await.unwrap().unwrap().usage.unwrap().included, Some(INCLUDED));
+}
+
+/// A subscription ends with its period: what was used until then is on the last bill.
+#[tokio::test]
+async fn the_last_usage_of_who_leaves_is_billed() {
+    let world = World::new().await;
+    let tenant = world.paid("acme").await;
+    let customer = world.customer_id(tenant);
+    world.billing.cancel(tenant).await.unwrap();
+    let end = world.entitlement(tenant).unwrap().period_end.unwrap().as_ms() / 1000;
+    world.pass(u64::try_from(end - world.sim.now()).unwrap() - 1800).await;
+    world.use_up(tenant, world.sim.now(), 61_000);
+    world.pass(1800 + 60).await;
+    assert_eq!(world.entitlement(tenant).unwrap().plan, None);
+    let told = world.billing.run_now(Chore::Closing).await.unwrap();
+    assert_eq!(told.as_deref(), Some("1 tenants, 1 figures told, 0 tenants failed"));
+    let totals = world.sim.truth()["meters"]["mtr_requests"]["totals"][&customer].clone();
+    assert_eq!(totals, 60_000);
+}

@@ -268,7 +268,7 @@ impl World {
     /// Works until there is nothing to do.
     pub(crate) async fn drain(&self) {
         for _ in 0..1000 {
-            let Turn { events, effects, accounts, sign_ups, tasks: _ } = self.billing.turn().await.unwrap();
+            let Turn { events, effects, accounts, sign_ups } = self.billing.turn().await.unwrap();
             if events + effects + accounts + sign_ups == 0 {
                 return;
             }
