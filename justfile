@@ -42,6 +42,10 @@ limits TRIALS="1000":
 usage-kills KILLS="200" ANSWERS="5000":
     TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
 
+# Billing under random deliveries and crashes, with many more schedules of each story than usual
+billing-schedules SCHEDULES="2500":
+    TOGGLEBOX_BILLING_SCHEDULES={{SCHEDULES}} cargo test --release --package togglebox-billing --all-features --test it -- schedules::
+
 # The arithmetic of limits and what is told of them, with many more cases than usual
 limit-properties CASES="100000":
     PROPTEST_CASES={{CASES}} cargo test --release --package togglebox-ratelimit -- gcra:: span:: headers:: breaker::
