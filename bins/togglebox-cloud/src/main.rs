@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use togglebox_server::console::{complain, say, say_aside};
 use togglebox_server::{CloudSettings, Environment, Server, Settings, commands, install_crypto, stop_signal, telemetry};
 
@@ -35,6 +35,9 @@ enum Command {
     Workspace(Workspace),
     /// Check the configuration
     Check,
+    /// Look after what is set up at Stripe
+    #[command(subcommand)]
+    Stripe(Stripe),
     /// Manage the table of DynamoDB
     #[cfg(feature = "dynamodb")]
     #[command(subcommand)]
@@ -69,6 +72,22 @@ enum Workspace {
         /// The new file; - is standard output. A name that ends in .gz packs it. Without: SUBDOMAIN-DAY.jsonl
         #[arg(long, value_name = "FILE", visible_alias = "out")]
         to: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Stripe {
+    /// Ask Stripe whether key, prices, meter and webhook endpoint are as they must be; ends with 1 where one is not, and says what to do
+    Check,
+    /// Try again what was given up after many attempts
+    #[command(group(ArgGroup::new("which").required(true)))]
+    Requeue {
+        /// The id of an event, as evt_…
+        #[arg(value_name = "EVENT", group = "which")]
+        event: Option<String>,
+        /// All of it
+        #[arg(long, group = "which")]
+        all_dead: bool,
     },
 }
 
@@ -133,6 +152,11 @@ fn run(command: Command, settings: &Settings, cloud: &CloudSettings) -> anyhow::
             Command::Workspace(Workspace::Left { id }) => commands::workspace_left(settings, cloud, &id).await,
             Command::Workspace(Workspace::Export { id, to }) => {
                 commands::workspace_export(settings, cloud, &id, to.as_deref()).await
+            }
+            Command::Stripe(Stripe::Check) => commands::stripe_check(cloud).await,
+            Command::Stripe(Stripe::Requeue { event, .. }) => {
+                let which = event.map_or(commands::Requeue::AllDead, commands::Requeue::One);
+                commands::stripe_requeue(settings, cloud, &which).await
             }
             #[cfg(feature = "dynamodb")]
             Command::Table(Table::Create { no_recovery }) => {

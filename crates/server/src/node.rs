@@ -399,6 +399,38 @@ impl Node {
         }
     }
 
+    #[cfg(feature = "cloud")]
+    pub(crate) const fn till(&self) -> Option<&cloud::billing::Till> {
+        match &self.front {
+            Front::Open(_) => None,
+            Front::Cloud(front) => front.till(),
+        }
+    }
+
+    /// Does the work of billing that is due, until `stop`; ends at once where nothing is charged.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn work_on_billing(&self, stop: impl Future<Output = ()>) {
+        if let Some(till) = self.till() {
+            till.run(stop).await;
+        }
+    }
+
+    /// Asks Stripe for the prices, if it has not answered since the start.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn recheck_prices(&self) {
+        if let Some(till) = self.till() {
+            till.recheck_prices().await;
+        }
+    }
+
+    /// Counts what billing has given up.
+    #[cfg(feature = "cloud")]
+    pub(crate) async fn count_dead(&self) {
+        if let Some(till) = self.till() {
+            till.count_dead().await;
+        }
+    }
+
     /// Looks for the records of workspaces' verified domains again.
     #[cfg(feature = "cloud")]
     pub(crate) async fn recheck_domains(&self) {
@@ -526,6 +558,12 @@ impl Node {
     /// How often [`Self::prune_usage`] is to be called.
     #[cfg(feature = "cloud")]
     pub(crate) const PRUNE_USAGE: Duration = Duration::from_hours(1);
+    /// How often [`Self::recheck_prices`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const RECHECK_PRICES: Duration = Duration::from_mins(10);
+    /// How often [`Self::count_dead`] is to be called.
+    #[cfg(feature = "cloud")]
+    pub(crate) const COUNT_DEAD: Duration = Duration::from_mins(1);
     /// How often [`Self::flush`] is to be called.
     pub(crate) const FLUSH: Duration = Duration::from_millis(900);
     /// How often [`Self::flush_uses`] is to be called.

@@ -47,14 +47,23 @@ impl Server {
         Self::over(settings, Node::open(settings).await?)
     }
 
-    /// The same, of a service of many workspaces.
+    /// The same, of a service of many workspaces. Asks Stripe for the prices, where anything is charged; when it does not answer, they are
+    /// asked for later.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// As [`build`](Self::build); the prices are not what they are configured as.
     #[cfg(feature = "cloud")]
     pub async fn build_cloud(settings: &Settings, cloud: &CloudSettings) -> anyhow::Result<Self> {
         report(settings);
-        Self::over(settings, Node::open_cloud(settings, cloud).await?)
+        let node = Node::open_cloud(settings, cloud).await?;
+        if let Some(till) = node.till()
+            && let Err(wrong) = till.check_prices().await
+        {
+            // What is wrong with the prices is what there is to say.
+            drop(node.close().await);
+            return Err(wrong.into());
+        }
+        Self::over(settings, node)
     }
 
     fn over(settings: &Settings, node: Node) -> anyhow::Result<Self> {
@@ -156,6 +165,12 @@ impl Chores {
             #[cfg(feature = "cloud")]
             consuming(node, &stop),
             #[cfg(feature = "cloud")]
+            charging(node, &stop),
+            #[cfg(feature = "cloud")]
+            every(Node::RECHECK_PRICES, node, &stop, |node| async move { node.recheck_prices().await }),
+            #[cfg(feature = "cloud")]
+            every(Node::COUNT_DEAD, node, &stop, |node| async move { node.count_dead().await }),
+            #[cfg(feature = "cloud")]
             every(Node::PRUNE_USAGE, node, &stop, |node| async move { node.prune_usage().await }),
             every(Node::POLL, node, &stop, |node| async move { node.poll().await }),
             every(Node::FLUSH, node, &stop, |node| async move { node.flush().await }),
@@ -219,6 +234,13 @@ where
 fn consuming(node: &Arc<Node>, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
     let (node, mut stop) = (Arc::clone(node), stop.clone());
     tokio::spawn(async move { node.consume_usage(async move { drop(stop.changed().await) }).await })
+}
+
+/// What works on billing, and is woken when there is something to do.
+#[cfg(feature = "cloud")]
+fn charging(node: &Arc<Node>, stop: &watch::Receiver<bool>) -> JoinHandle<()> {
+    let (node, mut stop) = (Arc::clone(node), stop.clone());
+    tokio::spawn(async move { node.work_on_billing(async move { drop(stop.changed().await) }).await })
 }
 
 /// Says what was decided rather than set.

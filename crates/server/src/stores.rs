@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use togglebox_auth::store::{ApiKeyStore, AttemptStore, PasswordResetStore, SessionStore, UserStore};
+#[cfg(feature = "cloud")]
+use togglebox_billing::BillingStore;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use togglebox_core::OsEntropy;
 use togglebox_core::{AuditLog, ChangeBus, LocalBus, StoreResult, Timestamp};
@@ -109,6 +111,8 @@ pub(crate) struct Stores {
     pub(crate) transfer: Arc<dyn Transfer>,
     #[cfg(feature = "cloud")]
     pub(crate) usage: UsageStores,
+    #[cfg(feature = "cloud")]
+    pub(crate) billing: Arc<dyn BillingStore>,
     engine: Arc<dyn Engine>,
 }
 
@@ -143,16 +147,32 @@ pub(crate) struct RegisterStores {
     pub(crate) remains: Arc<dyn RemainsStore>,
 }
 
-/// What keeps a register of tenants, and their usage.
+/// What keeps a register of tenants, their usage, and what they pay.
 #[cfg(feature = "cloud")]
 pub(crate) trait Register:
-    TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + UsageStore + UsageLedger
+    TenantStore
+    + MemberStore
+    + InvitationStore
+    + DomainStore
+    + TenantDirectory
+    + RemainsStore
+    + UsageStore
+    + UsageLedger
+    + BillingStore
 {
 }
 
 #[cfg(feature = "cloud")]
 impl<S> Register for S where
-    S: TenantStore + MemberStore + InvitationStore + DomainStore + TenantDirectory + RemainsStore + UsageStore + UsageLedger
+    S: TenantStore
+        + MemberStore
+        + InvitationStore
+        + DomainStore
+        + TenantDirectory
+        + RemainsStore
+        + UsageStore
+        + UsageLedger
+        + BillingStore
 {
 }
 
@@ -165,7 +185,7 @@ impl<S> Register for S {}
 
 #[cfg(feature = "cloud")]
 impl RegisterStores {
-    fn over<S: Register>(store: &Arc<S>) -> Self {
+    pub(crate) fn over<S: Register>(store: &Arc<S>) -> Self {
         Self {
             tenants: Arc::<S>::clone(store),
             members: Arc::<S>::clone(store),
@@ -232,6 +252,8 @@ impl Stores {
             transfer: Arc::<S>::clone(store),
             #[cfg(feature = "cloud")]
             usage: UsageStores::over(store),
+            #[cfg(feature = "cloud")]
+            billing: Arc::<S>::clone(store),
             engine: Arc::<S>::clone(store),
         }
     }

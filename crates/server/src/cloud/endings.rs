@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use togglebox_billing::Billing;
 use togglebox_core::{Cursor, PageRequest, TenantId};
 use togglebox_http::cloud::CENTRAL;
 use togglebox_multitenancy::manage::{Ending, Result, Tenancy};
@@ -27,13 +28,15 @@ pub(crate) struct Round {
 #[derive(Debug)]
 pub(crate) struct Endings {
     tenancy: Arc<Tenancy>,
+    /// `None` where nothing is charged.
+    billing: Option<Arc<Billing>>,
     /// Where the removal goes on of those that are not through. Another node, and this one after a restart, begins anew.
     places: Mutex<BTreeMap<TenantId, Cursor>>,
 }
 
 impl Endings {
-    pub(crate) const fn new(tenancy: Arc<Tenancy>) -> Self {
-        Self { tenancy, places: Mutex::new(BTreeMap::new()) }
+    pub(crate) const fn new(tenancy: Arc<Tenancy>, billing: Option<Arc<Billing>>) -> Self {
+        Self { tenancy, billing, places: Mutex::new(BTreeMap::new()) }
     }
 
     /// One round. A workspace that something goes wrong with is told in the log, and the next one's turn comes.
@@ -46,6 +49,10 @@ impl Endings {
         // Somebody else has brought the others to their end.
         self.places().retain(|tenant, _| due.contains(tenant));
         for tenant in due {
+            // Before anything goes: what is purged cannot be charged, and nobody could say any more what for.
+            if !self.is_paid_off(tenant).await {
+                continue;
+            }
             match self.end(tenant, &mut round).await {
                 Ok(()) => {}
                 Err(error) => {
@@ -68,6 +75,24 @@ impl Endings {
             match part.next {
                 Some(next) => page = PageRequest::first(PageRequest::MAX_LIMIT).after(Some(next)),
                 None => return Ok(due),
+            }
+        }
+    }
+
+    /// Whether nothing of a workspace can be charged any more.
+    async fn is_paid_off(&self, tenant: TenantId) -> bool {
+        let Some(billing) = &self.billing else { return true };
+        match billing.end_all(tenant).await {
+            Ok(is_over) => {
+                if !is_over {
+                    tracing::info!(%tenant, "A workspace is purged once its subscription has ended");
+                }
+                is_over
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%tenant, error, "A subscription could not be ended: the next round tries again, and then purges its workspace");
+                false
             }
         }
     }

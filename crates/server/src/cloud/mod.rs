@@ -1,5 +1,6 @@
 //! Connects what a service of many workspaces has besides.
 
+pub(crate) mod billing;
 mod dns;
 mod endings;
 mod export;
@@ -22,6 +23,7 @@ use togglebox_multitenancy::manage::{Tenancy, TenancyError, TenancyPorts, Tenanc
 use togglebox_multitenancy::store::{Remains, TenantFilter};
 use togglebox_multitenancy::{DomainName, InvitationMailer, Preloaded, Preloading, ResolveOptions, SubdomainPolicy, Tenant};
 
+use self::billing::{Ingredients, Post, Till};
 use self::dns::Dns;
 use self::endings::Endings;
 pub(crate) use self::export::WorkspaceFile;
@@ -44,6 +46,8 @@ pub(crate) struct Front {
     workspaces: Workspaces,
     /// `None` where usage is not metered.
     meterage: Option<Meterage>,
+    /// `None` where nothing is charged.
+    till: Option<Till>,
     preloads: bool,
 }
 
@@ -57,8 +61,9 @@ impl Front {
     ) -> anyhow::Result<Self> {
         let Parts { ports, services, stores } = parts;
         let register = stores.register;
-        let mailer = settings.mail.as_ref().map(SmtpMailer::new).transpose()?;
-        let mailer = mailer.map(|mailer| {
+        let mailer = || settings.mail.as_ref().map(SmtpMailer::new).transpose();
+        let post = mailer()?.map(|mailer| Arc::new(mailer) as Arc<dyn Post>);
+        let mailer = mailer()?.map(|mailer| {
             let accept = format!("{}/invitations/{{token}}", settings.app_url);
             Arc::new(Invitations::new(mailer, accept)) as Arc<dyn InvitationMailer>
         });
@@ -89,6 +94,20 @@ impl Front {
             },
         ));
         let workspaces = Workspaces::new(Arc::clone(&stores.transfer), Arc::clone(&register.members), Arc::clone(&ports.clock));
+        let till = cloud.billing.as_ref().map(|settings| {
+            let made_of = Ingredients {
+                cloud,
+                store: &stores.billing,
+                register: &register,
+                usage: &stores.usage,
+                tenancy: &tenancy,
+                post,
+                clock: &ports.clock,
+                entropy: &ports.entropy,
+            };
+            Till::new(settings, made_of)
+        });
+        let till = till.transpose()?;
         let meterage = if cloud.metering {
             let made_of = (&ports.clock, &ports.entropy);
             let way = Way::new(stores.usage, queue, &register.directory);
@@ -106,7 +125,7 @@ impl Front {
             accounts: Arc::clone(&services.accounts),
             exports: Arc::new(Exports::new(Arc::new(workspaces.clone()))),
             metering: meterage.as_ref().map(|meterage| Arc::clone(&meterage.metering)),
-            billing: None,
+            billing: till.as_ref().map(|till| till.desk.clone()),
             settings: togglebox_http::cloud::CloudSettings {
                 plans: Arc::clone(&cloud.plans),
                 workspace_url: cloud.workspace_url.clone(),
@@ -132,9 +151,9 @@ impl Front {
             sleeps: cloud.serverless,
         };
         let served = Cloud::new(settings.api.clone(), &ports, &services, cloud_ports, &services_of_cloud);
-        let endings = Endings::new(Arc::clone(&tenancy));
+        let endings = Endings::new(Arc::clone(&tenancy), till.as_ref().map(|till| Arc::clone(till.billing())));
         let rechecks = Rechecks::new(Arc::clone(&tenancy), Arc::clone(&ports.entropy), Arc::new(SystemStopwatch::start()));
-        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, meterage, preloads: !cloud.serverless })
+        Ok(Self { cloud: served, tenancy, endings, rechecks, workspaces, meterage, till, preloads: !cloud.serverless })
     }
 
     /// Brings the names of workspaces into memory, as many and for as long as [`Preloading`] says. Not where a platform starts a process for
@@ -157,6 +176,11 @@ impl Front {
     /// The metering of usage, where there is any.
     pub(crate) const fn meterage(&self) -> Option<&Meterage> {
         self.meterage.as_ref()
+    }
+
+    /// Billing, where anything is charged.
+    pub(crate) const fn till(&self) -> Option<&Till> {
+        self.till.as_ref()
     }
 
     /// Does a part of the end of those workspaces whose grace period is over.

@@ -23,6 +23,7 @@ pub async fn check_cloud(settings: &Settings, cloud: &CloudSettings) -> String {
         ("central API", format!("api.{}", cloud.rules.base())),
         ("custom domains", if cloud.rules.allows_custom_domains() { "on" } else { "off" }.to_owned()),
         ("plans", plans.join(", ")),
+        ("billing", cloud.billing.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
     ]);
     lines.extend(cloud.exports.map(|rule| ("limit of exports", rule.to_string())));
     told(settings, lines).await

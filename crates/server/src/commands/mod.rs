@@ -3,6 +3,8 @@
 mod admin;
 mod check;
 mod demo;
+#[cfg(feature = "cloud")]
+mod stripe;
 #[cfg(feature = "dynamodb")]
 mod table;
 mod transfer;
@@ -16,6 +18,8 @@ pub use check::check;
 #[cfg(feature = "cloud")]
 pub use check::check_cloud;
 pub use demo::demo;
+#[cfg(feature = "cloud")]
+pub use stripe::{Requeue, stripe_check, stripe_requeue};
 #[cfg(feature = "dynamodb")]
 pub use table::{TableRequest, create as create_table};
 #[cfg(feature = "cloud")]
@@ -35,11 +39,19 @@ async fn leave(node: &Node) {
     }
 }
 
+/// What a configuration that turns out to be wrong ends with, as one that is wrong at first sight: `EX_USAGE` of `sysexits.h`.
+#[cfg(feature = "cloud")]
+const BAD_CONFIGURATION: u8 = 64;
+
 /// How a program ends after this error.
 pub fn exit_code(error: &anyhow::Error) -> Option<u8> {
     #[cfg(feature = "cloud")]
     if error.is::<workspace::SomethingLeft>() {
         return Some(workspace::SOMETHING_LEFT);
+    }
+    #[cfg(feature = "cloud")]
+    if error.is::<crate::cloud::billing::WrongPrices>() {
+        return Some(BAD_CONFIGURATION);
     }
     transfer::exit_code(error)
 }

@@ -9,6 +9,7 @@ use togglebox_multitenancy::{AccessPolicy, Allowed, HostRules, Locating, PlanCat
 use togglebox_ratelimit::Mode;
 use togglebox_storage::sqlite::Durability;
 
+use super::billing::{BILLING, BillingSettings};
 use super::environment::Environment;
 use super::limits::{LimitRule, rule, rule_of};
 use super::names::{Setting, plain};
@@ -111,9 +112,20 @@ const CLOUD: &[Setting] = &[
     plain("DNS_SERVER", "the system's", "`IP:PORT` of the name server that is asked for records that show whose a domain is."),
 ];
 
+/// Those, and what a service that charges needs besides.
+const ALL: &[Setting] = &{
+    let mut all = [CLOUD[0]; CLOUD.len() + BILLING.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = if place < CLOUD.len() { CLOUD[place] } else { BILLING[place - CLOUD.len()] };
+        place += 1;
+    }
+    all
+};
+
 /// Settings of a service of many workspaces, in the order of the reference.
 pub const fn cloud() -> &'static [Setting] {
-    CLOUD
+    ALL
 }
 
 /// Checked values.
@@ -151,6 +163,8 @@ pub struct CloudSettings {
     pub sqs_endpoint: Option<String>,
     /// The name server to be asked; `None`: the system's.
     pub dns: Option<SocketAddr>,
+    /// How workspaces are charged; `None`: not at all.
+    pub billing: Option<BillingSettings>,
 }
 
 impl CloudSettings {
@@ -159,7 +173,7 @@ impl CloudSettings {
     /// # Errors
     /// Every problem.
     pub fn read(environment: &Environment) -> Result<(Settings, Self), Problems> {
-        let mut texts = Texts::gather_with(environment, CLOUD);
+        let mut texts = Texts::gather_with(environment, ALL);
         let mut settings = Settings::from_texts(&mut texts, environment);
         settings.api.authentication = true;
         if texts.get("JWT_EXPIRES_IN").is_none() {
@@ -211,6 +225,8 @@ impl CloudSettings {
         access.unpaid.evaluation = texts.read("UNPAID_EVALUATION", access.unpaid.evaluation, boolean);
         access.closed.evaluation = texts.read("CLOSED_EVALUATION", access.closed.evaluation, boolean);
         let serverless = texts.read("SERVERLESS", settings.edge.is_some(), boolean);
+        let metering = texts.read("METERING", true, boolean);
+        let billing = BillingSettings::from_texts(texts, &settings.app_url, &plans, metering);
         Some(Self {
             rules: rules.custom_domains(custom_domains),
             locating,
@@ -222,7 +238,7 @@ impl CloudSettings {
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             serverless,
-            metering: texts.read("METERING", true, boolean),
+            metering,
             usage: texts.get("USAGE_DIR").map(PathBuf::from),
             usage_durability: texts.read("USAGE_DURABILITY", Durability::ProcessEnd, word(&DURABILITY)),
             usage_queue: texts.read("USAGE_QUEUE", None, |text| url(text).map(Some)),
@@ -230,6 +246,7 @@ impl CloudSettings {
             dns: texts.read("DNS_SERVER", None, |text| {
                 text.parse().map(Some).map_err(|_| "an address with a port, such as 127.0.0.1:53".to_owned())
             }),
+            billing,
         })
     }
 }

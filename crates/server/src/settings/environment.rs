@@ -29,6 +29,12 @@ impl Environment {
         self.texts.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
     }
 
+    /// The names of all variables that begin with `prefix` and have something to say.
+    pub(super) fn names_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let texts = self.texts.iter().filter(|(_, text)| !text.trim().is_empty()).map(|(name, _)| name);
+        texts.chain(&self.garbled).map(String::as_str).filter(move |name| name.starts_with(prefix))
+    }
+
     /// Whether `name` has a value that is no text.
     pub(super) fn is_garbled(&self, name: &str) -> bool {
         self.garbled.contains(name)

@@ -1,6 +1,8 @@
 //! Configuration: from a file and the environment to checked values, with every problem told at once.
 
 #[cfg(feature = "cloud")]
+mod billing;
+#[cfg(feature = "cloud")]
 mod cloud;
 mod environment;
 mod limits;
@@ -10,6 +12,8 @@ mod secret_url;
 mod storage;
 mod values;
 
+#[cfg(feature = "cloud")]
+pub use billing::{BillingSettings, NamedPrice, PricedThing};
 #[cfg(feature = "cloud")]
 pub use cloud::{CloudSettings, cloud as cloud_reference};
 pub use environment::Environment;

@@ -3,7 +3,8 @@
 /// A setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Name of the environment variable; in a file, the same in lower case.
+    /// Name of the environment variable; in a file, the same in lower case. With `<` in it, it stands for all that begin with what is
+    /// before that.
     pub name: &'static str,
     /// What holds without it, for people.
     pub default: &'static str,
@@ -13,11 +14,18 @@ pub struct Setting {
     pub secret: bool,
 }
 
+impl Setting {
+    /// What the names of a family begin with; `None` for a single setting.
+    pub(super) fn family(&self) -> Option<&'static str> {
+        self.name.split_once('<').map(|(prefix, _)| prefix)
+    }
+}
+
 pub(super) const fn plain(name: &'static str, default: &'static str, about: &'static str) -> Setting {
     Setting { name, default, about, secret: false }
 }
 
-const fn secret(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+pub(super) const fn secret(name: &'static str, default: &'static str, about: &'static str) -> Setting {
     Setting { name, default, about, secret: true }
 }
 

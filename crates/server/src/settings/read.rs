@@ -71,6 +71,12 @@ impl Texts {
         for (name, text) in ours.filter_map(|name| Some((name, environment.get(name)?))) {
             texts.values.insert(name.to_owned(), text.to_owned());
         }
+        for name in more.iter().filter_map(Setting::family).flat_map(|prefix| environment.names_with(prefix)) {
+            match environment.get(name) {
+                Some(text) => drop(texts.values.insert(name.to_owned(), text.to_owned())),
+                None => texts.problems.add(format!("{name} is not UTF-8 text")),
+            }
+        }
         texts.ignored.extend(names::IGNORED.iter().filter(|name| environment.get(name).is_some()));
         texts
     }
@@ -91,7 +97,9 @@ impl Texts {
                 self.ignored.push(name);
                 continue;
             }
-            if names::all().iter().chain(self.more).all(|setting| setting.name != name) {
+            let is_ours =
+                |setting: &Setting| setting.name == name || setting.family().is_some_and(|prefix| name.starts_with(prefix));
+            if !names::all().iter().chain(self.more).any(is_ours) {
                 self.problems.add(format!("{}: there is no setting {key}", path.display()));
                 continue;
             }
@@ -109,6 +117,14 @@ impl Texts {
         let mut known = names::all().iter().chain(self.more);
         debug_assert!(known.any(|setting| setting.name == name), "{name} is not in the table of settings");
         self.values.get(name).map(String::as_str)
+    }
+
+    /// Those of a family, by their names: all that begin with `prefix` and are not settings of their own.
+    #[cfg(feature = "cloud")]
+    pub(super) fn family(&self, prefix: &str) -> Vec<(String, String)> {
+        let own = |name: &str| names::all().iter().chain(self.more).any(|setting| setting.name == name);
+        let found = self.values.iter().filter(|(name, _)| name.starts_with(prefix) && !own(name));
+        found.map(|(name, text)| (name.clone(), text.clone())).collect()
     }
 
     /// The setting read with `read`, which says what is allowed instead; `default` when it is absent or wrong.

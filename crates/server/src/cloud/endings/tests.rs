@@ -11,7 +11,7 @@ use super::*;
 impl Place {
     /// A node with nothing in its memory.
     fn node(&self) -> Endings {
-        Endings::new(Arc::clone(&self.tenancy))
+        Endings::new(Arc::clone(&self.tenancy), None)
     }
 
     /// Gives a workspace so many audit records.
