@@ -130,7 +130,8 @@ fn mutate_parts(parts: &mut Vec<String>, dice: &Dice) {
             parts[one] = parts[one].chars().take(kept).collect();
         }
         8 => {
-            parts.insert(one, dice.one(&["", "nonsense", "=", "a=b", "a=b=c", "v1", "t", "v1=", "t=", "V1=00", "T=1"]).to_owned())
+            let odd = ["", "nonsense", "=", "a=b", "a=b=c", "v1", "t", "v1=", "t=", "V1=00", "T=1"];
+            parts.insert(one, dice.one(&odd).to_owned());
         }
         9 => parts[one].push('0'),
         10 => parts[one] = parts[one].replacen("t=", dice.one(&["t=0", "t=+", "t=-", "t= ", "t=1_", "t=1", "t=\u{0661}"]), 1),

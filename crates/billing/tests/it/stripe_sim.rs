@@ -307,6 +307,36 @@ async fn what_was_paid_is_paid_back_once() {
 }
 
 #[tokio::test]
+async fn a_bill_that_nobody_is_to_pay_is_void_once() {
+    let stripe = stripe().await;
+    let before = stripe.subscribed().await;
+    stripe.sim.set_card(&before.customer, Card::Declining).unwrap();
+    stripe.sim.advance(32 * DAY).await;
+    let open = stripe.read(&before.id).await.latest_invoice.unwrap();
+    stripe.sim.inject(Fault::drop(Matcher::new("POST", "/v1/invoices/*/void"), Moment::After));
+    stripe.provider.void("void:1", &open).await.unwrap();
+    let bills = stripe.provider.invoices(&before.customer, 1, None).await.unwrap().items;
+    assert_eq!((bills[0].id.as_deref(), bills[0].status.as_deref()), (Some(&*open), Some("void")));
+    assert!(matches!(stripe.provider.void("void:2", &open).await, Err(ProviderError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn usage_is_billed_at_the_end_unless_nobody_should_have_had_it() {
+    for (ending, bills) in [(Ending::Now, 2), (Ending::Undone, 1)] {
+        let stripe = stripe().await;
+        let before = stripe.subscribed().await;
+        stripe.sim.advance(2 * HOUR).await;
+        let customer = before.customer.clone();
+        let report = UsageReport { customer, identifier: "t_1:1".to_owned(), at: at(NOW + HOUR), value: 100_000 };
+        stripe.provider.send_usage(&report).await.unwrap();
+        let ended = stripe.provider.end("end:1", &before.id, ending).await.unwrap().value;
+        assert_eq!(ended.status, SubscriptionStatus::Canceled);
+        let found = stripe.provider.invoices(&before.customer, 10, None).await.unwrap().items;
+        assert_eq!(found.len(), bills, "{ending:?}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn bills_are_listed_page_by_page_the_newest_first() {
     let stripe = stripe().await;
     let before = stripe.subscribed().await;
