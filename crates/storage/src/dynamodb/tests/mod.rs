@@ -1,5 +1,7 @@
 //! What no server for tests shows: answers written down, given by the SDK's replaying client. And what needs to see the inside of the adapter.
 
+#[cfg(feature = "billing")]
+mod billing;
 mod closing;
 mod counting;
 mod crash;
