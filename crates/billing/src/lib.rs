@@ -27,7 +27,9 @@ pub use self::engine::{
 pub use self::money::{Currency, InvalidCurrency, Money};
 pub use self::notice::Notice;
 pub use self::order::{AsOf, Told};
-pub use self::ports::{Entitlement, Notifier, PortError, PortResult, Profile, Reservation, Reserved, Tenants, UsageSource};
+pub use self::ports::{
+    Entitlement, Notifier, PortError, PortResult, Profile, QuotaLevel, Reservation, Reserved, Tenants, UsageSource,
+};
 pub use self::price::{Interval, InvalidPrices, InvalidUnitPrice, PlanPrice, PriceList, UnitPrice, overage_by_hour};
 pub use self::provider::{
     BillingProvider, CALL_TIME, Change, CheckoutOptions, Ending, EventQuery, Fetched, Listed, Meter, NewCheckout, PortalFlow,

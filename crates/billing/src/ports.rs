@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use togglebox_core::{TenantId, Timestamp};
+use togglebox_core::{Cursor, Page, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::access::Mode;
@@ -112,6 +112,30 @@ pub trait UsageSource: Send + Sync + Debug + 'static {
 
     /// How much a plan includes in a period; `None` when there is no bound.
     fn included(&self, plan: &str) -> Option<u64>;
+
+    /// How much tenants have used in the calendar month of `now` (UTC), of those that have a bound: some of them at a time, in any order.
+    async fn levels(&self, now: Timestamp, after: Option<Cursor>) -> PortResult<Page<QuotaLevel>>;
+}
+
+/// How much a tenant has used of what it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaLevel {
+    /// Whose.
+    pub tenant: TenantId,
+    /// In which month: `2026-11`.
+    pub month: Box<str>,
+    /// How much.
+    pub used: u64,
+    /// Of how much.
+    pub included: u64,
+}
+
+impl QuotaLevel {
+    /// Of what people are told, in hundredths of what is included: the greatest that is reached.
+    pub fn reached(&self) -> Option<u8> {
+        let hundredths = u128::from(self.used) * 100;
+        [100_u8, 80].into_iter().find(|percent| hundredths >= u128::from(self.included) * u128::from(*percent))
+    }
 }
 
 /// Sends notices to the people of a tenant.

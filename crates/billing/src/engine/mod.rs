@@ -18,6 +18,7 @@ mod operator;
 mod overview;
 mod poll;
 mod prune;
+mod quota;
 mod reconcile;
 mod saga;
 mod task;

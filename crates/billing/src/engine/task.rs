@@ -24,13 +24,15 @@ pub enum Chore {
     Closing,
     /// Compares what was told of usage with what the payment service has.
     Reconcile,
+    /// Tells who has used most of what is included.
+    Quota,
     /// Forgets what is long done.
     Prune,
 }
 
 impl Chore {
     /// All there are.
-    pub const ALL: [Self; 6] = [Self::Poll, Self::Sweep, Self::Usage, Self::Closing, Self::Reconcile, Self::Prune];
+    pub const ALL: [Self; 7] = [Self::Poll, Self::Sweep, Self::Usage, Self::Closing, Self::Reconcile, Self::Quota, Self::Prune];
 
     /// Its word.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Chore {
             Self::Usage => "usage",
             Self::Closing => "closing",
             Self::Reconcile => "reconcile",
+            Self::Quota => "quota",
             Self::Prune => "prune",
         }
     }
@@ -53,6 +56,7 @@ impl Chore {
     pub const fn every(self) -> Duration {
         match self {
             Self::Poll | Self::Closing => Duration::from_mins(5),
+            Self::Quota => Duration::from_mins(15),
             Self::Usage => Duration::from_hours(1),
             Self::Sweep | Self::Reconcile | Self::Prune => Duration::from_hours(24),
         }
@@ -153,6 +157,7 @@ impl Billing {
             Chore::Usage => self.export(held, false).await.map(|outcome| (outcome, None)),
             Chore::Closing => self.export(held, true).await.map(|outcome| (outcome, None)),
             Chore::Reconcile => self.reconcile(held).await.map(|outcome| (outcome, None)),
+            Chore::Quota => self.quotas(held).await.map(|outcome| (outcome, None)),
             Chore::Prune => self.prune().await.map(|outcome| (outcome, None)),
         }
     }

@@ -1,6 +1,6 @@
 //! Usage beyond what is included, from the counters to the bill.
 
-use togglebox_billing::{Chore, Interval, UnitPrice};
+use togglebox_billing::{Chore, Interval, Notice, UnitPrice};
 use togglebox_core::TenantId;
 
 use crate::world::{DAY, HOUR, INCLUDED, START, World};
@@ -192,4 +192,45 @@ async fn the_last_usage_of_who_leaves_is_billed() {
     assert_eq!(told.as_deref(), Some("1 tenants, 1 figures told, 0 tenants failed"));
     let totals = world.sim.truth()["meters"]["mtr_requests"]["totals"][&customer].clone();
     assert_eq!(totals, 60_000);
+}
+
+#[tokio::test]
+async fn who_has_used_most_is_told_once_for_each_level() {
+    let world = World::new().await;
+    let [one, other, third] = [world.paid("a").await, world.paid("b").await, world.paid("c").await];
+    let levels = async || {
+        world.billing.run_now(Chore::Quota).await.unwrap().unwrap();
+        world.drain().await;
+        let mut told: Vec<_> = world
+            .rest
+            .mails
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, key, _)| key.starts_with("quota:"))
+            .map(|(tenant, _, notice)| match notice {
+                Notice::Quota { percent, .. } => (*tenant, *percent),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        told.sort_unstable();
+        told
+    };
+    world.use_up(one, START, 799);
+    world.use_up(third, START, 5_000);
+    assert_eq!(levels().await, [(third, 100)], "who is beyond it at once is told of that alone");
+    world.use_up(one, START, 1);
+    let mut expected = vec![(one, 80), (third, 100)];
+    expected.sort_unstable();
+    assert_eq!(levels().await, expected);
+    world.use_up(one, START, 150);
+    assert_eq!(levels().await, expected, "once for each");
+    world.use_up(one, START, 50);
+    expected.push((one, 100));
+    expected.sort_unstable();
+    assert_eq!(levels().await, expected);
+    // Another month.
+    world.sim.advance(31 * i64::try_from(DAY).unwrap()).await;
+    assert_eq!(levels().await.len(), 2 * 3 - 1, "the two, at what each has reached");
+    drop(other);
 }

@@ -11,10 +11,10 @@ use togglebox_billing::stripe::{StripeOptions, StripeProvider};
 use togglebox_billing::testkit::{FaultyStore, MemoryStore};
 use togglebox_billing::{
     AccessRules, Billing, BillingPorts, BillingSettings, BillingStore, CheckoutOptions, CheckoutSettings, Entitlement, Interval,
-    NewSignUp, Notice, Notifier, Pending, PlanPrice, PortError, PortResult, PriceList, Profile, Reservation, Reserved, Tenants,
-    Turn, UsageSource, Verifier, WebhookSecret,
+    NewSignUp, Notice, Notifier, Pending, PlanPrice, PortError, PortResult, PriceList, Profile, QuotaLevel, Reservation,
+    Reserved, Tenants, Turn, UsageSource, Verifier, WebhookSecret,
 };
-use togglebox_core::{Clock, OsEntropy, SystemStopwatch, TenantId, Timestamp};
+use togglebox_core::{Clock, Cursor, OsEntropy, Page, SystemStopwatch, TenantId, Timestamp};
 use togglebox_stripe_sim::{Delivery, Outcome, SeedPrice, Sim};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -170,6 +170,21 @@ impl UsageSource for Rest {
 
     async fn complete_until(&self, now: Timestamp) -> PortResult<Timestamp> {
         Ok(now.minus(Duration::from_mins(3)))
+    }
+
+    async fn levels(&self, now: Timestamp, after: Option<Cursor>) -> PortResult<Page<QuotaLevel>> {
+        // One at a time, so that there is more than one page.
+        let place = after.map_or(0, |cursor| cursor.as_str().parse::<usize>().unwrap());
+        let tenants: Vec<TenantId> = self.tenants.lock().unwrap().keys().copied().collect();
+        let usage = self.usage.lock().unwrap();
+        let level = |tenant: TenantId| QuotaLevel {
+            tenant,
+            month: now.day()[..7].into(),
+            used: usage.iter().filter(|((whose, _), _)| *whose == tenant).map(|(_, used)| used).sum(),
+            included: INCLUDED,
+        };
+        let next = (place + 1 < tenants.len()).then(|| Cursor::new((place + 1).to_string()));
+        Ok(Page { items: tenants.get(place).map(|tenant| level(*tenant)).into_iter().collect(), next })
     }
 
     fn included(&self, plan: &str) -> Option<u64> {

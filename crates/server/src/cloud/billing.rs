@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use togglebox_billing::stripe::StripeProvider;
-use togglebox_billing::{Billing, BillingPorts, BillingProvider, BillingStore, Turn};
+use togglebox_billing::{Billing, BillingPorts, BillingProvider, BillingStore};
 use togglebox_core::{Clock, Entropy, Stopwatch, StoreResult, SystemStopwatch};
 use togglebox_http::cloud::BillingDesk;
 use togglebox_multitenancy::PlanCatalogue;
@@ -95,7 +96,7 @@ impl Till {
             store: Arc::clone(store),
             provider: Arc::clone(&provider),
             tenants: Arc::new(Workspaces::new(Arc::clone(tenancy), Arc::clone(clock))),
-            usage: Arc::new(Figures::new(usage.both(), Arc::clone(plans))?),
+            usage: Arc::new(Figures::new(usage.both(), Arc::clone(&register.directory), Arc::clone(plans))?),
             notifier: Arc::new(Notices::new(post, people, wording)),
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
@@ -145,16 +146,30 @@ impl Till {
         }
     }
 
-    /// Does what is due, again and again, until `stop`. Every node does.
+    /// Does what is due, again and again, until `stop`. Every node does. Regular work, which may take long, goes on beside the rest.
     pub(crate) async fn run(&self, stop: impl Future<Output = ()>) {
+        let stop = stop.shared();
+        let scheduled = AtomicBool::new(false);
+        let turns = self.again(stop.clone(), true, || Box::pin(self.turn(&scheduled)));
+        let chores = self.again(stop, false, || Box::pin(self.chores(&scheduled)));
+        tokio::join!(turns, chores);
+    }
+
+    /// The same round again and again, until `stop`; with `woken`, at once when somebody says that there is something to do.
+    async fn again<'a>(
+        &self,
+        stop: impl Future<Output = ()>,
+        woken: bool,
+        // Boxed: so it is plain to the compiler that it may go from thread to thread.
+        round: impl Fn() -> Pin<Box<dyn Future<Output = StoreResult<usize>> + Send + 'a>>,
+    ) {
         let mut stop = pin!(stop);
-        let mut scheduled = false;
         loop {
-            let mut turn = pin!(self.turn(&mut scheduled));
+            let mut work = round();
             let pause = tokio::select! {
-                pause = &mut turn => pause,
+                outcome = &mut work => pause(&outcome),
                 () = &mut stop => {
-                    if timeout(GRACE, turn).await.is_err() {
+                    if timeout(GRACE, work).await.is_err() {
                         tracing::info!("Some work of billing was left to whoever comes next");
                     }
                     return;
@@ -163,31 +178,24 @@ impl Till {
             tokio::select! {
                 () = sleep(pause) => {}
                 // What fails is not hurried.
-                () = self.desk.wake.notified(), if pause <= PAUSE => {}
+                () = self.desk.wake.notified(), if woken && pause <= PAUSE => {}
                 () = &mut stop => return,
             }
         }
     }
 
-    /// One round; how long to wait for the next one.
-    async fn turn(&self, scheduled: &mut bool) -> Duration {
-        let billing = self.billing();
-        // Boxed: so it is plain to the compiler that it may go from thread to thread.
-        let round: Pin<Box<dyn Future<Output = StoreResult<Turn>> + Send + '_>> = Box::pin(async {
-            if !*scheduled {
-                billing.schedule().await?;
-                *scheduled = true;
-            }
-            billing.turn().await
-        });
-        match round.await {
-            Ok(turn) if turn.count() > 0 => Duration::ZERO,
-            Ok(_) => PAUSE,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Billing waits for the store");
-                TROUBLED
-            }
+    /// One round of what comes in; how much there was.
+    async fn turn(&self, scheduled: &AtomicBool) -> StoreResult<usize> {
+        if !scheduled.load(Ordering::Relaxed) {
+            self.billing().schedule().await?;
+            scheduled.store(true, Ordering::Relaxed);
         }
+        Ok(self.billing().turn().await?.count())
+    }
+
+    /// One round of regular work; how much there was.
+    async fn chores(&self, scheduled: &AtomicBool) -> StoreResult<usize> {
+        if scheduled.load(Ordering::Relaxed) { self.billing().work_tasks().await } else { Ok(0) }
     }
 
     /// Tells the metrics how much nobody could do.
@@ -198,6 +206,18 @@ impl Till {
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "What billing has given up could not be counted");
             }
+        }
+    }
+}
+
+/// How long to wait for the next round.
+fn pause(outcome: &StoreResult<usize>) -> Duration {
+    match outcome {
+        Ok(0) => PAUSE,
+        Ok(_) => Duration::ZERO,
+        Err(error) => {
+            tracing::warn!(error = error as &dyn std::error::Error, "Billing waits for the store");
+            TROUBLED
         }
     }
 }

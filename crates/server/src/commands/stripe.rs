@@ -138,7 +138,8 @@ fn meter_problems(meter: &Meter, of_price: Option<&str>) -> Vec<String> {
     if !meter.active {
         problems.push("is not active: reactivate it".to_owned());
     }
-    if !matches!(&*meter.formula, "sum" | "last") {
+    // An hour that is told again replaces what was told of it, by the window; a bill is the sum of the hours. `last` would be the last hour.
+    if &*meter.formula != "sum" {
         problems.push(format!("has the formula {}, and must have sum: make another one, and name it", meter.formula));
     }
     if meter.window.as_deref() != Some("hour") {

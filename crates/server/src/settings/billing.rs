@@ -25,8 +25,8 @@ const MOST_SECRETS: usize = 5;
 /// What a page can be paid for: Stripe takes these two, counted by its own clock from when it hears of it.
 const LIFETIMES: (Duration, Duration) = (Duration::from_mins(30), Duration::from_hours(24));
 
-/// How far what is asked for stays away from both.
-const MARGIN: Duration = Duration::from_mins(1);
+/// What is asked for instead: a minute away from both.
+const SAFE_LIFETIMES: (Duration, Duration) = (Duration::from_mins(31), Duration::from_mins(24 * 60 - 1));
 
 /// A part of `docs/CLOUD_CONFIG.md` is made from this table.
 pub(super) const BILLING: &[Setting] = &[
@@ -353,7 +353,7 @@ fn checkout(texts: &mut Texts, app_url: &str) -> CheckoutSettings {
         portal_return_url,
         trial_days,
         // Its clock is another than ours, and it hears of a page later than we count.
-        lifetime: lifetime.clamp(LIFETIMES.0 + MARGIN, LIFETIMES.1 - MARGIN),
+        lifetime: lifetime.clamp(SAFE_LIFETIMES.0, SAFE_LIFETIMES.1),
         options: CheckoutOptions {
             promotion_codes: texts.read("BILLING_PROMOTION_CODES", false, boolean),
             automatic_tax: texts.read("BILLING_AUTOMATIC_TAX", false, boolean),

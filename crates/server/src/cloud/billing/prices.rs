@@ -113,6 +113,10 @@ fn problems(price: &Price, of: &PricedThing, livemode: bool) -> Vec<String> {
             if !price.metered {
                 problems.push("is not metered: usage cannot be billed by it".to_owned());
             }
+            if price.unit.is_none() {
+                problems
+                    .push("has tiers: what is included is taken off already, so all of what is told has one price".to_owned());
+            }
             if price.interval != Some(Interval::Monthly) {
                 problems.push(format!("is billed {}, and must be monthly, as what plans include", often(price.interval)));
             }
@@ -172,6 +176,7 @@ mod tests {
             (&[("/recurring", Value::Null)], &MONTHLY, false, "is billed neither monthly nor yearly"),
             (&metered, &MONTHLY, false, "is metered"),
             (&[], &PricedThing::Usage, false, "is not metered"),
+            (&[("/unit_amount", Value::Null), metered[0].clone()], &PricedThing::Usage, false, "has tiers"),
             (
                 &[("/recurring/interval", json!("year")), metered[0].clone()],
                 &PricedThing::Usage,

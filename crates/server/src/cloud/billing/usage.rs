@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use togglebox_billing::{PortError, PortResult, UsageSource};
-use togglebox_core::{StoreError, TenantId, Timestamp};
+use togglebox_billing::{PortError, PortResult, QuotaLevel, UsageSource};
+use togglebox_core::{Cursor, Page, PageRequest, StoreError, TenantId, Timestamp};
 use togglebox_metering::store::{UsageLedger, UsageLedgerExt as _, UsageQuery, UsageStore};
-use togglebox_metering::{Grain, MeterId, Minute, Sealing, Span};
-use togglebox_multitenancy::{Beyond, Limited, PlanCatalogue};
+use togglebox_metering::{Grain, MeterId, Minute, Period, Sealing, Span};
+use togglebox_multitenancy::store::{TenantDirectory, TenantFilter};
+use togglebox_multitenancy::{Beyond, Limited, PlanCatalogue, TenantStatus};
 
 /// What is billed: requests that were answered.
 const REQUESTS: &str = "api.requests";
@@ -19,6 +20,12 @@ const HOUR: u32 = 60;
 /// Hours of one query: two months.
 const MOST: u32 = 1440 * HOUR;
 
+/// Workspaces of one look at how much is used.
+const STEP: usize = 200;
+
+/// Of `YYYY-MM`.
+const MONTH_LENGTH: usize = 7;
+
 /// How long it is believed up to when all usage has arrived: it is asked for each workspace, and is the same for all of them.
 const BELIEVED: Duration = Duration::from_secs(5);
 
@@ -27,6 +34,7 @@ const BELIEVED: Duration = Duration::from_secs(5);
 pub(super) struct Figures {
     store: Arc<dyn UsageStore>,
     ledger: Arc<dyn UsageLedger>,
+    directory: Arc<dyn TenantDirectory>,
     plans: Arc<PlanCatalogue>,
     meter: MeterId,
     /// When it was asked last up to when all usage has arrived, and the answer.
@@ -36,10 +44,11 @@ pub(super) struct Figures {
 impl Figures {
     pub(super) fn new(
         (store, ledger): (Arc<dyn UsageStore>, Arc<dyn UsageLedger>),
+        directory: Arc<dyn TenantDirectory>,
         plans: Arc<PlanCatalogue>,
     ) -> anyhow::Result<Self> {
         let meter = REQUESTS.parse().context("the meter of requests cannot be")?;
-        Ok(Self { store, ledger, plans, meter, complete: Mutex::default() })
+        Ok(Self { store, ledger, directory, plans, meter, complete: Mutex::default() })
     }
 }
 
@@ -91,6 +100,28 @@ impl UsageSource for Figures {
     fn included(&self, plan: &str) -> Option<u64> {
         let plan = self.plans.iter().find(|known| known.name.as_str() == plan)?;
         (plan.beyond == Beyond::Served).then(|| plan.limits.get(Limited::RequestsPerMonth).get()).flatten()
+    }
+
+    /// By plan and what was agreed on otherwise, whether what is beyond is refused or billed.
+    async fn levels(&self, now: Timestamp, after: Option<Cursor>) -> PortResult<Page<QuotaLevel>> {
+        let month = Period::MONTH.span(Minute::of(now).map_err(refused)?);
+        let page = PageRequest::first(STEP).after(after);
+        let found = self.directory.list(&TenantFilter::default(), &page).await.map_err(unavailable)?;
+        let bounded = found.items.iter().filter(|tenant| tenant.status() != TenantStatus::Deleted).filter_map(|tenant| {
+            let included = self.plans.limits(&tenant.plan, &tenant.overrides)?.get(Limited::RequestsPerMonth).get()?;
+            Some((tenant.id, included))
+        });
+        let (ids, included): (Vec<TenantId>, Vec<u64>) = bounded.unzip();
+        let sums = if ids.is_empty() {
+            Vec::new()
+        } else {
+            let (from, until) = (month.from().day(), month.until().day());
+            self.ledger.added_up(&ids, self.meter, from, until).await.map_err(unavailable)?
+        };
+        let month: Box<str> = month.from().start().day()[..MONTH_LENGTH].into();
+        let levels = ids.into_iter().zip(included).zip(sums);
+        let items = levels.map(|((tenant, included), used)| QuotaLevel { tenant, month: month.clone(), used, included });
+        Ok(Page { items: items.collect(), next: found.next })
     }
 }
 

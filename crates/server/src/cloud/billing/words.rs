@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use togglebox_billing::{Ended, Interval, Notice};
-use togglebox_core::Timestamp;
 
 use crate::mail::Page;
 
@@ -66,7 +65,7 @@ pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)>
         Notice::PaymentFailed { amount, url: pay, next_attempt } => {
             let again = next_attempt.map_or_else(
                 || "It is not tried again by itself.".to_owned(),
-                |at| format!("It is tried again on {}.", date(at)),
+                |at| format!("It is tried again on {}.", at.day()),
             );
             let page = Page::default()
                 .say(format!("{amount} for the workspace {workspace} could not be charged. {again}"))
@@ -94,7 +93,7 @@ pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)>
                 .lead("Try again", plans_url),
         ),
         Notice::TrialEnding { at } => {
-            let when = at.map_or_else(|| "soon".to_owned(), |at| format!("on {}", date(at)));
+            let when = at.map_or_else(|| "soon".to_owned(), |at| format!("on {}", at.day()));
             (
                 format!("The trial of {workspace} ends {when}"),
                 Page::default()
@@ -142,11 +141,6 @@ pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)>
     Some(said)
 }
 
-/// A day, by UTC.
-fn date(at: Timestamp) -> String {
-    at.day().to_string()
-}
-
 /// As `7 days`.
 fn span(duration: Duration) -> String {
     let (seconds, units) = (duration.as_secs(), [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")]);
@@ -176,6 +170,9 @@ mod tests {
     use std::path::Path;
 
     use togglebox_billing::Money;
+    use togglebox_core::Timestamp;
+
+    use togglebox_core::Timestamp;
 
     use super::*;
 

@@ -11,7 +11,8 @@ const TENANT: TenantId = TenantId::from_uuid(Uuid::from_u128(5));
 
 fn figures(place: &Place, plans: &str) -> Figures {
     let plans = if plans.is_empty() { PlanCatalogue::default() } else { PlanCatalogue::from_toml(plans).unwrap() };
-    Figures::new((Arc::<Sqlite>::clone(&place.store), Arc::<Sqlite>::clone(&place.store)), Arc::new(plans)).unwrap()
+    let ports = (Arc::<Sqlite>::clone(&place.store) as _, Arc::<Sqlite>::clone(&place.store) as _);
+    Figures::new(ports, Arc::<Sqlite>::clone(&place.store), Arc::new(plans)).unwrap()
 }
 
 fn at(text: &str) -> Timestamp {
@@ -85,4 +86,25 @@ async fn only_what_is_served_beyond_a_bound_is_billed() {
     ];
     let own = figures(&place, &plans.concat());
     assert_eq!(["served", "refused", "boundless"].map(|plan| own.included(plan)), [Some(7), None, None]);
+}
+
+#[tokio::test]
+async fn levels_are_of_all_who_have_a_bound_in_the_month_of_the_calendar() {
+    let place = Place::new().await;
+    let plans = "[[plan]]\nname = \"free\"\ntitle = \"Free\"\nlimits = { requests_per_month = 100 }\n";
+    let figures = figures(&place, plans);
+    let (acme, gone) = (place.workspace("acme").await, place.workspace("gone").await);
+    place.delete(&gone).await;
+    let meter: MeterId = REQUESTS.parse().unwrap();
+    for (moment, total) in [("2026-04-30T23:59:00Z", 1000), ("2026-05-01T00:00:00Z", 70), ("2026-05-02T10:00:00Z", 15)] {
+        let minute = Minute::of(at(moment)).unwrap();
+        let writer = WriterId::random(&OsEntropy);
+        let cell = Cell { tenant: acme.id, series: Series::plain(meter.clone()), minute, writer, total };
+        place.store.merge_cells(&[cell]).await.unwrap();
+        place.store.rollup(acme.id, meter.clone(), minute.hour()).await.unwrap();
+    }
+    let page = figures.levels(at("2026-05-20T00:00:00Z"), None).await.unwrap();
+    let level = QuotaLevel { tenant: acme.id, month: "2026-05".into(), used: 85, included: 100 };
+    assert_eq!(page, Page { items: vec![level.clone()], next: None });
+    assert_eq!(level.reached(), Some(80));
 }
