@@ -2,7 +2,7 @@
 
 use metrics::{counter, gauge};
 
-/// A webhook came: `new`, `seen`, `ignored` or `bad-signature`.
+/// A webhook came: `new`, `seen`, `ignored` or `bad-signature`; `quarantined` beside `ignored` when it is of the other kind of money.
 pub(crate) fn webhook(outcome: &'static str) {
     counter!("togglebox_billing_webhooks_total", "outcome" => outcome).increment(1);
 }

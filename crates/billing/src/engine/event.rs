@@ -7,12 +7,12 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use togglebox_core::StoreResult;
 
-use super::observe::{Seen, Sight};
+use super::observe::{Seen, Sight, customer_claim};
 use super::{AT_ONCE, Billing, Result, trouble};
 use crate::metrics;
 use crate::notice::Notice;
 use crate::objects::{EventKind, Invoice, Item, Subscription};
-use crate::records::{EventRecord, Held, Record, lists};
+use crate::records::{ClaimRecord, ConflictRecord, EventRecord, Held, Record, lists};
 use crate::store::{Document, Write};
 
 /// Those of one turn.
@@ -126,8 +126,25 @@ impl Billing {
             K::InvoiceFinalizationFailed => {
                 let invoice = held.value.subject.as_deref();
                 tracing::error!(invoice, "The payment service could not finish a bill: it has to be looked at there");
-                metrics::conflict("finalization-failed");
-                self.finish(done).await
+                let mut writes = vec![done];
+                if let Some(invoice) = invoice {
+                    let claim = match &held.value.customer {
+                        Some(customer) => self.held::<ClaimRecord>(&customer_claim(customer)).await?,
+                        None => None,
+                    };
+                    let record = ConflictRecord {
+                        kind: "finalization-failed".into(),
+                        tenant: claim.map(|claim| claim.value.tenant),
+                        subscription: None,
+                        customer: held.value.customer.clone(),
+                        detail: format!("The payment service could not finish bill {invoice}: it has to be looked at there."),
+                        resolution: None,
+                    };
+                    writes.extend(self.conflict(&format!("finalization:{invoice}"), record).await?);
+                }
+                // Stale: somebody else has it in hand by now, or it comes again.
+                self.commit(&writes).await?;
+                Ok(())
             }
             K::CustomerDeleted => {
                 // Its subscriptions are over, and told apart. Whoever missed that asks.

@@ -53,6 +53,7 @@ impl Billing {
         let livemode = self.ports.provider.livemode();
         let list = match kind {
             _ if envelope.livemode != livemode => {
+                metrics::webhook("quarantined");
                 tracing::error!(event.id = %envelope.id, livemode, "An event of the other kind of money than our key's was put aside");
                 lists::QUARANTINED
             }

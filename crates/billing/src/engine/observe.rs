@@ -458,6 +458,7 @@ fn kind_label(kind: &str) -> &'static str {
         "unknown-price" => "unknown-price",
         "drift" => "drift",
         "customer-taken" => "customer-taken",
+        "finalization-failed" => "finalization-failed",
         _ => "other",
     }
 }

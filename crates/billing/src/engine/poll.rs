@@ -9,8 +9,8 @@ use super::observe::{Observed, Seen, Sight};
 use super::{AT_ONCE, Billing, BillingError, Result};
 use crate::metrics;
 use crate::objects::{Envelope, EventKind};
-use crate::provider::EventQuery;
-use crate::records::{AccountRecord, Held, TaskRecord, lists};
+use crate::provider::{EventQuery, ProviderError};
+use crate::records::{AccountRecord, ConflictRecord, Held, TaskRecord, lists};
 use crate::store::Shelf;
 
 /// So far back is asked each time: what was made in these minutes may not have been listed yet the last time.
@@ -90,7 +90,7 @@ impl Billing {
         // What nobody told in a month is told now.
         let fetched = match self.ports.provider.subscription(&subscription).await {
             Ok(fetched) => fetched.value,
-            Err(crate::provider::ProviderError::Missing(_)) => return Ok(false),
+            Err(ProviderError::Missing(_)) => return self.note_missing(&account).await,
             Err(error) => return Err(error.into()),
         };
         if fetched.status == crate::objects::SubscriptionStatus::Canceled {
@@ -105,6 +105,24 @@ impl Billing {
             self.give_again(tenant).await?;
         }
         Ok(has_drifted)
+    }
+
+    /// A subscription is not known over there: the key may be of another account, or of the other kind of money. Nobody loses anything by that.
+    async fn note_missing(&self, account: &Held<AccountRecord>) -> Result<bool> {
+        metrics::drift("subscription");
+        let record = ConflictRecord {
+            kind: "drift".into(),
+            tenant: account.document.tenant,
+            subscription: Some(account.value.subscription.clone()),
+            customer: Some(account.value.customer.clone()),
+            detail: "The payment service does not know the subscription. Is the key the one of the account in which it was made?"
+                .to_owned(),
+            resolution: None,
+        };
+        if let Some(write) = self.conflict(&format!("missing:{}", account.value.subscription), record).await? {
+            self.commit(&[write]).await?;
+        }
+        Ok(true)
     }
 
     /// Marks what a tenant has as due: whatever became of it, it is given once more.
