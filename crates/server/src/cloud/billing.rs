@@ -89,6 +89,7 @@ impl Till {
             billing_url: settings.rules.checkout.portal_return_url.to_string(),
             plans_url: cloud.upgrade_url.clone(),
             access: settings.rules.access,
+            bills_usage: settings.rules.prices.usage().is_some(),
             base: cloud.rules.base().to_owned(),
         };
         let people = (Arc::clone(&register.tenants), Arc::clone(&register.members));

@@ -10,9 +10,9 @@ use togglebox_auth::MailError;
 use togglebox_billing::{AccessRules, Notice, Notifier, PortError, PortResult};
 use togglebox_core::{Email, PageRequest, StoreError, TenantId};
 use togglebox_multitenancy::store::{MemberStore, TenantStore};
-use togglebox_multitenancy::{MemberRole, PlanCatalogue, Tenant};
+use togglebox_multitenancy::{Beyond, MemberRole, PlanCatalogue, Tenant};
 
-use super::words::{self, About};
+use super::words::{self, About, Surplus};
 use crate::mail::{Letter, SmtpMailer, is_for_nobody};
 
 /// What became of a mail.
@@ -51,6 +51,8 @@ pub(super) struct Wording {
     pub(super) billing_url: String,
     pub(super) plans_url: String,
     pub(super) access: AccessRules,
+    /// Whether requests beyond those that plans include cost something, where they are served.
+    pub(super) bills_usage: bool,
     /// Below which domain the service is.
     pub(super) base: String,
 }
@@ -116,9 +118,14 @@ impl Notices {
     }
 
     fn written(&self, tenant: &Tenant, notice: &Notice) -> Option<(String, crate::mail::Page)> {
-        let Wording { plans, workspace_url, billing_url, plans_url, access, base: _ } = &self.wording;
+        let Wording { plans, workspace_url, billing_url, plans_url, access, bills_usage, base: _ } = &self.wording;
         let name = words::plan_of(notice).unwrap_or_default();
         let plan = plans.iter().find(|plan| plan.name.as_str() == name).map_or(name, |plan| plan.title.as_str());
+        let beyond = match plans.find(&tenant.plan).map_or(Beyond::Refused, |plan| plan.beyond) {
+            Beyond::Refused => Surplus::Refused,
+            Beyond::Served if *bills_usage => Surplus::Billed,
+            Beyond::Served => Surplus::Served,
+        };
         let url = workspace_url.replace("{subdomain}", tenant.subdomain.as_str());
         let about = About {
             workspace: tenant.name.as_str(),
@@ -129,6 +136,7 @@ impl Notices {
             ended: access.ended,
             first_plan: &plans.first().title,
             plan,
+            beyond,
         };
         words::mail(notice, &about)
     }

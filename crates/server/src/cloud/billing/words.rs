@@ -25,6 +25,19 @@ pub(super) struct About<'a> {
     pub(super) first_plan: &'a str,
     /// The title of the plan that the notice names, if it names one.
     pub(super) plan: &'a str,
+    /// What becomes of requests beyond those that its plan includes.
+    pub(super) beyond: Surplus,
+}
+
+/// What becomes of requests beyond those that a plan includes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surplus {
+    /// They are refused.
+    Refused,
+    /// They are served.
+    Served,
+    /// They are served, and cost something.
+    Billed,
 }
 
 /// The name of a plan in a notice.
@@ -52,7 +65,7 @@ pub(super) const fn kind(notice: &Notice) -> &'static str {
 
 /// A subject, and what stands in the mail; `None` for a notice that this version does not know.
 pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)> {
-    let About { workspace, url, billing_url, plans_url, grace, ended, first_plan, plan } = about;
+    let About { workspace, url, billing_url, plans_url, grace, ended, first_plan, plan, beyond } = about;
     let bills = "Bills and means of payment";
     let said = match notice {
         Notice::Welcome { .. } => (
@@ -127,13 +140,18 @@ pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)>
         }
         Notice::Quota { percent, usage, included } => {
             let (usage, included) = (grouped(*usage), grouped(*included));
+            let surplus = match beyond {
+                Surplus::Refused => "are refused until the month is over",
+                Surplus::Served => "are served all the same",
+                Surplus::Billed => "are served, and billed with the next bill",
+            };
             let page = Page::default().say(format!(
-                "The workspace {workspace} has used {usage} of the {included} requests that its plan includes in this period."
+                "The workspace {workspace} has used {usage} of the {included} requests that are included in this calendar month (UTC). \
+                 Requests beyond that {surplus}."
             ));
-            let page = if *percent >= 100 { page.say("Requests beyond are served, and billed with the next bill.") } else { page };
             (
                 format!("{workspace} has used {percent} % of its requests"),
-                page.lead("See usage and what it costs", billing_url).lead("Other plans", plans_url),
+                page.lead("Other plans", plans_url),
             )
         }
         _ => return None,
@@ -170,7 +188,6 @@ mod tests {
     use std::path::Path;
 
     use togglebox_billing::Money;
-    use togglebox_core::Timestamp;
 
     use togglebox_core::Timestamp;
 
@@ -185,6 +202,7 @@ mod tests {
         ended: Ended::Free,
         first_plan: "Free",
         plan: "Pro \"plus\"",
+        beyond: Surplus::Billed,
     };
 
     fn notices() -> Vec<Notice> {
@@ -212,9 +230,13 @@ mod tests {
     #[test]
     fn notices_read_as_they_are_meant_to() {
         let mut all = String::new();
-        for (notice, about) in
-            notices().iter().map(|notice| (notice, ABOUT)).chain([(&Notice::Canceled, About { ended: Ended::Closed, ..ABOUT })])
-        {
+        let full = Notice::Quota { percent: 100, usage: 1_000_000, included: 1_000_000 };
+        let others = [
+            (&Notice::Canceled, About { ended: Ended::Closed, ..ABOUT }),
+            (&full, About { beyond: Surplus::Refused, ..ABOUT }),
+            (&full, About { beyond: Surplus::Served, ..ABOUT }),
+        ];
+        for (notice, about) in notices().iter().map(|notice| (notice, ABOUT)).chain(others) {
             let (subject, page) = mail(notice, &about).unwrap();
             writeln!(all, "==== {}\nSubject: {subject}\n\n{}\n{}", kind(notice), page.text(), page.html(&subject)).unwrap();
         }

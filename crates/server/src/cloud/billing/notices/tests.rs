@@ -50,6 +50,7 @@ fn notices(place: &Place, post: Option<Arc<dyn Post>>) -> Notices {
         billing_url: "https://app.example.com/billing".to_owned(),
         plans_url: "https://app.example.com/plans".to_owned(),
         access: AccessRules::default(),
+        bills_usage: true,
         base: "example.com".to_owned(),
     };
     Notices::new(post, (Arc::<Sqlite>::clone(&place.store), Arc::<Sqlite>::clone(&place.store)), wording)
@@ -81,6 +82,23 @@ async fn the_owner_and_the_admins_are_told_and_nobody_else() {
     assert_eq!(letters[0].subject, "Acme is on the plan Pro");
     assert_eq!(letters[0].list.as_deref(), Some("billing.example.com"));
     assert_ne!(letters[0].id, letters[1].id);
+}
+
+#[tokio::test]
+async fn who_has_used_all_hears_what_becomes_of_the_rest() {
+    let (place, post) = (Place::new().await, Arc::new(Shelf::default()));
+    let notices = notices(&place, Some(Arc::<Shelf>::clone(&post)));
+    let full = Notice::Quota { percent: 100, usage: 5, included: 5 };
+    let free = place.workspace("acme").await;
+    notices.notify(free.id, "quota:1", &full).await.unwrap();
+    let pro = Some("pro".parse().unwrap());
+    let entitled = togglebox_multitenancy::manage::Entitled { plan: pro, ..Default::default() };
+    place.tenancy.entitle(free.id, &Actor::system(), &entitled).await.unwrap();
+    notices.notify(free.id, "quota:2", &full).await.unwrap();
+    let letters = post.letters.lock().unwrap();
+    let told = [0, 1].map(|place: usize| letters[place].page.text());
+    assert!(told[0].contains("are refused until the month is over"), "{}", told[0]);
+    assert!(told[1].contains("are served, and billed"), "{}", told[1]);
 }
 
 #[tokio::test]

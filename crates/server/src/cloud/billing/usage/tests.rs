@@ -99,9 +99,9 @@ async fn levels_are_of_all_who_have_a_bound_in_the_month_of_the_calendar() {
     for (moment, total) in [("2026-04-30T23:59:00Z", 1000), ("2026-05-01T00:00:00Z", 70), ("2026-05-02T10:00:00Z", 15)] {
         let minute = Minute::of(at(moment)).unwrap();
         let writer = WriterId::random(&OsEntropy);
-        let cell = Cell { tenant: acme.id, series: Series::plain(meter.clone()), minute, writer, total };
+        let cell = Cell { tenant: acme.id, series: Series::plain(meter), minute, writer, total };
         place.store.merge_cells(&[cell]).await.unwrap();
-        place.store.rollup(acme.id, meter.clone(), minute.hour()).await.unwrap();
+        place.store.rollup(acme.id, meter, minute.hour()).await.unwrap();
     }
     let page = figures.levels(at("2026-05-20T00:00:00Z"), None).await.unwrap();
     let level = QuotaLevel { tenant: acme.id, month: "2026-05".into(), used: 85, included: 100 };
