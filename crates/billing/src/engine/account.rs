@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use togglebox_core::{PageRequest, StoreResult, TenantId, Timestamp};
+use togglebox_core::{StoreResult, TenantId, Timestamp};
 
 use super::export::CLOSING;
 use super::observe::{Seen, Sight, gives};
@@ -12,8 +12,7 @@ use crate::metrics;
 use crate::objects::{Item, Subscription};
 use crate::ports::{Entitlement, PortError};
 use crate::price::PlanPrice;
-use crate::records::{AccountRecord, ConflictRecord, Held, SubscriptionRecord, lists};
-use crate::store::Shelf;
+use crate::records::{AccountRecord, ConflictRecord, SubscriptionRecord, lists};
 
 const BATCH: usize = 100;
 
@@ -44,20 +43,12 @@ impl Billing {
             if known.is_none_or(|known| !known.value.state.status.is_final()) {
                 return Ok(());
             }
-            let mut page = PageRequest::first(100);
-            loop {
-                let found = self.ports.store.of(tenant, Shelf::Subscription, &page).await?;
-                for document in found.items {
-                    let other = Held::<SubscriptionRecord>::read(document)?;
-                    if gives(other.value.state.status) {
-                        self.observe(&Sight::of(other.id()), None, &mut Seen::default()).await?;
-                    }
-                }
-                match found.next {
-                    Some(next) => page = PageRequest::first(100).after(Some(next)),
-                    None => return Ok(()),
+            for other in self.of_tenant::<SubscriptionRecord>(tenant).await? {
+                if gives(other.value.state.status) {
+                    self.observe(&Sight::of(other.id()), None, &mut Seen::default()).await?;
                 }
             }
+            Ok(())
         };
         work.boxed()
     }

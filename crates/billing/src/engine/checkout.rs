@@ -1,13 +1,13 @@
 //! Signing up, and what whoever does so can see of it.
 
 use serde::Serialize;
-use togglebox_core::{EntropyExt as _, PageRequest, TenantId, Timestamp};
+use togglebox_core::{EntropyExt as _, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Billing, BillingError, Result, TRIES};
 use crate::price::Interval;
 use crate::records::{ClaimRecord, Held, SignUpRecord, SignUpState as State, SubscriptionRecord, lists};
-use crate::store::{Shelf, Write};
+use crate::store::Write;
 
 /// A sign-up for a tenant that is to be made, and paid for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,32 +161,26 @@ impl Billing {
 
     /// A page that is open for the same price, if there is one. Those for something else are closed.
     async fn close_other_pages(&self, tenant: TenantId, price: &str) -> Result<Option<Pending>> {
-        let mut page = PageRequest::first(100);
-        loop {
-            let found = self.ports.store.of(tenant, Shelf::SignUp, &page).await?;
-            for document in found.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
-                let mut held = self.advance(Held::<SignUpRecord>::read(document)?).await?;
-                if let State::SessionCreated { url, expires_at, .. } = &held.value.state {
-                    if *held.value.price == *price && *expires_at > self.now() {
-                        return Ok(Some(Pending { id: id_of(&held)?, tenant, url: url.clone(), expires_at: *expires_at }));
-                    }
-                    let id = held.id().to_owned();
-                    self.close_page(held).await?;
-                    held = self.held::<SignUpRecord>(&id).await?.ok_or(BillingError::NoSignUp)?;
+        let open = self.of_tenant::<SignUpRecord>(tenant).await?.into_iter().filter(|held| &*held.document.list == lists::OPEN);
+        for held in open {
+            let mut held = self.advance(held).await?;
+            if let State::SessionCreated { url, expires_at, .. } = &held.value.state {
+                if *held.value.price == *price && *expires_at > self.now() {
+                    return Ok(Some(Pending { id: id_of(&held)?, tenant, url: url.clone(), expires_at: *expires_at }));
                 }
-                // It may have been paid in this moment.
-                match &held.value.state {
-                    State::Paying { .. } => return Err(BillingError::ChangeWaits),
-                    State::Active { .. } => return Err(BillingError::AlreadySubscribed),
-                    State::SessionCreated { .. } => return Err(BillingError::Busy),
-                    _ => {}
-                }
+                let id = held.id().to_owned();
+                self.close_page(held).await?;
+                held = self.held::<SignUpRecord>(&id).await?.ok_or(BillingError::NoSignUp)?;
             }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => return Ok(None),
+            // It may have been paid in this moment.
+            match &held.value.state {
+                State::Paying { .. } => return Err(BillingError::ChangeWaits),
+                State::Active { .. } => return Err(BillingError::AlreadySubscribed),
+                State::SessionCreated { .. } => return Err(BillingError::Busy),
+                _ => {}
             }
         }
+        Ok(None)
     }
 
     async fn begin(&self, record: SignUpRecord, turn: Option<Write>) -> Result<Pending> {

@@ -1,13 +1,12 @@
 //! What becomes of a subscription when its tenant is deleted.
 
-use togglebox_core::{EntropyExt as _, PageRequest, TenantId};
+use togglebox_core::{EntropyExt as _, TenantId};
 
 use super::observe::{Seen, Sight};
 use super::{Billing, Result, TRIES};
 use crate::BillingError;
 use crate::provider::{Ending, ProviderError};
 use crate::records::{Effect, Held, SignUpRecord, SignUpState, SubscriptionRecord, lists};
-use crate::store::Shelf;
 
 impl Billing {
     /// A tenant is deleted, and can be restored for a while: its subscription ends with the period, and pages on which it could still pay are
@@ -27,24 +26,19 @@ impl Billing {
 
     /// Closes the pages on which a tenant could still pay; whether none is left, and no money on its way.
     async fn close_pages(&self, tenant: TenantId) -> Result<bool> {
-        let (mut is_over, mut page) = (true, PageRequest::first(100));
-        loop {
-            let found = self.ports.store.of(tenant, Shelf::SignUp, &page).await?;
-            for document in found.items.into_iter().filter(|document| &*document.list == lists::OPEN) {
-                let held = self.advance(Held::<SignUpRecord>::read(document)?).await?;
-                let id = held.id().to_owned();
-                match held.value.state.clone() {
-                    SignUpState::Paying { session } => self.refuse_money(held, &session).await?,
-                    _ => self.close_page(held).await?,
-                }
-                let left = self.held::<SignUpRecord>(&id).await?;
-                is_over &= left.is_none_or(|left| &*left.document.list != lists::OPEN);
+        let mut is_over = true;
+        let open = self.of_tenant::<SignUpRecord>(tenant).await?.into_iter().filter(|held| &*held.document.list == lists::OPEN);
+        for held in open {
+            let held = self.advance(held).await?;
+            let id = held.id().to_owned();
+            match held.value.state.clone() {
+                SignUpState::Paying { session } => self.refuse_money(held, &session).await?,
+                _ => self.close_page(held).await?,
             }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => return Ok(is_over),
-            }
+            let left = self.held::<SignUpRecord>(&id).await?;
+            is_over &= left.is_none_or(|left| &*left.document.list != lists::OPEN);
         }
+        Ok(is_over)
     }
 
     /// Money is on its way that nobody wants any more.
@@ -136,18 +130,9 @@ impl Billing {
     /// `Provider`, `Store`.
     pub async fn end_all(&self, tenant: TenantId) -> Result<bool> {
         let mut is_over = self.close_pages(tenant).await?;
-        let mut page = PageRequest::first(100);
-        loop {
-            let found = self.ports.store.of(tenant, Shelf::Subscription, &page).await?;
-            for document in found.items {
-                let held = Held::<SubscriptionRecord>::read(document)?;
-                if !held.value.state.status.is_final() {
-                    is_over &= self.end_now(tenant, held.id()).await?;
-                }
-            }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => break,
+        for held in self.of_tenant::<SubscriptionRecord>(tenant).await? {
+            if !held.value.state.status.is_final() {
+                is_over &= self.end_now(tenant, held.id()).await?;
             }
         }
         Ok(is_over)

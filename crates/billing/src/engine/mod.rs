@@ -27,8 +27,10 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use togglebox_core::{Clock, Entropy, EntropyExt as _, StoreErrorKind, StoreResult, TenantId, Timestamp};
+use togglebox_core::{Clock, Entropy, EntropyExt as _, PageRequest, StoreErrorKind, StoreResult, TenantId, Timestamp};
 use tokio::sync::OnceCell;
+
+use self::event::readable;
 
 pub use self::change::{ChangePreview, Changed};
 pub use self::checkout::{NewSignUp, Pending, SignUpState, SignUpStatus, Subscriber};
@@ -167,6 +169,19 @@ impl Billing {
     async fn held<T: Record>(&self, id: &str) -> StoreResult<Option<Held<T>>> {
         let found = self.ports.store.get(&[Address::new(T::SHELF, id)]).await?;
         found.into_iter().flatten().next().map(Held::read).transpose()
+    }
+
+    /// All that a tenant has of a kind: sign-ups, subscriptions, days of usage. Few, since what is over is pruned.
+    async fn of_tenant<T: Record>(&self, tenant: TenantId) -> StoreResult<Vec<Held<T>>> {
+        let (mut all, mut page) = (Vec::new(), PageRequest::first(100));
+        loop {
+            let found = self.ports.store.of(tenant, T::SHELF, &page).await?;
+            all.extend(found.items.into_iter().filter_map(readable));
+            match found.next {
+                Some(next) => page = PageRequest::first(100).after(Some(next)),
+                None => return Ok(all),
+            }
+        }
     }
 
     async fn account(&self, tenant: TenantId) -> StoreResult<Option<Held<crate::records::AccountRecord>>> {

@@ -353,21 +353,12 @@ impl Billing {
 
     async fn told_overage(&self, account: &Held<AccountRecord>, since: Option<Timestamp>) -> Result<u64> {
         let (Some(tenant), Some(since)) = (account.document.tenant, since) else { return Ok(0) };
-        let (mut sum, mut page) = (0_u64, PageRequest::first(100));
-        loop {
-            let found = self.ports.store.of(tenant, Shelf::Usage, &page).await?;
-            for held in found.items.into_iter().filter_map(readable::<UsageRecord>) {
-                for (hour, told) in &held.value.told {
-                    if held.document.at.plus(super::export::HOUR * u32::from(*hour)) >= since {
-                        sum = sum.saturating_add(told.value);
-                    }
-                }
-            }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => return Ok(sum),
-            }
-        }
+        let days = self.of_tenant::<UsageRecord>(tenant).await?;
+        let hours = days.iter().flat_map(|day| {
+            let start = day.document.at;
+            day.value.told.iter().map(move |(hour, told)| (start.plus(super::export::HOUR * u32::from(*hour)), told.value))
+        });
+        Ok(hours.filter(|(hour, _)| *hour >= since).fold(0_u64, |sum, (_, value)| sum.saturating_add(value)))
     }
 
     /// How many events and things to happen nobody could do: what an alert is about. Counts up to a thousand.
