@@ -9,7 +9,7 @@ pub const DEFAULT_NOW: i64 = 1_800_000_000;
 pub(crate) enum Clock {
     /// Stands until it is moved.
     Own(i64),
-    /// Runs with the machine's, so many seconds ahead.
+    /// Runs with the machine's, so many seconds ahead; less than none: behind.
     Real { ahead: i64 },
 }
 
@@ -18,6 +18,14 @@ impl Clock {
         match self {
             Self::Own(now) => now,
             Self::Real { ahead } => machine_now() + ahead,
+        }
+    }
+
+    /// What deliveries are signed at: they are sent now, whatever they tell of.
+    pub(crate) fn sending(self) -> i64 {
+        match self {
+            Self::Own(now) => now,
+            Self::Real { .. } => machine_now(),
         }
     }
 

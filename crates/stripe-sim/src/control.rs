@@ -217,7 +217,7 @@ fn webhooks(shared: &Arc<Shared>, method: &str, rest: &[&str], body: Value, path
         }
         ("POST", ["take"]) => {
             let world = &mut *world;
-            Ok(world.outbox.take(&world.events, now).iter().map(render_delivery).collect())
+            Ok(world.outbox.take(&world.events, world.clock).iter().map(render_delivery).collect())
         }
         ("POST", ["refuse"]) => {
             let id = read::<Refuse>(body)?.id;

@@ -84,9 +84,8 @@ impl Shared {
         loop {
             let next = {
                 let mut world = self.world();
-                let now = world.now();
                 let world = &mut *world;
-                world.outbox.next(&world.events, now)
+                world.outbox.next(&world.events, world.clock)
             };
             let Some((url, delivery)) = next else { return };
             let accepted = post(&url, &delivery).await;

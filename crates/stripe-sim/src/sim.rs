@@ -68,6 +68,12 @@ impl Builder {
         Self { clock: Clock::Real { ahead: 0 }, ..self }
     }
 
+    /// The same, so many seconds behind: advancing catches up, and goes beyond.
+    #[must_use]
+    pub fn real_clock_behind(self, seconds: i64) -> Self {
+        Self { clock: Clock::Real { ahead: -seconds }, ..self }
+    }
+
     /// Ids differ by seed.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
@@ -276,9 +282,8 @@ impl Sim {
     /// What is due at manual endpoints, signed now. Taken counts as accepted.
     pub fn take_deliveries(&self) -> Vec<Delivery> {
         let mut world = self.shared.world();
-        let now = world.now();
         let world = &mut *world;
-        world.outbox.take(&world.events, now)
+        world.outbox.take(&world.events, world.clock)
     }
 
     /// A delivery that was taken is not accepted after all: it comes again when its time has come.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Delivery, Endpoint, signature};
 use crate::calendar::{HOUR, MINUTE};
+use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::model::event::{Event, Snapshot};
 use crate::version::{OLD_VERSION, Version};
@@ -115,7 +116,8 @@ impl Outbox {
     }
 
     /// The next delivery that is due over the network, with its address; it counts as under way until it is [settled](Self::settle).
-    pub(crate) fn next(&mut self, events: &IndexMap<String, Event>, now: i64) -> Option<(String, Delivery)> {
+    pub(crate) fn next(&mut self, events: &IndexMap<String, Event>, clock: Clock) -> Option<(String, Delivery)> {
+        let now = clock.now();
         let ready = |queued: &&Queued| due(queued).is_some_and(|due| due <= now) && self.goes_out(queued, false);
         let mut ready: Vec<&Queued> = self.deliveries.values().filter(ready).collect();
         ready.sort_by_key(|queued| due(queued));
@@ -127,12 +129,13 @@ impl Outbox {
             id.clone_from(&own[usize::try_from(chosen).unwrap_or(0)].id);
         }
         let url = endpoint.url.clone();
-        let delivery = self.send(&id, events, now)?;
+        let delivery = self.send(&id, events, clock)?;
         Some((url, delivery))
     }
 
     /// All that is due at manual endpoints; it counts as accepted.
-    pub(crate) fn take(&mut self, events: &IndexMap<String, Event>, now: i64) -> Vec<Delivery> {
+    pub(crate) fn take(&mut self, events: &IndexMap<String, Event>, clock: Clock) -> Vec<Delivery> {
+        let now = clock.now();
         let ready = |queued: &&Queued| due(queued).is_some_and(|due| due <= now) && self.goes_out(queued, true);
         let mut ready: Vec<(Option<i64>, String, String)> = self
             .deliveries
@@ -149,14 +152,14 @@ impl Outbox {
                 ready.swap(last, usize::try_from(other).unwrap_or(0));
             }
         }
-        let taken: Vec<Delivery> = ready.iter().filter_map(|(_, _, id)| self.send(id, events, now)).collect();
+        let taken: Vec<Delivery> = ready.iter().filter_map(|(_, _, id)| self.send(id, events, clock)).collect();
         for delivery in &taken {
             self.settle(&delivery.id, true, now);
         }
         taken
     }
 
-    fn send(&mut self, id: &str, events: &IndexMap<String, Event>, now: i64) -> Option<Delivery> {
+    fn send(&mut self, id: &str, events: &IndexMap<String, Event>, clock: Clock) -> Option<Delivery> {
         let pending = self.pending(&self.deliveries.get(id)?.event);
         let queued = self.deliveries.get_mut(id)?;
         queued.state = State::Away;
@@ -174,9 +177,9 @@ impl Outbox {
         }
         let body = format!("{rendered:#}").into_bytes();
         let signature = if queued.mangling.old_secret && queued.attempts == 1 {
-            signature::header([endpoint.old_secret()], now, &body)
+            signature::header([endpoint.old_secret()], clock.sending(), &body)
         } else {
-            signature::header(endpoint.active_secrets(now), now, &body)
+            signature::header(endpoint.active_secrets(clock.now()), clock.sending(), &body)
         };
         let headers = [
             ("Content-Type", "application/json; charset=utf-8".to_owned()),

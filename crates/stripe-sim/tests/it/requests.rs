@@ -153,3 +153,18 @@ async fn with_the_machines_clock_time_goes_on_and_can_be_moved() {
     sim.advance(DAY).await;
     assert!(sim.now() >= before + DAY);
 }
+
+/// Whoever takes webhooks in lives in the machine's time.
+#[tokio::test]
+async fn with_the_machines_clock_webhooks_are_signed_when_they_are_sent() {
+    let machine = Sim::builder().real_clock().start().await.unwrap().now();
+    let sim = Sim::builder().real_clock_behind(40 * DAY).manual_endpoint("whsec_test").start().await.unwrap();
+    assert!((machine - 40 * DAY..machine - 40 * DAY + 60).contains(&sim.now()));
+    for ahead in [0, 80 * DAY] {
+        sim.advance(ahead).await;
+        ok(sim.call(Ask::post("/v1/customers").form("email", "ada@example.com")).await);
+        let told = sim.take_deliveries().remove(0);
+        let at = told.signature().split([',', '=']).nth(1).and_then(|at| at.parse::<i64>().ok());
+        assert!(at.is_some_and(|at| (machine..machine + 60).contains(&at)), "{}", told.signature());
+    }
+}
