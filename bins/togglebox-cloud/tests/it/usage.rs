@@ -104,6 +104,7 @@ const REGION: &str = "eu-central-1";
 /// A new FIFO queue on ministack: its URL.
 async fn make_queue(endpoint: &str) -> String {
     let attributes = json!({ "FifoQueue": "true", "VisibilityTimeout": "2" });
+    togglebox_server::install_crypto();
     let request = reqwest::Client::new().post(endpoint).header("x-amz-target", "AmazonSQS.CreateQueue");
     let request = request.header("content-type", "application/x-amz-json-1.0");
     // It reads who asks, and where, but does not check the signature.

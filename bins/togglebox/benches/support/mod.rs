@@ -128,6 +128,7 @@ impl Node {
 
     /// A client without a token, who asks for this host, or for the address.
     pub(crate) fn client(&self, host: Option<&str>) -> Client {
+        togglebox_server::install_crypto();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Client { http, base: self.base.clone(), host: host.map(str::to_owned), token: None }
     }

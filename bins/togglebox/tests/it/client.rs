@@ -178,6 +178,8 @@ fn http() -> reqwest::Client {
 }
 
 fn builder() -> reqwest::ClientBuilder {
+    // Other crates of the build may have it speak TLS.
+    togglebox_server::install_crypto();
     reqwest::Client::builder().no_gzip().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 

@@ -49,6 +49,7 @@ impl Tables {
     /// None of them yet.
     pub(super) fn without(endpoint: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        togglebox_server::install_crypto();
         let prefix = format!("o{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), endpoint: endpoint.to_owned(), prefix }
     }

@@ -51,6 +51,7 @@ pub(crate) async fn make_admin(launch: &Launch) {
 ///
 /// The seeded key has the permission `*`, which is none; the new one gets the least that there is.
 pub(crate) async fn fill(server: &Server, recording: &Recording) -> String {
+    togglebox_server::install_crypto();
     let client = reqwest::Client::new();
     let [email, password] = ADMIN;
     let login = json!({ "email": email, "password": password });
