@@ -42,6 +42,10 @@ limits TRIALS="1000":
 usage-kills KILLS="200" ANSWERS="5000":
     TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
 
+# A shop of two nodes that sells plans, in which one of them is killed far more often than usual
+billing-kills KILLS="100":
+    TOGGLEBOX_TEST_KILLS={{KILLS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact billing::kills::however_often_nodes_are_killed_everybody_has_what_they_pay_for --nocapture
+
 # Billing under random deliveries and crashes, with many more schedules of each story than usual
 billing-schedules SCHEDULES="2500":
     TOGGLEBOX_BILLING_SCHEDULES={{SCHEDULES}} cargo test --release --package togglebox-billing --all-features --test it -- schedules::

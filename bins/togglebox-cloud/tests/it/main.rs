@@ -1,6 +1,7 @@
 //! The program of many workspaces, from the outside.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "these are tests: a broken promise is a panic, and says why")]
 
+mod billing;
 // The open-source program's tests start it, call it and choose its store in the same way.
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../togglebox/tests/it/client.rs"]
