@@ -13,11 +13,11 @@ use togglebox_billing::stripe::{StripeOptions, StripeProvider};
 use togglebox_billing::testkit::{FaultyStore, MemoryStore};
 use togglebox_billing::{
     AccessRules, Billing, BillingPorts, BillingSettings, BillingStore, CheckoutOptions, CheckoutSettings, Entitlement, Interval,
-    Mode, Notice, Notifier, PlanPrice, PortError, PortResult, PriceList, Profile, Reservation, Reserved, Tenants, UsageSource,
-    Verifier, WebhookSecret,
+    Mode, Notice, Notifier, PlanPrice, PortError, PortResult, PriceList, Profile, QuotaLevel, Reservation, Reserved, Tenants,
+    UsageSource, Verifier, WebhookSecret,
 };
 use togglebox_core::testkit::Faults;
-use togglebox_core::{Actor, Clock, Email, OsEntropy, SystemStopwatch, TenantId, Timestamp};
+use togglebox_core::{Actor, Clock, Cursor, Email, OsEntropy, Page, SystemStopwatch, TenantId, Timestamp};
 use togglebox_multitenancy::manage::{Entitled, NewTenant, Tenancy, TenancyError};
 use togglebox_multitenancy::{Person, Subdomain, TenantName, Unpaid};
 use togglebox_stripe_sim::{Delivery, Outcome, SeedPrice, Sim};
@@ -109,6 +109,10 @@ impl UsageSource for Steady {
 
     async fn complete_until(&self, now: Timestamp) -> PortResult<Timestamp> {
         Ok(now)
+    }
+
+    async fn levels(&self, _: Timestamp, _: Option<Cursor>) -> PortResult<Page<QuotaLevel>> {
+        Ok(Page::empty())
     }
 
     fn included(&self, _: &str) -> Option<u64> {
