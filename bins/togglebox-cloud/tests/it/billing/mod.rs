@@ -324,7 +324,9 @@ impl Shop {
         for word in ["DEBUG", "togglebox_billing", "/api/v1/webhooks/stripe"] {
             assert!(logs.contains(word), "the logs tell of {word}");
         }
-        for secret in self.private() {
+        let private = self.private();
+        assert!(["http", "@example.com", "pm_"].iter().all(|kind| private.iter().any(|one| one.contains(kind))), "{private:?}");
+        for secret in private {
             if let Some(line) = logs.lines().find(|line| line.contains(&secret)) {
                 panic!("{secret} is in a log: {line}");
             }

@@ -39,31 +39,40 @@ async fn what_is_beyond_a_plan_is_on_the_bill_to_the_cent() {
     let Owner { client: acme, workspace } = sign_up(&shop.nodes[0], "acme").await;
     make_environment(&acme).await;
     acme.post(&format!("{INTERNAL}/flags"), flag("dark")).await.expect(201);
-    let (sdk, ..) = make_key(&acme, &["config:read"]).await;
+    let (sdk, key, _) = make_key(&acme, &["config:read"]).await;
     has_plan(&acme, "free").await;
     let (customer, _) = shop.buy_by_hand("acme", &workspace).await;
     shop.catch_up().await;
     has_plan(&acme, "pro").await;
-    let used = async || {
-        let usage = seen(&acme).await["usage"].clone();
-        (usage["used"].as_u64().unwrap_or(0), usage)
-    };
-    let (before, _) = used().await;
     for number in 0..REQUESTS {
         let path = format!("{PUBLIC}/flags/dark/evaluate?userId=u-{number}");
         sdk.at(&shop.nodes[usize::try_from(number % 2).unwrap()]).get(&path).await.expect(200);
     }
-    // What people do in their workspace counts, too: whatever it comes to.
-    let all = async || acme.get("/api/v1/usage").await.data(200)["meters"]["api.requests"]["used"].as_u64().unwrap();
-    eventually("all are counted", async || used().await.0 >= before + REQUESTS).await;
-    assert!(all().await >= REQUESTS);
-    shop.pass(0).await;
-    let told = shop.run("closing").await;
-    assert!(told.starts_with("1 tenants, ") && told.ends_with(" 0 tenants failed"), "{told}");
-    let (used, usage) = used().await;
-    let beyond = shop.sim.truth()["meters"]["mtr_requests"]["totals"][&customer].as_u64().unwrap();
-    assert!(used >= before + REQUESTS && beyond >= REQUESTS - INCLUDED && beyond <= used - INCLUDED, "{usage}");
+    let by_key = async || {
+        let usage = acme.get("/api/v1/usage").await.data(200);
+        usage["meters"]["api.requests"]["by"]["key"][key.replace('-', "")].as_u64().unwrap_or(0)
+    };
+    eventually("all are counted", async || by_key().await >= REQUESTS).await;
+    assert_eq!(by_key().await, REQUESTS);
+    let usage = seen(&acme).await["usage"].clone();
     assert_eq!((&usage["included"], &usage["unitPrice"]), (&json!(INCLUDED), &json!(BEYOND)));
+    // What people do in their workspace is used, too, and so is asking how much that is.
+    let from = format!("{}00:00Z", &usage["start"].as_str().unwrap()[..14]);
+    let total = async || {
+        let series = acme.get(&format!("/api/v1/usage/series?from={from}")).await.data(200);
+        series["total"].as_u64().unwrap()
+    };
+    let (before, last) = (total().await, total().await);
+    let beyond = last + (last - before) - INCLUDED;
+    assert!(beyond > REQUESTS - INCLUDED, "{beyond}");
+    let told = || shop.sim.truth()["meters"]["mtr_requests"]["totals"][&customer].as_u64().unwrap_or(0);
+    eventually("all of it is told", async || {
+        let found = shop.run("closing").await;
+        assert!(found.starts_with("1 tenants, ") && found.ends_with(" 0 tenants failed"), "{found}");
+        told() >= beyond
+    })
+    .await;
+    assert_eq!(told(), beyond, "what is beyond is what was counted");
     // The period ends, and an hour later its bill is finished.
     shop.sim.advance_to(end + 2 * HOUR).await;
     shop.settled().await;
