@@ -178,6 +178,8 @@ pub(crate) enum SignUpState {
     Failed,
     /// The name, or what goes with it, cannot be had.
     Refused { taken: bool, why: String },
+    /// The payment service makes no page for it; in its words.
+    Unsold { code: Box<str> },
     /// It was paid, and cannot be given: see the conflicts.
     Conflict { subscription: Box<str> },
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Billing, BillingError, Result, TRIES};
 use crate::price::Interval;
+use crate::provider::ProviderError;
 use crate::records::{ClaimRecord, Held, SignUpRecord, SignUpState as State, SubscriptionRecord, lists};
 use crate::store::Write;
 
@@ -198,6 +199,7 @@ impl Billing {
             State::SessionCreated { url, expires_at, .. } => Ok(Pending { id, tenant, url, expires_at }),
             State::Refused { taken: true, .. } => Err(BillingError::SubdomainTaken),
             State::Refused { why, .. } => Err(BillingError::SignUpRefused(why)),
+            State::Unsold { code } => Err(BillingError::Provider(ProviderError::Refused { code, param: None })),
             _ => Err(BillingError::Busy),
         }
     }
@@ -229,10 +231,10 @@ impl Billing {
                 State::Reserved => self.open_page(&held).await?,
                 _ => return Ok(held),
             };
-            let is_refused = matches!(next, State::Refused { .. });
+            let is_refused = matches!(next, State::Refused { .. } | State::Unsold { .. });
             let due = match &next {
                 State::SessionCreated { expires_at, .. } => Some(expires_at.plus(super::saga::AFTER_EXPIRY)),
-                State::Refused { .. } => None,
+                State::Refused { .. } | State::Unsold { .. } => None,
                 _ => Some(self.now().plus(self.settings.lease)),
             };
             let list = if is_refused { lists::CLOSED } else { lists::OPEN };
@@ -264,7 +266,7 @@ fn status_of(held: &Held<SignUpRecord>) -> Result<SignUpStatus> {
         State::Paying { .. } => SignUpState::Processing,
         State::Active { .. } => SignUpState::Active,
         State::Expired => SignUpState::Expired,
-        State::Failed | State::Refused { .. } => SignUpState::Failed,
+        State::Failed | State::Refused { .. } | State::Unsold { .. } => SignUpState::Failed,
         State::Conflict { .. } => SignUpState::Conflict,
     };
     Ok(SignUpStatus {

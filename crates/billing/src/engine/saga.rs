@@ -175,15 +175,18 @@ impl Billing {
         };
         let made = match self.ports.provider.create_checkout(&new).await {
             Ok(made) => made,
-            Err(error @ ProviderError::Refused { .. }) => {
+            Err(ProviderError::Refused { code, param }) => {
                 // It will not be otherwise later: nobody is to wait for it, and nobody else for the name.
-                let cause = &error as &(dyn std::error::Error + Send + Sync + 'static);
-                tracing::error!(sign_up = id, error = cause, "The payment service makes no page for a sign-up");
+                tracing::error!(
+                    sign_up = id,
+                    code = &*code,
+                    param = param.as_deref(),
+                    "The payment service makes no page for a sign-up"
+                );
                 if record.is_new {
                     self.ports.tenants.discard(record.tenant).await?;
                 }
-                let why = "the payment service does not sell it at the moment".to_owned();
-                return Ok(State::Refused { taken: false, why });
+                return Ok(State::Unsold { code });
             }
             Err(error) => return Err(error.into()),
         };

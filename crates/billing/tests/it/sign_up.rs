@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use togglebox_billing::{AccessRules, BillingError, Mode, Notice, SignUpState, Subscriber, lists};
+use togglebox_billing::{AccessRules, BillingError, Mode, Notice, ProviderError, SignUpState, Subscriber, lists};
 use togglebox_billing::{Chore, Interval};
 use togglebox_core::PageRequest;
 use togglebox_stripe_sim::{Fault, Matcher, Outcome};
@@ -288,7 +288,7 @@ async fn what_the_payment_service_does_not_sell_reserves_nothing() {
     let world = World::new().await;
     world.sim.inject(Fault::status(Matcher::new("POST", "/v1/checkout/sessions"), 400));
     let refused = world.billing.sign_up(new_sign_up("acme")).await;
-    assert!(matches!(refused, Err(BillingError::SignUpRefused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(BillingError::Provider(ProviderError::Refused { .. }))), "{refused:?}");
     assert!(world.rest.taken.lock().unwrap().is_empty());
     assert_eq!(world.store_open_sign_ups().await, 0);
     world.paid("acme").await;
