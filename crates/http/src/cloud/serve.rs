@@ -9,12 +9,13 @@ use actix_web::web::ServiceConfig;
 use futures_util::future::{Either, LocalBoxFuture, join};
 use smallvec::SmallVec;
 use togglebox_auth::Marked;
-use togglebox_core::{Stopwatch, StoreResult, TenantId};
+use togglebox_core::{Stopwatch, StoreErrorKind, StoreResult, TenantId};
 use togglebox_multitenancy::locate::TENANT_HEADER;
 use togglebox_multitenancy::{
     Claims, HostKey, HostRef, HostRules, LocateError, Located, Locating, Named, Preloaded, Preloading, ResolveError,
     ResolveOptions, Resolved, Resolver, Versioned as _,
 };
+use tokio::time::{sleep, timeout};
 
 use super::metering::is_counted;
 use super::services::CloudServices;
@@ -138,12 +139,23 @@ impl Cloud {
     }
 
     /// Brings the names of workspaces into memory, so that none of them has to be looked up while strangers are; see
-    /// [`Resolver::preload`]. To be called once, at the start.
+    /// [`Resolver::preload`]. To be called once, at the start. While the store is not available, this waits for it.
     ///
     /// # Errors
-    /// The store could not be asked which workspaces have changed: nothing was brought in.
+    /// The store could not be asked which workspaces have changed, in all the time that this may take: nothing was brought in.
     pub async fn preload(&self, how: Preloading) -> StoreResult<Preloaded> {
-        self.poll().await?;
+        let mut heard = self.poll().await;
+        let until_available = async {
+            while let Err(error) = &heard
+                && *error.kind() == StoreErrorKind::Unavailable
+            {
+                sleep(how.pause).await;
+                heard = self.poll().await;
+            }
+        };
+        // When the time is over, what was heard last counts.
+        let _ = timeout(how.time, until_available).await;
+        heard?;
         Ok(self.resolver.preload(&*self.source, how).await)
     }
 

@@ -32,10 +32,15 @@ const CAPACITY: usize = 1_000_000;
 /// being full, which forgives the least. So a flood of new keys pushes itself out, and not those who have used up theirs.
 #[derive(Debug)]
 pub struct MemoryStore {
-    parts: Box<[Mutex<Table>]>,
+    parts: Box<[Part]>,
     capacity: usize,
     stopwatch: Arc<dyn Stopwatch>,
 }
+
+/// A part in lines of memory of its own: whoever uses its neighbour does not take them away. Processors fetch lines in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Part(Mutex<Table>);
 
 /// The locks that a batch needs, in the order of the parts: two batches never wait for each other.
 struct Held<'t>(SmallVec<[(usize, MutexGuard<'t, Table>); MOST_LIMITS]>);
@@ -52,8 +57,8 @@ impl MemoryStore {
     pub fn with(capacity: usize, stopwatch: Arc<dyn Stopwatch>) -> Self {
         let each = (capacity / PARTS).max(1);
         describe_counter!(EVICTIONS, "Limits that were forgotten for want of room though they were not full.");
-        let table = |_| Mutex::new(Table::new(each, counter!(EVICTIONS)));
-        Self { parts: (0..PARTS).map(table).collect(), capacity: each * PARTS, stopwatch }
+        let part = |_| Part(Mutex::new(Table::new(each, counter!(EVICTIONS))));
+        Self { parts: (0..PARTS).map(part).collect(), capacity: each * PARTS, stopwatch }
     }
 
     /// How many limits are held, full ones that nobody has looked at since included.
@@ -92,7 +97,7 @@ impl MemoryStore {
 
     fn lock(&self, part: usize) -> MutexGuard<'_, Table> {
         // A panic while a lock is held leaves a table of which every state is whole.
-        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts[part].0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hold(&self, batch: &Batch) -> Held<'_> {

@@ -1,10 +1,14 @@
 //! From sign-up to two workspaces that do not know each other.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::http::Method;
 use serde_json::json;
-use togglebox_multitenancy::Locating;
+use togglebox_core::testkit::{At, Fault, Faults};
+use togglebox_multitenancy::{Locating, Preloading};
 
-use super::rig::{API, PASSWORD, Rig};
+use super::rig::{API, PASSWORD, Plan, Rig};
 
 #[actix_web::test]
 async fn a_sign_up_ends_in_a_workspace_that_works() {
@@ -163,4 +167,22 @@ async fn a_domain_of_its_own_leads_there_once_it_is_shown() {
     let drop = (Method::DELETE, ann.host.as_str(), "/api/v1/workspace/domains/flags.acme.test");
     rig.send(drop, Some(&ann.token), None, &[]).await.expect(204);
     rig.get("flags.acme.test", "/api/v1/workspace", &ann.token).await.expect(404);
+}
+
+#[actix_web::test]
+async fn a_node_that_starts_before_its_store_knows_its_workspaces_once_that_is_there() {
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    let faults = Arc::new(Faults::none());
+    let other = rig.beside(Plan { faults: Arc::clone(&faults), ..Plan::default() });
+    faults.inject(At::operation("tenant_directory.changes_since").next(3), Fault::Before);
+    let how = Preloading { pause: Duration::ZERO, ..Preloading::default() };
+    let known = other.cloud.preload(how).await.unwrap();
+    assert_eq!((known.found, known.whole, faults.pending()), (1, true, 0));
+    faults.inject(At::port("tenant_directory").always(), Fault::Before);
+    other.get(&ann.host, "/api/v1/workspace", &ann.token).await.expect(200);
+
+    let down = rig.beside(Plan { faults, ..Plan::default() });
+    let how = Preloading { time: Duration::ZERO, ..how };
+    down.cloud.preload(how).await.expect_err("there is no store in all the time that there is");
 }
