@@ -11,7 +11,7 @@ use crate::test;
 const LIMIT: Duration = Duration::from_hours(1);
 
 /// The bench targets that measure servers: those that the tests have, too.
-const BESIDE_SERVERS: &[&str] = &["engines", "leases", "nodes", "outage", "redis", "soak", "suspension"];
+const BESIDE_SERVERS: &[&str] = &["engines", "leases", "nodes", "outage", "redis", "soak", "suspension", "webhooks"];
 
 /// Bench targets that are asked for by another's name, for they belong to it.
 const TOGETHER: &[(&str, &str)] = &[("tenants", "resolve")];

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
+#[expect(dead_code, reason = "some of it is for the other program")]
 mod support;
 
 use std::sync::Arc;

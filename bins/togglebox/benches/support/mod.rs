@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -18,11 +19,9 @@ pub(crate) const PASSWORD: &str = "Correct-Horse-1";
 
 /// A way of telling, and what nodes that tell so share.
 pub(crate) struct Case {
-    name: &'static str,
     settings: Vec<(&'static str, String)>,
     /// How many things are measured at once: one, unless each takes seconds.
     pub(crate) at_once: usize,
-    aim: Duration,
     folder: TempDir,
 }
 
@@ -37,6 +36,11 @@ impl Case {
         if self.at_once > 1 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Where nodes work, and look for files that settings name.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A node, which an admin can sign in at.
@@ -64,40 +68,72 @@ impl Case {
     }
 }
 
+/// The servers that a chore has started.
+pub(crate) struct Servers {
+    postgres: String,
+    bin: String,
+    pub(crate) redis: String,
+}
+
+impl Servers {
+    /// `None`, and said so, where there are none. `bench` is the benchmark's name.
+    #[expect(clippy::disallowed_methods, reason = "it is told of servers through the environment")]
+    pub(crate) fn told(bench: &str) -> Option<Self> {
+        let told = ["TOGGLEBOX_TEST_POSTGRES", "TOGGLEBOX_TEST_POSTGRES_BIN", "TOGGLEBOX_TEST_REDIS"];
+        let [Some(postgres), Some(bin), Some(redis)] = told.map(|name| std::env::var(name).ok()) else {
+            println!("This needs PostgreSQL and Redis: run `cargo xtask bench {bench}`");
+            return None;
+        };
+        Some(Self { postgres, bin, redis })
+    }
+
+    /// Has the database server do something, as its superuser; what it answers, a line for each row.
+    pub(crate) fn tell(&self, database: &str, statement: &str) -> String {
+        let mut psql = Command::new(format!("{}/psql", self.bin));
+        psql.arg(self.url(database)).args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--command", statement]);
+        let output = psql.stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "{statement}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Nodes over a database of their own, which is called `database`.
+    pub(crate) fn case(&self, database: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Case {
+        self.tell("postgres", &format!("CREATE DATABASE {database}"));
+        let settings = settings.into_iter().chain([("DATABASE_URL", self.url(database))]).collect();
+        Case { settings, at_once: 1, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Its nodes are gone.
+    pub(crate) fn drop_database(&self, database: &str) {
+        self.tell("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("{}/{database}", self.postgres)
+    }
+}
+
 /// Measures each way of telling, and prints a row of each. `name` is the benchmark's. With a bus, and without one, the median is to be
 /// less than these.
-#[expect(clippy::disallowed_methods, reason = "it is told of servers through the environment")]
 pub(crate) async fn measure<F>(name: &str, [soon, poll]: [Duration; 2], measured: impl Fn(Case) -> F)
 where
     F: Future<Output = Vec<Duration>>,
 {
-    let told =
-        ["TOGGLEBOX_TEST_POSTGRES", "TOGGLEBOX_TEST_POSTGRES_BIN", "TOGGLEBOX_TEST_REDIS"].map(|name| std::env::var(name).ok());
-    let [Some(server), Some(bin), Some(redis)] = told else {
-        println!("This needs PostgreSQL and Redis: run `cargo xtask bench {name}`");
-        return;
-    };
+    let Some(servers) = Servers::told(name) else { return };
     let ways = [
         ("NOTIFY", None, 1, soon),
-        ("Redis", Some(("REDIS_URL", redis)), 1, soon),
+        ("Redis", Some(("REDIS_URL", servers.redis.clone())), 1, soon),
         ("no bus", Some(("CHANGE_BUS", "local".to_owned())), 20, poll),
     ];
     println!("{:<8} {:>7} {:>10} {:>10} {:>10} {:>16}", "bus", "times", "median ms", "p99 ms", "most ms", "aim of median ms");
     for (number, (name, setting, at_once, aim)) in ways.into_iter().enumerate() {
         let database = format!("bench_{}_{number}", std::process::id());
-        let tell = |statement: String| {
-            let mut psql = Command::new(format!("{bin}/psql"));
-            psql.arg(format!("{server}/postgres")).args(["--no-psqlrc", "--quiet", "--command", &statement]);
-            assert!(psql.status().unwrap().success());
-        };
-        tell(format!("CREATE DATABASE {database}"));
-        let settings = setting.into_iter().chain([("DATABASE_URL", format!("{server}/{database}"))]).collect();
-        let case = Case { name, settings, at_once, aim, folder: tempfile::tempdir().unwrap() };
-        let (name, aim) = (case.name, case.aim.as_secs_f64() * 1e3);
+        let case = Case { at_once, ..servers.case(&database, setting) };
         let mut taken = measured(case).await;
-        tell(format!("DROP DATABASE {database} WITH (FORCE)"));
+        servers.drop_database(&database);
         taken.sort_unstable();
         let at = |percent: usize| taken[(taken.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+        let aim = aim.as_secs_f64() * 1e3;
         println!("{name:<8} {:>7} {:>10.1} {:>10.1} {:>10.1} {aim:>16}", taken.len(), at(50), at(99), at(100));
     }
 }
@@ -124,6 +160,11 @@ impl Node {
         output.read_line(&mut line).unwrap();
         let base = line.split_once("http://").map(|(_, address)| format!("http://{}", address.trim())).unwrap();
         Self { process, base, _output: output }
+    }
+
+    /// Its address, as the beginning of a URL.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// A client without a token, who asks for this host, or for the address.
