@@ -50,6 +50,14 @@ billing-kills KILLS="100":
 billing-schedules SCHEDULES="2500":
     TOGGLEBOX_BILLING_SCHEDULES={{SCHEDULES}} cargo test --release --package togglebox-billing --all-features --test it -- schedules::
 
+# Asks Stripe itself, in test mode; STRIPE_SECRET_KEY=sk_test_… is the key
+stripe-live *ARGS:
+    cargo xtask live "$@"
+
+# What the simulator of Stripe answers, read with the types of async-stripe, which are generated from Stripe's description; builds for minutes
+stripe-types:
+    CARGO_TARGET_DIR=target/async-stripe cargo run --manifest-path crates/stripe-sim/tests/async-stripe/Cargo.toml
+
 # The arithmetic of limits and what is told of them, with many more cases than usual
 limit-properties CASES="100000":
     PROPTEST_CASES={{CASES}} cargo test --release --package togglebox-ratelimit -- gcra:: span:: headers:: breaker::

@@ -12,6 +12,7 @@ mod deploy;
 mod interrupt;
 mod layers;
 mod linked;
+mod live;
 mod packages;
 mod process;
 mod project;
@@ -20,6 +21,7 @@ mod schemathesis;
 mod servers;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -56,6 +58,12 @@ enum Chore {
         /// Handed to the test runner; documentation tests are left out when given
         #[arg(last = true)]
         filter: Vec<String>,
+    },
+    /// Asks Stripe itself, in test mode: forty requests at most, with the key in `STRIPE_SECRET_KEY`; without one it is skipped
+    Live {
+        /// Write what is exchanged into `exchanges.json` in this folder, without what is private
+        #[arg(long, value_name = "FOLDER")]
+        record: Option<PathBuf>,
     },
     /// Runs a command with the tests' servers up and their addresses in its environment
     With {
@@ -118,6 +126,7 @@ fn run(chore: Chore) -> Result<()> {
             test::run(&project, &filter)?;
             if all { schemathesis::run(&project, &schemathesis::Effort::default()) } else { Ok(()) }
         }
+        Chore::Live { record } => live::run(&project, record.as_deref()),
         Chore::With { command } => {
             // clap has seen to it that there is at least one word.
             let (program, args) = command.split_first().context("no command")?;

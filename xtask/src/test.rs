@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::live;
 use crate::process::Launch;
 use crate::project::Project;
 use crate::servers::Servers;
@@ -23,6 +24,8 @@ pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
         &["test", "--workspace", "--tests", "--no-fail-fast"]
     };
     let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+    // A key that is none for tests is told of now, and not in an hour.
+    live::has_key()?;
     with_servers(project, |servers| {
         cargo(project, servers, &[], &[runner, &filter].concat())?;
         if filter.is_empty() {
@@ -30,7 +33,8 @@ pub(crate) fn run(project: &Project, filter: &[String]) -> Result<()> {
         }
         // nextest does not run documentation tests, so neither runner is asked to: they have a call of their own.
         if filter.is_empty() { cargo(project, servers, &[], &["test", "--workspace", "--doc"]) } else { Ok(()) }
-    })
+    })?;
+    if filter.is_empty() { live::run(project, None) } else { Ok(()) }
 }
 
 /// Which store the tests of the binaries are over.

@@ -4,6 +4,8 @@
 
 mod crashes;
 mod life;
+mod live;
+mod live_suite;
 mod schedules;
 mod sign_up;
 mod signature_oracle;
