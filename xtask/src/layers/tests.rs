@@ -32,7 +32,7 @@ fn the_intended_workspace_passes() {
         member("togglebox-toggles", [on("togglebox-core"), on("tokio"), tested_with("togglebox-toggles")]),
         member("togglebox-auth", [on("togglebox-core"), on("argon2")]),
         member("togglebox-ratelimit", [on("togglebox-core"), on("redis")]),
-        member("togglebox-billing", [on("togglebox-core"), on("async-stripe-billing")]),
+        member("togglebox-billing", [on("togglebox-core")]),
         member(
             "togglebox-storage",
             [on("togglebox-auth"), optionally_on("sqlx"), optionally_on("aws-sdk-dynamodb"), tested_with("togglebox-toggles")],
@@ -132,6 +132,7 @@ fn actix_mail_and_configuration_have_their_places() {
         ("actix-web-lab", "togglebox"),
         ("lettre", "togglebox-auth"),
         ("config", "togglebox-http"),
+        ("async-stripe-shared", "togglebox-billing"),
         ("async-stripe", "togglebox-server"),
     ] {
         assert_eq!(forbidden(&[member(wrong, [on(dependency)])]), [format!("{wrong} -> {dependency}")]);

@@ -70,7 +70,16 @@ fn account(world: &World, form: Form) -> ApiResult<Value> {
         "metadata": {},
         "payouts_enabled": true,
         "type": "standard",
-        "settings": {"dashboard": {"display_name": if world.livemode { "Simulated, live" } else { "Simulated" }, "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": {"icon": null, "logo": null, "primary_color": null, "secondary_color": null},
+            "card_payments": {
+                "statement_descriptor_prefix": null,
+                "statement_descriptor_prefix_kana": null,
+                "statement_descriptor_prefix_kanji": null,
+            },
+            "dashboard": {"display_name": if world.livemode { "Simulated, live" } else { "Simulated" }, "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": null, "statement_descriptor_kana": null, "statement_descriptor_kanji": null},
+        },
     }))
 }
 

@@ -314,6 +314,7 @@ impl InvoiceItem {
         });
         match shape {
             Shape::Basil => {
+                rendered["quantity_decimal"] = json!(self.line.quantity.to_string());
                 rendered["parent"] = json!({
                     "subscription_details": {"subscription": self.subscription, "subscription_item": self.line.item},
                     "type": "subscription_details",

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::subscription::billing_mode;
 use crate::form::Pairs;
 use crate::world::World;
 
@@ -65,6 +66,7 @@ impl Schedule {
             "id": self.id,
             "object": "subscription_schedule",
             "application": null,
+            "billing_mode": billing_mode(),
             "canceled_at": self.canceled_at,
             "completed_at": self.completed_at,
             "created": self.created,

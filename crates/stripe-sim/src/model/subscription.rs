@@ -187,7 +187,10 @@ impl Subscription {
             "trial_settings": {"end_behavior": {"missing_payment_method": self.missing_payment_method.as_str()}},
             "trial_start": self.trial_start,
         });
-        if shape == Shape::Before {
+        if shape == Shape::Basil {
+            rendered["billing_mode"] = billing_mode();
+            rendered["billing_schedules"] = json!([]);
+        } else {
             rendered["current_period_start"] = json!(self.period_start());
             rendered["current_period_end"] = json!(self.period_end());
             if let [only] = self.items.as_slice() {
@@ -197,6 +200,11 @@ impl Subscription {
         }
         rendered
     }
+}
+
+/// What subscriptions are made in when nothing is said, in newer versions.
+pub(super) fn billing_mode() -> Value {
+    json!({"flexible": {"proration_discounts": "included"}, "type": "flexible"})
 }
 
 impl Item {

@@ -6,6 +6,7 @@ mod changes;
 mod checkout;
 mod dunning;
 mod events;
+mod everything;
 mod faults;
 mod fixtures;
 mod metered;
