@@ -6,6 +6,7 @@ mod crashes;
 mod life;
 mod live;
 mod live_suite;
+mod localstripe;
 mod schedules;
 mod sign_up;
 mod signature_oracle;

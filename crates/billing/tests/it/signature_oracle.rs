@@ -42,14 +42,14 @@ for line in sys.stdin.buffer.read().decode("utf-8").split("\n")[:-1]:
 sys.stdout.write("".join(answers))
 "#;
 
-/// The interpreter that has the library; `None` means that the test is to be skipped. In CI nothing is.
+/// The interpreter that has the library, and localstripe; `None` means that the test is to be skipped. In CI nothing is.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests is to know what was left out")]
-fn interpreter() -> Option<String> {
+pub(crate) fn interpreter() -> Option<String> {
     const NAME: &str = "TOGGLEBOX_TEST_STRIPE_PYTHON";
     let python = env::var_os(NAME).map(|value| value.into_string().expect("text"));
     if python.is_none() {
         assert!(env::var_os("CI").is_none(), "{NAME} is not set: run the tests with `cargo xtask test`");
-        eprintln!("skipped: {NAME} is not set; it names a Python that has stripe 16.1.0");
+        eprintln!("skipped: {NAME} is not set; it names a Python that has stripe 16.1.0 and localstripe 1.15.10");
     }
     python
 }

@@ -223,14 +223,7 @@ impl World {
 
     pub(crate) async fn with(access: AccessRules, undo_second: bool) -> Self {
         let sim = Sim::builder().now(START).manual_endpoint(SECRET).start().await.unwrap();
-        for (price, amount) in [("price_pro_m", 2_000), ("price_ent_m", 10_000)] {
-            sim.seed_price(SeedPrice::monthly(price, amount)).unwrap();
-        }
-        for (price, amount) in [("price_pro_y", 20_000), ("price_ent_y", 100_000)] {
-            sim.seed_price(SeedPrice::yearly(price, amount)).unwrap();
-        }
-        sim.seed_meter("mtr_requests", METER);
-        sim.seed_price(SeedPrice::metered("price_use", "mtr_requests", "0.02")).unwrap();
+        seed(&sim);
         Self::over(sim, access, undo_second)
     }
 
@@ -315,6 +308,18 @@ impl World {
     pub(crate) fn use_up(&self, tenant: TenantId, at: i64, quantity: u64) {
         *self.rest.usage.lock().unwrap().entry((tenant, at / 3600)).or_default() += quantity;
     }
+}
+
+/// What is sold.
+pub(crate) fn seed(sim: &Sim) {
+    for (price, amount) in [("price_pro_m", 2_000), ("price_ent_m", 10_000)] {
+        sim.seed_price(SeedPrice::monthly(price, amount)).unwrap();
+    }
+    for (price, amount) in [("price_pro_y", 20_000), ("price_ent_y", 100_000)] {
+        sim.seed_price(SeedPrice::yearly(price, amount)).unwrap();
+    }
+    sim.seed_meter("mtr_requests", METER);
+    sim.seed_price(SeedPrice::metered("price_use", "mtr_requests", "0.02")).unwrap();
 }
 
 pub(crate) fn new_sign_up(subdomain: &str) -> NewSignUp {
