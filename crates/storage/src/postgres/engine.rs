@@ -245,6 +245,11 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
         format!("json_to_recordset(${parameter}::json) AS given ({})", columns.join(", "))
     }
 
+    #[cfg(feature = "metering")]
+    fn bound(_columns: usize) -> Option<(std::num::NonZeroUsize, String)> {
+        None
+    }
+
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind {
         error::kind(error)
     }

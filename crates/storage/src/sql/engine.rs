@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+#[cfg(feature = "metering")]
+use std::num::NonZeroUsize;
 
 use sqlx::error::DatabaseError;
 use togglebox_core::{StoreErrorKind, TenantId};
@@ -76,6 +78,11 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// As in `FROM …`: the rows, called `given`, of a list of objects that is bound as JSON text at `parameter`; in their order.
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String;
+
+    /// Where rows whose values are bound one by one are faster than a list: how many of them a statement is given, and they, of so many columns,
+    /// as in `INSERT …`. Statements have as few texts as can be, so that they stay prepared: what is left over goes as a list.
+    #[cfg(feature = "metering")]
+    fn bound(columns: usize) -> Option<(NonZeroUsize, String)>;
 
     /// What an error that the database itself told means for the caller.
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind;

@@ -1,5 +1,7 @@
 //! SQLite under the stores.
 
+#[cfg(feature = "metering")]
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
@@ -13,6 +15,10 @@ use uuid::Uuid;
 
 use super::error;
 use crate::sql::{self, Access, Argument, Kind, Statement};
+
+/// Rows of a statement that is given them as values.
+#[cfg(feature = "metering")]
+const BOUND: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
 /// The connections to one database: one that writes, a few that read.
 #[derive(Clone, Debug)]
@@ -79,6 +85,14 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         });
         let columns: Vec<_> = columns.collect();
         format!("(SELECT {} FROM json_each(${parameter})) AS given", columns.join(", "))
+    }
+
+    /// A third to four fifths faster than a list, which is parsed once for each column. More rows make it no faster.
+    #[cfg(feature = "metering")]
+    fn bound(columns: usize) -> Option<(NonZeroUsize, String)> {
+        // Without a number: one is looked for in a list of all of them, each time that it is bound.
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        Some((BOUND, format!("VALUES {}", vec![row; BOUND.get()].join(", "))))
     }
 
     fn kind(error: &dyn DatabaseError) -> StoreErrorKind {

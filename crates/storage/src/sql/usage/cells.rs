@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::Database;
 use super::super::cells::Cells;
-use super::super::engine::{Access, Engine, Kind, Row};
+use super::super::engine::{Access, Engine, Kind, Row, RowOf};
 use super::super::look::Look;
 use super::super::statement::Statement;
 use super::{BORDERS, Borders, list};
@@ -28,6 +28,14 @@ pub(super) struct Given<'a> {
     pub(super) total: u64,
 }
 
+impl Given<'_> {
+    /// In the order of [`COLUMNS`].
+    fn bind_to(&self, statement: Statement) -> Statement {
+        let statement = statement.bind(self.tenant).bind(self.meter).bind(self.minute);
+        statement.bind(self.labels).bind(self.writer).bind(self.total)
+    }
+}
+
 /// An hour as a statement is given it. The order is that in which rows are taken.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) struct GivenHour {
@@ -40,24 +48,32 @@ pub(super) struct GivenHour {
 /// What tells cells apart, in the order in which rows are taken.
 type Key<'a> = (TenantId, MeterId, Minute, &'a Labels, WriterId);
 
-/// Raises cells to what is given; answers those that were raised, or are new.
+/// The columns of a cell, in the order in which they are given.
+const COLUMNS: [(&str, Kind); 6] = [
+    ("tenant", Kind::Uuid),
+    ("meter", Kind::Text),
+    ("minute", Kind::Int),
+    ("labels", Kind::Text),
+    ("writer", Kind::Uuid),
+    ("total", Kind::Int),
+];
+
+/// Raises cells to what a list gives; answers those that were raised, or are new.
 pub(super) fn raise_statement<E: Engine>() -> String {
-    let columns = [
-        ("tenant", Kind::Uuid),
-        ("meter", Kind::Text),
-        ("minute", Kind::Int),
-        ("labels", Kind::Text),
-        ("writer", Kind::Uuid),
-        ("total", Kind::Int),
-    ];
     // `WHERE true` keeps one engine from reading ON as a join's.
+    raise_from(&format!(
+        "SELECT given.tenant, given.meter, given.minute, given.labels, given.writer, given.total FROM {} WHERE true",
+        E::given(1, &COLUMNS)
+    ))
+}
+
+fn raise_from(rows: &str) -> String {
     format!(
         "-- usage_cells.raise
 INSERT INTO usage_cells AS kept (tenant, meter, minute, labels, writer, total)
-SELECT given.tenant, given.meter, given.minute, given.labels, given.writer, given.total FROM {} WHERE true
+{rows}
 ON CONFLICT (tenant, meter, minute, labels, writer) DO UPDATE SET total = excluded.total WHERE kept.total < excluded.total
-RETURNING tenant, meter, minute",
-        E::given(1, &columns)
+RETURNING tenant, meter, minute"
     )
 }
 
@@ -96,7 +112,8 @@ pub(super) fn hours_of(rows: &[impl Row], operation: &'static str, hours: &mut B
     Ok(())
 }
 
-async fn raise<E: Engine>(ledger: &mut Look<E>, round: &BTreeMap<Key<'_>, u64>) -> StoreResult<Vec<impl Row + use<E>>> {
+/// Raises cells; answers those that were raised, or are new.
+async fn raise<E: Engine>(ledger: &mut Look<E>, round: &BTreeMap<Key<'_>, u64>) -> StoreResult<Vec<RowOf<E>>> {
     let given = round.iter().map(|((tenant, meter, minute, labels, writer), total)| Given {
         tenant: *tenant.as_uuid(),
         meter: meter.as_str(),
@@ -105,8 +122,23 @@ async fn raise<E: Engine>(ledger: &mut Look<E>, round: &BTreeMap<Key<'_>, u64>) 
         writer: writer.as_uuid(),
         total: *total,
     });
-    let given = list(ledger, &given.collect::<Vec<_>>())?;
-    ledger.rows(Statement::new(raise_statement::<E>()).bind(given)).await
+    let given: Vec<_> = given.collect();
+    let mut raised = Vec::new();
+    let mut left = given.as_slice();
+    if let Some((rows, values)) = E::bound(COLUMNS.len()) {
+        let sql = raise_from(&values);
+        let (parts, rest) = given.split_at(given.len() - given.len() % rows);
+        for part in parts.chunks_exact(rows.get()) {
+            let statement = part.iter().fold(Statement::new(sql.clone()), |statement, cell| cell.bind_to(statement));
+            raised.extend(ledger.rows(statement).await?);
+        }
+        left = rest;
+    }
+    if !left.is_empty() {
+        let left = list(ledger, left)?;
+        raised.extend(ledger.rows(Statement::new(raise_statement::<E>()).bind(left)).await?);
+    }
+    Ok(raised)
 }
 
 impl<E: Engine> Database<E> {
