@@ -15,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
-use crate::{Cell, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Sealing, Span, Totals, UsageEvent, Watermark};
+use crate::{
+    Cell, Day, Grain, Hour, Ingested, Labels, Leased, MeterId, Minute, Sealing, Span, Step, Totals, UsageEvent, Watermark,
+};
 
 /// The most cells of one call.
 pub const MOST_CELLS: usize = 1000;
@@ -62,6 +64,23 @@ pub trait UsageStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>>;
+
+    /// Takes a step of a holder in the [pool](crate::Pool) of a quota, in one act: of many at once each sees what those before it left, so
+    /// that no more is granted than there is. `None` where there is no such pool, and the step does not begin one; then nothing is done.
+    /// Pools of periods that began more than [`POOLS_KEPT`] before one that is begun are removed.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    async fn lease(&self, tenant: TenantId, step: &Step) -> StoreResult<Option<Leased>>;
+}
+
+/// For how long a pool is there at the least, from the beginning of its period. Clocks that differ are still in the same one.
+pub const POOLS_KEPT: Duration = Duration::from_hours(62 * 24);
+
+/// Pools of periods that began before this are removed when one of `period` is begun.
+pub fn pools_from(period: Minute) -> Minute {
+    let kept = u32::try_from(POOLS_KEPT.as_secs() / 60).unwrap_or(u32::MAX);
+    Minute::from_number(period.number().saturating_sub(kept))
 }
 
 /// Where nodes bring what they have counted: the store itself, or what stands before it.

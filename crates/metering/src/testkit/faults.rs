@@ -12,7 +12,7 @@ use super::UsageStores;
 use super::faulty::{USAGE, USAGE_LEDGER, USAGE_SINK};
 use super::fixtures::{B, at, hour, merged, meter, minute, span};
 use crate::store::{Prune, RollUp, UsageQuery};
-use crate::{Cell, Grain, Series, UsageEvent, Watermark, WriterId};
+use crate::{Ask, Cell, Grain, Leased, Series, Step, UsageEvent, Watermark, WriterId};
 
 /// What a call gave, in a form in which the answers of all scenes can be compared.
 type Answer = Result<String, StoreErrorKind>;
@@ -33,6 +33,7 @@ struct View {
     rolled: [Option<RollUp>; 2],
     stale: usize,
     mark: Option<(u32, bool)>,
+    leased: Option<Leased>,
 }
 
 impl Scene {
@@ -49,6 +50,7 @@ impl Scene {
         stores.merge(&[scene.cell(0, 5), scene.cell(60, 7)]).await;
         stores.usage.rollup(scene.tenant, meter(), hour(scene.first() / 60)).await.unwrap();
         stores.ledger.advance_watermark(&scene.mark(1)).await.unwrap();
+        stores.usage.lease(scene.tenant, &scene.step(1, Ask::Hold(2))).await.unwrap();
         scene
     }
 
@@ -75,6 +77,20 @@ impl Scene {
         Watermark { writer: self.writer(), upto: minute(upto), seen_at: at(upto), ended: false }
     }
 
+    /// A step in a pool that is there from the beginning, with a unit used.
+    fn step(&self, number: u64, ask: Ask) -> Step {
+        Step {
+            meter: meter(),
+            period: minute(self.first()),
+            holder: self.writer(),
+            number,
+            limit: 10,
+            used: Some(1),
+            now: at(self.first()),
+            ask,
+        }
+    }
+
     async fn sums(&self, until: u32, grain: Grain) -> StoreResult<Vec<u64>> {
         let query = UsageQuery::new(meter(), span(self.first(), self.first() + until), grain).unwrap();
         Ok(self.stores.usage.series(self.tenant, &query).await?.into_iter().map(|bucket| bucket.total).collect())
@@ -94,6 +110,7 @@ impl Scene {
             ],
             stale: stale.iter().filter(|stale| stale.tenant == self.tenant).count(),
             mark: mark.map(|mark| (mark.upto.number() - minute(self.first()).number(), mark.ended)),
+            leased: usage.lease(self.tenant, &Step { used: None, ..self.step(0, Ask::Look) }).await.unwrap(),
         }
     }
 
@@ -111,6 +128,7 @@ impl Scene {
             "usage.series" => told(asked.sums(1440, Grain::Hour).await),
             "usage.rollup" => told(usage.rollup(tenant, meter(), hour(first / 60 + 1)).await),
             "usage.rolled_up" => told(usage.rolled_up(tenant, meter(), hour(first / 60)).await),
+            "usage.lease" => told(usage.lease(tenant, &self.step(2, Ask::Hold(5))).await),
             "usage_sink.merge_cells" => told(ledger.merge_cells(&[self.cell(60, 9), self.cell(61, 1)]).await),
             "usage_sink.advance_watermark" => told(ledger.advance_watermark(&self.mark(30)).await),
             "usage_ledger.watermarks" => told(ledger.watermarks().await.map(|marks| marks.len())),
@@ -143,6 +161,8 @@ pub async fn no_call_reaches_another_tenant(stores: &UsageStores) {
             "usage.series" => "[3]",
             // Its own hour, which has its own event only.
             "usage.rollup" => "Some(RollUp { total: 3, revision: 1, stale: false })",
+            // A pool of its own, with the unit that it says was used.
+            "usage.lease" => "Some(Leased { units: 5, granted: 6 })",
             _ => "None",
         };
         assert_eq!(answer, Ok(nothing.to_owned()), "{name}");

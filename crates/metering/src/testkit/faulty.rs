@@ -7,7 +7,7 @@ use togglebox_core::{TenantId, Timestamp, faulty_port};
 
 use super::UsageStores;
 use crate::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
-use crate::{Cell, Day, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
+use crate::{Cell, Day, Hour, Ingested, Leased, MeterId, Minute, Step, UsageEvent, Watermark};
 
 faulty_port! {
     UsageStore as "usage", USAGE {
@@ -15,6 +15,7 @@ faulty_port! {
         read series(query: &UsageQuery) -> Vec<Bucket>;
         write rollup(meter: MeterId, hour: Hour) -> Option<RollUp>;
         read rolled_up(meter: MeterId, hour: Hour) -> Option<RollUp>;
+        write lease(step: &Step) -> Option<Leased>;
     }
 }
 

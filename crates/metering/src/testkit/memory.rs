@@ -9,10 +9,11 @@ use togglebox_core::{StoreResult, TenantId, Timestamp};
 use super::UsageStores;
 use crate::store::{
     AHEAD, Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore, check_cells,
-    check_events,
+    check_events, pools_from,
 };
 use crate::{
-    Cell, CellKey, Day, Grain, Hour, Ingested, Labels, MeterId, Minute, Rejection, Totals, UsageEvent, Watermark, WriterId,
+    Cell, CellKey, Day, Grain, Hour, Ingested, Labels, Leased, MeterId, Minute, Pool, Rejection, Step, Totals, UsageEvent,
+    Watermark, WriterId,
 };
 
 /// Usage in memory. For tests, and for programs that need not remember.
@@ -32,6 +33,8 @@ struct State {
     /// Minutes of claimed events, by tenant, source and id.
     claims: BTreeMap<(TenantId, Box<str>, Box<str>), Minute>,
     watermarks: BTreeMap<WriterId, Watermark>,
+    /// By tenant, meter and the beginning of the period.
+    pools: BTreeMap<(TenantId, MeterId, Minute), Pool>,
     /// Minutes before this are pruned, or being pruned.
     minutes_from: Minute,
     /// Hours before this day are.
@@ -232,6 +235,21 @@ impl UsageStore for MemoryStore {
 
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>> {
         Ok(self.lock().rolled_up(tenant, meter, hour))
+    }
+
+    async fn lease(&self, tenant: TenantId, step: &Step) -> StoreResult<Option<Leased>> {
+        let mut state = self.lock();
+        let key = (tenant, step.meter, step.period);
+        if let Some(pool) = state.pools.get_mut(&key) {
+            return Ok(Some(pool.take(step)));
+        }
+        let Some(used) = step.used else { return Ok(None) };
+        let mut pool = Pool::begun(used);
+        let leased = pool.take(step);
+        let from = pools_from(step.period);
+        state.pools.retain(|(of, meter, period), _| *of != tenant || *meter != step.meter || *period >= from);
+        state.pools.insert(key, pool);
+        Ok(Some(leased))
     }
 }
 

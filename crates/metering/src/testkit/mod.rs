@@ -13,6 +13,7 @@ mod events;
 mod faults;
 mod faulty;
 mod fixtures;
+mod leases;
 mod memory;
 mod pruning;
 #[cfg(feature = "queue")]
@@ -26,6 +27,7 @@ pub use self::cells::*;
 pub use self::events::*;
 pub use self::faults::*;
 pub use self::faulty::{USAGE, USAGE_LEDGER, USAGE_SINK};
+pub use self::leases::*;
 pub use self::memory::MemoryStore;
 pub use self::pruning::*;
 #[cfg(feature = "queue")]
@@ -111,12 +113,21 @@ macro_rules! usage_store_suite {
             stale_hours_are_told_oldest_first_until_they_are_rolled_up
             a_roll_up_among_merges_loses_nothing
             roll_ups_equal_a_recount
+            events_in_no_order_equal_a_recount
             what_is_added_up_is_told_of_many_tenants_at_once
             a_watermark_never_goes_back
             of_many_watermarks_at_once_the_furthest_stands
             a_writer_that_has_ended_is_waited_for_no_more
             what_is_sealed_is_told_from_the_watermarks
             old_watermarks_are_pruned
+            units_are_granted_up_to_the_limit_and_those_given_back_again
+            a_step_that_comes_again_or_late_changes_nothing
+            of_many_who_take_units_at_once_no_more_are_granted_than_there_are
+            pools_are_of_a_tenant_a_meter_and_a_period
+            old_pools_go_when_a_new_one_is_begun
+            nodes_spend_the_whole_limit_and_not_a_unit_more
+            however_nodes_are_killed_no_more_than_the_limit_is_spent
+            what_a_node_does_not_need_the_others_can_spend
         }
     };
     (@each [maybe $fresh:path]: $($promise:ident)*) => {
@@ -149,6 +160,7 @@ mod tests {
             include_str!("cells.rs"),
             include_str!("events.rs"),
             include_str!("faults.rs"),
+            include_str!("leases.rs"),
             include_str!("pruning.rs"),
             include_str!("rollups.rs"),
             include_str!("watermarks.rs"),

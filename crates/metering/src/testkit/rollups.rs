@@ -1,11 +1,13 @@
 //! Hours that are rolled up.
 
+use std::collections::BTreeMap;
+
 use togglebox_core::{EntropyExt as _, SeededEntropy};
 
 use super::UsageStores;
 use super::fixtures::{A, B, CROWD, cell, event, hour, labelled, meter, minute, other_meter, query, race};
 use crate::store::{RollUp, StaleHour};
-use crate::{Cell, CellSet, Grain};
+use crate::{Cell, CellSet, Grain, Ingested, UsageEvent};
 
 const fn rolled(total: u64, revision: u32) -> RollUp {
     RollUp { total, revision, stale: false }
@@ -75,7 +77,7 @@ pub async fn a_late_cell_makes_the_hour_stale_and_its_next_revision(stores: &Usa
     let stale = Some(RollUp { total: 5, revision: 1, stale: true });
     assert_eq!(stores.usage.rolled_up(A, meter(), hour(0)).await.unwrap(), stale);
     assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), Some(rolled(6, 2)));
-    assert_eq!(stores.ingest(&[event(1, 59, 4)], 60).await, [crate::Ingested::New]);
+    assert_eq!(stores.ingest(&[event(1, 59, 4)], 60).await, [Ingested::New]);
     assert_eq!(stores.usage.rollup(A, meter(), hour(0)).await.unwrap(), Some(rolled(10, 3)));
 }
 
@@ -150,5 +152,70 @@ pub async fn roll_ups_equal_a_recount(stores: &UsageStores) {
             assert_eq!(stores.sums(&query(1440 * day, 1440 * (day + 1), Grain::Day)).await, [(1440 * day, expected)]);
         }
         stores.roll_up(hour(72)).await;
+    }
+}
+
+/// How many events are counted again by hand; more by a recipe (`just usage-recount`).
+#[expect(clippy::disallowed_methods, reason = "a recipe asks for more")]
+fn events_to_recount() -> u32 {
+    std::env::var("TOGGLEBOX_TEST_EVENTS").ok().map_or(3_000, |text| text.parse().unwrap())
+}
+
+/// Events in no order, a tenth of them again, with roll-ups in between: minutes, hours and days are what adding all of them up gives. And
+/// whatever work is done again, it changes nothing.
+pub async fn events_in_no_order_equal_a_recount(stores: &UsageStores) {
+    const DAYS: u32 = 3;
+    const BATCH: u32 = 450;
+    const AGAIN: usize = 50;
+    let (draw, mut minutes, mut before) = (SeededEntropy::new(26), BTreeMap::<u32, u64>::new(), Vec::<UsageEvent>::new());
+    let below = |limit: u32| u32::from_le_bytes(draw.bytes()) % limit;
+    let mut sent = 0;
+    while sent < events_to_recount() {
+        // What one service reports at a time is of some hours; which hours those are follows no order.
+        let first = below(DAYS * 24 - 2) * 60;
+        let mut events: Vec<UsageEvent> = before.drain(..before.len().min(AGAIN)).collect();
+        let known = events.len();
+        for _ in 0..BATCH {
+            let (at, quantity) = (first + below(180), u64::from(below(1000)) + 1);
+            events.push(event(sent, at, quantity));
+            *minutes.entry(at).or_default() += quantity;
+            sent += 1;
+        }
+        let answers = stores.ingest(&events, DAYS * 1440).await;
+        let (again, new) = answers.split_at(known);
+        assert!(again.iter().all(|answer| *answer == Ingested::Duplicate));
+        assert!(new.iter().all(|answer| *answer == Ingested::New));
+        before = events.split_off(known + usize::try_from(below(BATCH - 100)).unwrap());
+        if below(4) == 0 {
+            stores.roll_up(hour(below(DAYS * 24))).await;
+        }
+    }
+    stores.roll_up(hour(DAYS * 24)).await;
+    let recount = |grain: u32| {
+        let mut sums = BTreeMap::<u32, u64>::new();
+        for (at, total) in &minutes {
+            *sums.entry(at / grain * grain).or_default() += total;
+        }
+        sums.into_iter().collect::<Vec<_>>()
+    };
+    let mut revisions = Vec::new();
+    for round in 0..3 {
+        let mut by_minute = Vec::new();
+        for day in 0..DAYS {
+            by_minute.extend(stores.sums(&query(day * 1440, (day + 1) * 1440, Grain::Minute)).await);
+        }
+        assert_eq!(by_minute, recount(1));
+        assert_eq!(stores.sums(&query(0, DAYS * 1440, Grain::Hour)).await, recount(60));
+        assert_eq!(stores.sums(&query(0, DAYS * 1440, Grain::Day)).await, recount(1440));
+        let mut rolled = Vec::new();
+        for (at, total) in recount(60) {
+            let rolled_up = stores.usage.rollup(A, meter(), hour(at / 60)).await.unwrap().unwrap();
+            assert_eq!((rolled_up.total, rolled_up.stale), (total, false));
+            rolled.push(rolled_up.revision);
+        }
+        if round > 0 {
+            assert_eq!(rolled, revisions, "the same work again is no revision");
+        }
+        revisions = rolled;
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(7, "usage of all", include_str!("migrations/0007_usage_of_all.sql")),
         step(8, "billing", include_str!("migrations/0008_billing.sql")),
         step(9, "unpaid", include_str!("migrations/0009_unpaid.sql")),
+        step(10, "usage pools", include_str!("migrations/0010_usage_pools.sql")),
     ]
 }
 

@@ -19,6 +19,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(5, "usage", include_str!("migrations/0005_usage.sql")),
         step(6, "billing", include_str!("migrations/0006_billing.sql")),
         step(7, "unpaid", include_str!("migrations/0007_unpaid.sql")),
+        step(8, "usage pools", include_str!("migrations/0008_usage_pools.sql")),
     ]
 }
 

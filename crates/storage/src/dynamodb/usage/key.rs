@@ -122,7 +122,7 @@ pub(super) fn row_of(sk: &str) -> Option<(Hour, Labels)> {
     Some((Hour::from_number(hour.parse().ok()?)?, Labels::parse(labels).ok()?))
 }
 
-/// The partition of the hours and days of a meter.
+/// The partition of the hours, days and pools of a meter.
 pub(super) fn sums(of: Metered) -> String {
     let Metered { tenant, meter } = of;
     format!("T#{tenant}#{USAGE}#{meter}")
@@ -134,6 +134,11 @@ pub(super) fn hour(of: Metered, hour: Hour) -> Key {
 
 pub(super) fn day(of: Metered, day: Day) -> Key {
     Key::new(sums(of), format!("D#{}", number(day.number())))
+}
+
+/// The units of a quota in a period.
+pub(super) fn pool(of: Metered, period: Minute) -> Key {
+    Key::new(sums(of), format!("P#{}", number(period.number())))
 }
 
 /// The number of an hour or day, from its sort key.
@@ -206,6 +211,7 @@ mod tests {
             ),
             (hour(of(), hour_489), format!("{t}#USAGE#api.requests"), "H#0000489000".to_owned()),
             (day(of(), hour_489.day()), format!("{t}#USAGE#api.requests"), "D#0000020375".to_owned()),
+            (pool(of(), minute), format!("{t}#USAGE#api.requests"), "P#0029340000".to_owned()),
             (claim(of().tenant, &[1; 32]), format!("{t}#EVENT#{}", "01".repeat(32)), "META".to_owned()),
             (border(3), "REG#USAGE#BORDER#03".to_owned(), "META".to_owned()),
             (watermark(writer), "REG#USAGE#WRITERS".to_owned(), format!("{}ab", "0".repeat(30))),

@@ -5,6 +5,7 @@
 //! | a row: cells of one writer, series and hour | `T#<t>#USAGE#<meter>#<shard>` | `<hour>#<writer>#<labels>` | `m00` … `m59` (totals); `stale`, `marks` |
 //! | an hour | `T#<t>#USAGE#<meter>` | `H#<hour>` | `totals`, `rev` of its roll-up; `stale`, `marks` |
 //! | a day | the same | `D#<day>` | `totals`; `stale` (a bit for each hour), `generation` |
+//! | the units of a quota in a period | the same | `P#<first minute>` | `granted`, `holders`; `version` |
 //! | that an event counts | `T#<t>#EVENT#<hash of source and id>` | `META` | `minute`, `by` |
 //! | claims of one minute, by transaction | `REG#USAGE#CLAIMS#<shard>` | `<minute>#<t>#<random>` | `ids` |
 //! | a stale hour | `REG#USAGE#STALE#<shard>` | `<hour>#<t>#<meter>` | |
@@ -69,6 +70,7 @@ mod hour;
 pub(super) mod key;
 mod ledger;
 mod merge;
+mod pools;
 mod pruning;
 mod rollup;
 mod row;
@@ -78,7 +80,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
-use togglebox_metering::{Cell, Day, Hour, Ingested, MeterId, Minute, UsageEvent, Watermark};
+use togglebox_metering::{Cell, Day, Hour, Ingested, Leased, MeterId, Minute, Step, UsageEvent, Watermark};
 
 use self::key::Metered;
 use super::DynamoDb;
@@ -132,6 +134,10 @@ impl UsageStore for DynamoDb {
 
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>> {
         self.rolled_up_hour(Metered { tenant, meter }, hour).await
+    }
+
+    async fn lease(&self, tenant: TenantId, step: &Step) -> StoreResult<Option<Leased>> {
+        self.lease_units(Metered { tenant, meter: step.meter }, step).await
     }
 }
 

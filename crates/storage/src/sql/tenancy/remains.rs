@@ -14,7 +14,7 @@ use super::tenants;
 type Contents = (&'static str, &'static [&'static str]);
 
 /// What refers to others comes before these: so each removal costs what it removes, and none cascades.
-pub(super) const CONTENTS: [Contents; 31] = [
+pub(super) const CONTENTS: [Contents; 32] = [
     ("sessions", &["id"]),
     ("password_resets", &["token_hash"]),
     ("attempts", &["subject"]),
@@ -40,6 +40,7 @@ pub(super) const CONTENTS: [Contents; 31] = [
     ("parameters", &["environment", "key"]),
     ("environments", &["id"]),
     ("platforms", &["name"]),
+    ("usage_pools", &["meter", "period"]),
     ("usage_events", &["source", "id"]),
     ("usage_days", &["meter", "day"]),
     ("usage_hours", &["meter", "hour"]),

@@ -6,12 +6,13 @@
 //!
 //! # Locks
 //!
-//! Counting shares a lock that closing minutes has for itself, so that nothing is counted in a minute that is being closed. Events and
-//! roll-ups of one tenant come one after the other. Rows are taken in the order of their keys, cells before hours.
+//! Counting shares a lock that closing minutes has for itself, so that nothing is counted in a minute that is being closed. Events,
+//! roll-ups and leases of one tenant come one after the other. Rows are taken in the order of their keys, cells before hours.
 
 mod cells;
 mod events;
 mod ledger;
+mod pools;
 mod pruning;
 mod rollups;
 mod series;
@@ -23,7 +24,7 @@ use serde::Serialize;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{Bucket, MergeReport, Prune, RollUp, StaleHour, UsageLedger, UsageQuery, UsageSink, UsageStore};
 use togglebox_metering::{
-    Cell as UsageCell, Day, Hour, Ingested, Labels, MeterId, Minute, Totals, UsageEvent, Watermark, WriterId,
+    Cell as UsageCell, Day, Hour, Ingested, Labels, Leased, MeterId, Minute, Step, Totals, UsageEvent, Watermark, WriterId,
 };
 
 use super::Database;
@@ -37,7 +38,7 @@ use super::statement::Statement;
 #[cfg(test)]
 pub(super) mod statements {
     use super::super::engine::Engine;
-    use super::{events, ledger, pruning, rollups, series};
+    use super::{events, ledger, pools, pruning, rollups, series};
 
     /// Of one tenant: they find what they want by an index.
     pub(in super::super) fn indexed() -> Vec<&'static str> {
@@ -49,6 +50,8 @@ pub(super) mod statements {
             series::STALE_DAYS,
             rollups::FIND,
             rollups::TAKE,
+            pools::FIND,
+            pools::REMOVE,
         ]
     }
 
@@ -161,6 +164,10 @@ impl<E: Engine> UsageStore for Database<E> {
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>> {
         let mut reader = self.reader("usage.rolled_up", tenant).await?;
         rollups::find(&mut reader, meter, hour).await
+    }
+
+    async fn lease(&self, tenant: TenantId, step: &Step) -> StoreResult<Option<Leased>> {
+        self.lease_units(tenant, step).await
     }
 }
 

@@ -18,7 +18,7 @@ use togglebox_core::{AuditLog, AuditRecord, Cursor, PageRequest, StoreErrorKind,
 #[cfg(feature = "metering")]
 use togglebox_metering::store::{UsageLedger, UsageStore};
 #[cfg(feature = "metering")]
-use togglebox_metering::{Cell, Minute, Series, UsageEvent, WriterId};
+use togglebox_metering::{Ask, Cell, Leased, Minute, Series, Step, UsageEvent, WriterId};
 use togglebox_multitenancy::store::{NOT_PURGED, Remains, RemainsStore};
 use togglebox_storage::Sqlite;
 use togglebox_storage::transfer::record::User;
@@ -246,6 +246,7 @@ const TABLES: &[&str] = &[
     "usage_days",
     "usage_events",
     "usage_hours",
+    "usage_pools",
     "users",
 ];
 
@@ -279,6 +280,9 @@ async fn metered<S: UsageStore + UsageLedger>(store: &S, owner: TenantId) {
     let writer = WriterId::from_u128(owner.as_uuid().as_u128() << 64);
     store.merge_cells(&[Cell { tenant: owner, series, minute, writer, total: 5 }]).await.unwrap();
     assert_eq!(store.rollup(owner, meter, minute.hour()).await.unwrap().unwrap().total, 6);
+    let (period, ask) = (minute, Ask::Hold(2));
+    let step = Step { meter, period, holder: writer, number: 1, limit: 5, used: Some(1), now, ask };
+    assert_eq!(store.lease(owner, &step).await.unwrap(), Some(Leased { units: 2, granted: 3 }));
 }
 
 /// Documents of billing: of a tenant, in a list and due.
