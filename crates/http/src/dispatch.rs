@@ -147,10 +147,12 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
         }
     }
     #[cfg(feature = "cloud")]
-    if principal.is_some()
-        && let Err(error) = crate::cloud::allowance::expect_room(api, visit, route, now)
-    {
-        return AtOnce::Answered((Err(error), route.caching), limits);
+    if principal.is_some() {
+        match crate::cloud::allowance::expect_room_now(api, visit, request, route, now) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return AtOnce::Answered((Err(error), route.caching), limits),
+            None => return AtOnce::Passed(limits),
+        }
     }
     let asked = params(&raw).and_then(|params| Ok((params, Query::parse(request.uri().query().unwrap_or(""))?)));
     let (params, query) = match asked {
@@ -279,7 +281,7 @@ async fn answer(
                     visit.expect_open(route)?;
                     gate::admit(&principal, route.access)?;
                     #[cfg(feature = "cloud")]
-                    crate::cloud::allowance::expect_room(api, &visit, route, now)?;
+                    crate::cloud::allowance::expect_room(api, &visit, request, route, now).await?;
                     Some(principal)
                 }
                 Err(error) => {

@@ -29,6 +29,10 @@ pub(crate) trait Known: Debug + Send + Sync {
     /// How many requests it may make in a month; `None` when as many as it likes.
     #[cfg(feature = "cloud")]
     fn requests_at_most(&self) -> Option<u64>;
+
+    /// Whether none of them may ever go beyond that.
+    #[cfg(feature = "cloud")]
+    fn has_hard_quota(&self) -> bool;
 }
 
 /// What a tenant's standing closes.
@@ -82,6 +86,12 @@ impl Visit {
     #[cfg(feature = "cloud")]
     pub(crate) fn requests_at_most(&self) -> Option<u64> {
         self.known.as_deref()?.requests_at_most()
+    }
+
+    /// Whether none of them may ever go beyond that.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn has_hard_quota(&self) -> bool {
+        self.known.as_deref().is_some_and(Known::has_hard_quota)
     }
 
     /// The path as routes know it.

@@ -25,7 +25,8 @@ pub use key::{HostKey, HostRef};
 pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
 pub use plan::{
-    Beyond, InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName, Rate,
+    Beyond, InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName,
+    QuotaPolicy, Rate,
 };
 pub use recheck::RecheckPolicy;
 pub use rename::{RenamePolicy, RenamedTooOften};

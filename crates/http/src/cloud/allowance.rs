@@ -2,14 +2,20 @@
 //!
 //! What people do to flags and configs stops first, when everything that the plan includes is used; what clients do, a tenth later, for
 //! that is what others see. Accounts, members, usage and the way out are always open.
+//!
+//! Where the quota is a hard one, both stop with the last request that is included, on all nodes together: each takes a unit, which is
+//! given back unless the answer is counted.
 
 use std::time::Duration;
 
-use togglebox_core::Timestamp;
-use togglebox_metering::{Check, Period, Quota};
+use actix_web::{HttpMessage as _, HttpRequest};
+use togglebox_core::{TenantId, Timestamp};
+use togglebox_metering::{Check, Period, Quota, Unit};
 
+use super::metering::Metering;
 use crate::api::Api;
 use crate::error::{ApiError, Code, Result};
+use crate::failure;
 use crate::route::{Access, Route, RouteClass};
 use crate::visit::Visit;
 
@@ -26,20 +32,75 @@ enum Part {
     Clients,
 }
 
-/// Lets a request of somebody who was let in through, unless it is one too many.
-pub(crate) fn expect_room(api: &Api, visit: &Visit, route: &Route, now: Timestamp) -> Result<()> {
-    let (Some(metering), Some(included)) = (api.metering(), visit.requests_at_most()) else { return Ok(()) };
-    let Some(part) = part(route) else { return Ok(()) };
+/// What a request of a limited workspace needs.
+struct Need<'m> {
+    metering: &'m Metering,
+    tenant: TenantId,
+    /// What people are told: how many requests the plan includes.
+    included: u64,
+    quota: Quota,
+    /// Whether none may ever go beyond.
+    is_hard: bool,
+}
+
+/// `None` where nothing limits it.
+fn need<'m>(api: &'m Api, visit: &Visit, route: &Route) -> Option<Need<'m>> {
+    let (metering, included, part) = (api.metering()?, visit.requests_at_most()?, part(route)?);
+    let is_hard = visit.has_hard_quota();
     let limit = match part {
-        Part::Management => included,
-        Part::Clients => included.saturating_add(included / 10),
+        Part::Clients if !is_hard => included.saturating_add(included / 10),
+        Part::Management | Part::Clients => included,
     };
     let quota = Quota { limit, period: Period::MONTH, warn_percent: WARN_PERCENT };
-    let Check::Deny { used, resets_at, .. } = metering.month().check(visit.tenant, &quota, 1, now) else { return Ok(()) };
-    let error = ApiError::new(Code::ApiLimitExceeded, "The workspace has made all requests that its plan includes in this month");
-    let error = error.with_meta("usage", used).with_meta("limit", included).with_meta("resetsAt", resets_at.to_string());
-    let wait = resets_at.since(now).clamp(Duration::from_secs(1), LONGEST_WAIT);
-    Err(error.retry_after(wait.as_secs()))
+    Some(Need { metering, tenant: visit.tenant, included, quota, is_hard })
+}
+
+/// Lets a request of somebody who was let in through, unless it is one too many. `None`: it is not known here, and somebody has to be
+/// [asked](expect_room).
+pub(crate) fn expect_room_now(
+    api: &Api,
+    visit: &Visit,
+    request: &HttpRequest,
+    route: &Route,
+    now: Timestamp,
+) -> Option<Result<()>> {
+    let Some(need) = need(api, visit, route) else { return Some(Ok(())) };
+    if !need.is_hard {
+        return Some(need.room(need.metering.month().check(need.tenant, &need.quota, 1, now), now));
+    }
+    // One that has its unit is let in again.
+    if !request.extensions().contains::<Unit>() {
+        let unit = need.metering.units().take_now(need.tenant, &need.quota, now)?;
+        request.extensions_mut().insert(unit);
+    }
+    Some(Ok(()))
+}
+
+/// The same, and asks the store where it has to be asked.
+pub(crate) async fn expect_room(api: &Api, visit: &Visit, request: &HttpRequest, route: &Route, now: Timestamp) -> Result<()> {
+    if let Some(known) = expect_room_now(api, visit, request, route, now) {
+        return known;
+    }
+    let Some(need) = need(api, visit, route) else { return Ok(()) };
+    match need.metering.units().take(need.tenant, &need.quota, now).await.map_err(failure::store)? {
+        Ok(unit) => {
+            request.extensions_mut().insert(unit);
+            Ok(())
+        }
+        Err(check) => need.room(check, now),
+    }
+}
+
+impl Need<'_> {
+    fn room(&self, check: Check, now: Timestamp) -> Result<()> {
+        let Check::Deny { used, resets_at, .. } = check else { return Ok(()) };
+        let error =
+            ApiError::new(Code::ApiLimitExceeded, "The workspace has made all requests that its plan includes in this month");
+        let error = error.with_meta("usage", used).with_meta("limit", self.included);
+        let error = error.with_meta("resetsAt", resets_at.to_string());
+        let wait = resets_at.since(now).clamp(Duration::from_secs(1), LONGEST_WAIT);
+        Err(error.retry_after(wait.as_secs()))
+    }
 }
 
 fn part(route: &Route) -> Option<Part> {

@@ -14,10 +14,11 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 use togglebox_auth::Principal;
-use togglebox_core::{StoreResult, TenantId, Timestamp};
+use togglebox_core::{OsEntropy, StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{UsageLedger, UsageStore};
 use togglebox_metering::{
-    DirectRecorder, Flusher, InvalidMeter, Meter, MeterId, Meters, Misses, PeriodUsage, Progress, Recorder, Usage, is_usage,
+    DirectRecorder, Flusher, InvalidMeter, LeasedQuota, Meter, MeterId, Meters, Misses, PeriodUsage, Progress, Recorder, Unit,
+    Usage, is_usage,
 };
 use tokio::time::timeout;
 
@@ -53,6 +54,8 @@ pub struct Metering {
     ledger: Arc<dyn UsageLedger>,
     /// What is known of the requests of this month.
     month: PeriodUsage,
+    /// What this node may serve of workspaces whose quota is a hard one.
+    units: LeasedQuota,
     requests: MeterId,
     not_modified: MeterId,
     bytes: MeterId,
@@ -129,7 +132,8 @@ impl Metering {
     fn with(counter: Counter, store: Arc<dyn UsageStore>, ledger: Arc<dyn UsageLedger>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
         let month = PeriodUsage::new(Arc::clone(&store), requests);
-        Ok(Self { counter, store, ledger, month, requests, not_modified, bytes, misses: Misses::default() })
+        let units = LeasedQuota::new(Arc::clone(&store), requests, &OsEntropy);
+        Ok(Self { counter, store, ledger, month, units, requests, not_modified, bytes, misses: Misses::default() })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
@@ -215,6 +219,21 @@ impl Metering {
     /// What is known of the requests of this month.
     pub(super) const fn month(&self) -> &PeriodUsage {
         &self.month
+    }
+
+    /// What this node may serve of workspaces whose quota is a hard one.
+    pub(super) const fn units(&self) -> &LeasedQuota {
+        &self.units
+    }
+
+    /// Lets other nodes serve what this one may serve and nobody asks it for. To be called after each flush.
+    pub async fn share(&self, now: Timestamp) {
+        self.units.keep(now).await;
+    }
+
+    /// Lets other nodes serve all that this one has not served. To be called when it serves nothing more.
+    pub async fn leave(&self, now: Timestamp) {
+        self.units.finish(now).await;
     }
 
     /// Learns from the store how many requests workspaces have made in this month, of those whose limit may be near. To be called after
@@ -323,6 +342,8 @@ pub(crate) fn note(
 /// Counts an answer to somebody who was let in.
 pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response: &HttpResponse) {
     let Some(metering) = api.metering() else { return };
+    // Given back unless the answer counts.
+    let unit = request.extensions_mut().remove::<Unit>();
     let Some(Admitted { route, key, place }) = request.extensions_mut().remove::<Admitted>() else { return };
     let (status, Some(operation)) = (response.status(), operation(&api.routes[route])) else { return };
     if !is_usage(status.as_u16()) {
@@ -355,6 +376,9 @@ pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response
         && request.method() != Method::HEAD
     {
         metering.record(&usage(metering.bytes), bytes);
+    }
+    if let Some(unit) = unit {
+        unit.spend();
     }
     request.extensions_mut().insert(Counted);
 }

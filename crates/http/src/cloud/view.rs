@@ -231,6 +231,8 @@ pub(super) struct PlanView<'a> {
     limits: BTreeMap<&'static str, Option<u64>>,
     /// What becomes of requests beyond `requests_per_month`: `refused` or `served`.
     requests_beyond: &'static str,
+    /// How exactly they are refused: `soft` or `hard`.
+    requests_quota: &'static str,
 }
 
 impl<'a> From<&'a Plan> for PlanView<'a> {
@@ -240,6 +242,7 @@ impl<'a> From<&'a Plan> for PlanView<'a> {
             title: plan.title.as_str(),
             limits: limits(&plan.limits),
             requests_beyond: plan.beyond.as_str(),
+            requests_quota: plan.quota.as_str(),
         }
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
 use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, Standing, Subdomain, Tenant,
-    TenantChanges, TenantNames, TenantSource, TenantStatus, Unpaid, Versioned,
+    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, QuotaPolicy, Standing, Subdomain,
+    Tenant, TenantChanges, TenantNames, TenantSource, TenantStatus, Unpaid, Versioned,
 };
 
 use super::PlanRates;
@@ -31,6 +31,8 @@ pub struct ServedWorkspace {
     pub(crate) is_gone: bool,
     /// How many requests it may make in a month; `None` when as many as it likes.
     requests_at_most: Option<u64>,
+    /// How exactly it is kept to that.
+    quota: QuotaPolicy,
 }
 
 impl ServedWorkspace {
@@ -46,6 +48,7 @@ impl ServedWorkspace {
             closed,
             is_gone: tenant.standing.deletion.is_some(),
             requests_at_most: None,
+            quota: QuotaPolicy::Soft,
         }
     }
 
@@ -53,6 +56,12 @@ impl ServedWorkspace {
     #[must_use]
     pub fn with_requests(self, at_most: Option<u64>) -> Self {
         Self { requests_at_most: at_most, ..self }
+    }
+
+    /// The same, of one that is kept to that so exactly.
+    #[must_use]
+    pub fn with_quota(self, quota: QuotaPolicy) -> Self {
+        Self { quota, ..self }
     }
 }
 
@@ -96,7 +105,8 @@ impl Versioned for ServedWorkspace {
             HostRef::Subdomain(subdomain) => Some(subdomain.into()),
             HostRef::Domain(_) => None,
         };
-        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, requests_at_most: None })
+        let (requests_at_most, quota) = (None, QuotaPolicy::Soft);
+        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, requests_at_most, quota })
     }
 }
 
@@ -107,6 +117,10 @@ impl Known for ServedWorkspace {
 
     fn requests_at_most(&self) -> Option<u64> {
         self.requests_at_most
+    }
+
+    fn has_hard_quota(&self) -> bool {
+        self.quota == QuotaPolicy::Hard
     }
 }
 
@@ -199,7 +213,8 @@ impl TenantSource for WorkspaceSource {
         Ok(tenant.map(|tenant| {
             self.rate(&tenant);
             let requests = self.plans.requests_at_most(&tenant.plan, &tenant.overrides);
-            Arc::new(ServedWorkspace::new(&tenant, &self.policy).with_requests(requests))
+            let quota = self.plans.quota_policy(&tenant.plan);
+            Arc::new(ServedWorkspace::new(&tenant, &self.policy).with_requests(requests).with_quota(quota))
         }))
     }
 }

@@ -81,6 +81,26 @@ impl Beyond {
     }
 }
 
+/// How exactly requests are kept to what a plan includes in a month, where what is beyond is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum QuotaPolicy {
+    /// By what a node knows, without asking anybody: some may go beyond.
+    #[default]
+    Soft,
+    /// None ever goes beyond, however many nodes serve them.
+    Hard,
+}
+
+impl QuotaPolicy {
+    /// Its word in files and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+            Self::Hard => "hard",
+        }
+    }
+}
+
 /// One plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -92,4 +112,6 @@ pub struct Plan {
     pub limits: Limits,
     /// What becomes of requests beyond [`RequestsPerMonth`](Limited::RequestsPerMonth).
     pub beyond: Beyond,
+    /// How exactly they are refused.
+    pub quota: QuotaPolicy,
 }

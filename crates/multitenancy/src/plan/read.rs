@@ -3,7 +3,7 @@
 use serde_json::Value;
 use togglebox_core::input::{Issues, Patch, Reader};
 
-use super::{Beyond, Limit, LimitOverrides, Limited, Limits, Plan, PlanName};
+use super::{Beyond, Limit, LimitOverrides, Limited, Limits, Plan, PlanName, QuotaPolicy};
 
 /// The most that can be written down exactly, whatever reads it: 2⁵³ - 1.
 const MOST: f64 = 9_007_199_254_740_991.0;
@@ -75,7 +75,7 @@ fn no_odd_numbers(place: &Reader<'_>, limits: Option<&Value>) {
 }
 
 /// What a plan may have.
-const FIELDS: [&str; 4] = ["name", "title", "limits", "requests_beyond"];
+const FIELDS: [&str; 5] = ["name", "title", "limits", "requests_beyond", "requests_quota"];
 
 fn plan(place: &Reader<'_>) -> Option<Plan> {
     for word in place.object()?.keys().filter(|word| !FIELDS.contains(&word.as_str())) {
@@ -100,5 +100,11 @@ fn plan(place: &Reader<'_>) -> Option<Plan> {
     }
     let words = [Beyond::Refused, Beyond::Served].map(|beyond| (beyond.as_str(), beyond));
     let beyond = place.field("requests_beyond").lenient(|place| place.one_of(&words))?.unwrap_or_default();
-    Some(Plan { name: name?, title: title?, limits, beyond })
+    let words = [QuotaPolicy::Soft, QuotaPolicy::Hard].map(|quota| (quota.as_str(), quota));
+    let quota = place.field("requests_quota").lenient(|place| place.one_of(&words))?.unwrap_or_default();
+    if quota == QuotaPolicy::Hard && beyond == Beyond::Served {
+        place.field("requests_quota").issue("A hard quota needs requests_beyond to be refused");
+        return None;
+    }
+    Some(Plan { name: name?, title: title?, limits, beyond, quota })
 }

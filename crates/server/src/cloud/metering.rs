@@ -160,6 +160,7 @@ impl Meterage {
                 "It could not be read how many requests workspaces have made"
             );
         }
+        self.metering.share(self.clock.now()).await;
     }
 
     /// Begins a new file of counts before the current one is full.
@@ -279,10 +280,12 @@ impl Meterage {
     /// Ends counting, and brings everything to the store.
     pub(crate) async fn finish(&self) {
         let finish = async {
-            match &self.flusher {
+            let sent = match &self.flusher {
                 Some(flusher) => flusher.finish().await.map(drop),
                 None => self.metering.flush().await,
-            }
+            };
+            self.metering.leave(self.clock.now()).await;
+            sent
         };
         // Counts that are in files are sent by the next process that counts in the same folder.
         let kept = self.flusher.is_some();

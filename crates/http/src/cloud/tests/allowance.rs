@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use serde_json::{Value, json};
 use togglebox_core::Clock as _;
+use togglebox_multitenancy::PlanCatalogue;
 
 use super::plans::limit;
 use super::rig::{API, Rig, Session};
@@ -95,6 +96,71 @@ async fn another_plan_or_another_month_opens_it_again() {
     assert_eq!(evaluate(&rig, &ann, &key).await, 200);
     learn(&rig).await;
     assert_eq!(evaluate(&rig, &ann, &key).await, 200);
+}
+
+/// The first plan as any, and one with a hard quota.
+const WITH_A_HARD_ONE: &str = r#"
+plan = [
+    { name = "free", title = "Free" },
+    { name = "exact", title = "Exact", requests_quota = "hard" },
+]
+"#;
+
+/// Two nodes that tell each other nothing, asked in turns.
+#[actix_web::test]
+async fn nodes_together_serve_what_a_hard_quota_includes_to_the_request() {
+    const LEFT: u64 = 20;
+    let plan = || super::rig::Plan { plans: PlanCatalogue::from_toml(WITH_A_HARD_ONE).unwrap(), ..super::rig::Plan::default() };
+    let rig = Rig::planned(plan()).await;
+    let other = rig.beside(plan());
+    let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
+    let (_, key) = furnished(&rig, &ann).await;
+    // What was counted when the quota was another counts.
+    let before = used(&rig, &ann).await["used"].as_u64().unwrap();
+    let limits = json!({ "requests_per_month": before + LEFT });
+    limit(&rig, &operator, &ann.workspace, "exact", limits).await;
+    let mut served = 0;
+    for _ in 0..LEFT {
+        for node in [&rig, &other] {
+            match evaluate(node, &ann, &key).await {
+                200 => served += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+    }
+    assert_eq!(served, LEFT);
+    // People are no exception, and are told why; what is always open is.
+    let told = manage(&rig, &ann).await.expect(429).json();
+    assert_eq!(told["code"], "API_LIMIT_EXCEEDED");
+    let meta = ["usage", "limit", "resetsAt", "upgradeUrl"].map(|name| told["meta"][name].clone());
+    let included = json!(before + LEFT);
+    let expected = [included.clone(), included, json!("2026-06-01T00:00:00.000Z"), json!("http://app.localtest/plans")];
+    assert_eq!(meta, expected);
+    rig.get(&ann.host, "/api/v1/workspace", &ann.token).await.expect(200);
+    rig.clock.advance(std::time::Duration::from_hours(24 * 31));
+    assert_eq!(evaluate(&rig, &ann, &key).await, 200, "another month");
+}
+
+/// What a node that ends has not served the others can.
+#[actix_web::test]
+async fn what_a_node_has_left_of_a_hard_quota_goes_to_the_others() {
+    const LEFT: u64 = 250;
+    let plan = || super::rig::Plan { plans: PlanCatalogue::from_toml(WITH_A_HARD_ONE).unwrap(), ..super::rig::Plan::default() };
+    let rig = Rig::planned(plan()).await;
+    let other = rig.beside(plan());
+    let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
+    let (_, key) = furnished(&rig, &ann).await;
+    let before = used(&rig, &ann).await["used"].as_u64().unwrap();
+    let limits = json!({ "requests_per_month": before + LEFT });
+    limit(&rig, &operator, &ann.workspace, "exact", limits).await;
+    // The first takes one unit, the second some.
+    assert_eq!([evaluate(&other, &ann, &key).await, evaluate(&other, &ann, &key).await], [200, 200]);
+    other.services.metering.as_ref().unwrap().leave(other.clock.now()).await;
+    let mut served = 2;
+    while evaluate(&rig, &ann, &key).await == 200 {
+        served += 1;
+    }
+    assert_eq!(served, LEFT);
 }
 
 #[actix_web::test]

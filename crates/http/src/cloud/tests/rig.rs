@@ -79,6 +79,7 @@ pub(super) struct Plan {
     /// Makes what workspaces pay at, over these.
     pub(super) billing: Option<BillingMaker>,
     pub(super) limits: Option<ApiLimits>,
+    pub(super) plans: PlanCatalogue,
 }
 
 /// Makes where workspaces pay.
@@ -129,7 +130,7 @@ impl Rig {
         let (authenticator, accounts) = identity(&store, &time(), &bus, &entropy);
         let listener = Arc::clone(&authenticator);
         bus.subscribe(listener);
-        let plans = Arc::new(PlanCatalogue::default());
+        let plans = Arc::new(plan.plans);
         let directory: Arc<dyn TenantDirectory> = Arc::<MemoryStore>::clone(&register);
         let tenancy = Arc::new(Tenancy::new(
             TenancyPorts {

@@ -28,6 +28,7 @@ fn the_built_in_plans_rise() {
     assert_eq!(plans.limits(&"gone".parse().unwrap(), &LimitOverrides::NONE), None);
     let beyond: Vec<_> = plans.iter().map(|plan| plan.beyond).collect();
     assert_eq!(beyond, [Beyond::Refused, Beyond::Served, Beyond::Refused]);
+    assert!(plans.iter().all(|plan| plan.quota == QuotaPolicy::Soft));
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn every_slip_is_told_with_its_place() {
         ("[[plan]]\nname = \"a\"\ntitle = \"A\"\n[[plans]]", vec!["plans: Unknown field. Expected plan"]),
         (
             "[[plan]]\nname = \"a\"\ntitle = \"A\"\nprice = 3",
-            vec!["plan.0.price: Unknown field. Expected name, title, limits, requests_beyond"],
+            vec!["plan.0.price: Unknown field. Expected name, title, limits, requests_beyond, requests_quota"],
         ),
         ("[[plan]]\ntitle = \"A\"", vec!["plan.0.name: Required"]),
         ("[[plan]]\nname = \"a\"", vec!["plan.0.title: Required"]),
@@ -61,6 +62,14 @@ fn every_slip_is_told_with_its_place() {
         (
             "[[plan]]\nname = \"a\"\ntitle = \"A\"\nrequests_beyond = \"billed\"",
             vec!["plan.0.requests_beyond: Invalid enum value. Expected 'refused' | 'served', received 'billed'"],
+        ),
+        (
+            "[[plan]]\nname = \"a\"\ntitle = \"A\"\nrequests_quota = \"strict\"",
+            vec!["plan.0.requests_quota: Invalid enum value. Expected 'soft' | 'hard', received 'strict'"],
+        ),
+        (
+            "[[plan]]\nname = \"a\"\ntitle = \"A\"\nrequests_quota = \"hard\"\nrequests_beyond = \"served\"",
+            vec!["plan.0.requests_quota: A hard quota needs requests_beyond to be refused"],
         ),
         (
             "[[plan]]\nname = \"a\"\ntitle = \"A\"\nlimits = { burst = 5 }",
