@@ -38,9 +38,17 @@ test-crate NAME *ARGS:
 limits TRIALS="1000":
     TOGGLEBOX_TEST_TRIALS={{TRIALS}} cargo xtask with cargo test --package togglebox-ratelimit --test it -- redis::exact redis::races
 
+# Requests that are counted in a row of PostgreSQL and by a recorder at once: by how much both differ in the end
+usage-both REQUESTS="1000000":
+    TOGGLEBOX_BENCH_REQUESTS={{REQUESTS}} cargo xtask bench engines -- both
+
 # A process that counts usage, killed far more often than usual, over TOGGLEBOX_TEST_ENGINE
 usage-kills KILLS="200" ANSWERS="5000":
     TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
+
+# Events in no order, added up on every store and by hand, far more of them than usual
+usage-recount EVENTS="1000000":
+    TOGGLEBOX_TEST_EVENTS={{EVENTS}} cargo xtask with cargo test --package togglebox-storage --all-features -- events_in_no_order --nocapture
 
 # A shop of two nodes that sells plans, in which one of them is killed far more often than usual
 billing-kills KILLS="100":

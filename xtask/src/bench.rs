@@ -24,8 +24,8 @@ struct Bench {
     features: Vec<String>,
 }
 
-/// Runs the bench targets named in `wanted`, or all of them.
-pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
+/// Runs the bench targets named in `wanted`, or all of them, and gives each of them `given`.
+pub(crate) fn run(project: &Project, wanted: &[String], given: &[String]) -> Result<()> {
     let benches = benches(project);
     if let Some(unknown) = wanted.iter().find(|name| !benches.iter().any(|bench| bench.target == **name)) {
         let known: Vec<_> = benches.iter().map(|bench| bench.target.as_str()).collect();
@@ -35,10 +35,10 @@ pub(crate) fn run(project: &Project, wanted: &[String]) -> Result<()> {
     let chosen = benches.iter().filter(|bench| wanted.is_empty() || wanted.iter().any(|name| bench.is_of(name)));
     let (beside_servers, alone): (Vec<_>, Vec<_>) = chosen.partition(|bench| BESIDE_SERVERS.contains(&bench.target.as_str()));
     if !alone.is_empty() {
-        project.run_cargo(&borrowed(&arguments(&alone)), LIMIT)?;
+        project.run_cargo(&borrowed(&arguments(&alone, given)), LIMIT)?;
     }
     if !beside_servers.is_empty() {
-        test::run_cargo_beside_servers(project, &borrowed(&arguments(&beside_servers)))?;
+        test::run_cargo_beside_servers(project, &borrowed(&arguments(&beside_servers, given)))?;
     }
     Ok(())
 }
@@ -50,14 +50,17 @@ impl Bench {
 }
 
 /// Asks cargo for these and no others.
-fn arguments(benches: &[&Bench]) -> Vec<String> {
+fn arguments(benches: &[&Bench], given: &[String]) -> Vec<String> {
     let of_bench = |bench: &&Bench| {
         let Bench { package, target, features } = bench;
         let own = ["--package", package, "--bench", target].map(str::to_owned);
         let features = features.iter().flat_map(move |feature| ["--features".to_owned(), format!("{package}/{feature}")]);
         own.into_iter().chain(features).collect::<Vec<_>>()
     };
-    std::iter::once("bench".to_owned()).chain(benches.iter().flat_map(of_bench)).collect()
+    // Without any, the runner is told nothing either.
+    let border = (!given.is_empty()).then(|| "--".to_owned());
+    let benches = benches.iter().flat_map(of_bench);
+    std::iter::once("bench".to_owned()).chain(benches).chain(border).chain(given.iter().cloned()).collect()
 }
 
 fn borrowed(arguments: &[String]) -> Vec<&str> {

@@ -90,6 +90,9 @@ enum Chore {
     Bench {
         /// Only these bench targets, by name; all when empty
         targets: Vec<String>,
+        /// What they are given, after `--`: as the part of a name, where they look at that
+        #[arg(last = true)]
+        given: Vec<String>,
     },
     /// Checks licences, sources and bans of every dependency with cargo-deny
     Deny {
@@ -134,7 +137,7 @@ fn run(chore: Chore) -> Result<()> {
         }
         Chore::Schemathesis { max_examples, seed } => schemathesis::run(&project, &schemathesis::Effort { max_examples, seed }),
         Chore::DeployCheck { terraform } => deploy::check(&project, terraform),
-        Chore::Bench { targets } => bench::run(&project, &targets),
+        Chore::Bench { targets, given } => bench::run(&project, &targets, &given),
         Chore::Deny { install, advisories } => deny::run(&project, install, advisories),
         Chore::Ci => ci::run(&project),
     }

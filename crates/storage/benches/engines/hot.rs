@@ -55,7 +55,7 @@ fn tenant(number: u32) -> TenantId {
 }
 
 /// Counts each request of ten tenants in its row, and with a recorder; prints by how much they differ in the end.
-async fn both_ways(engine: &Engine, database: &str) {
+pub(crate) async fn both_ways(engine: &Engine, database: &str) {
     let mut first = PgConnection::connect(database).await.unwrap();
     first.execute("CREATE TABLE both_ways (tenant bigint PRIMARY KEY, total bigint NOT NULL)").await.unwrap();
     let rows = sqlx::query("INSERT INTO both_ways SELECT n, 0 FROM generate_series(0, $1 - 1) n").bind(i64::from(TENANTS));

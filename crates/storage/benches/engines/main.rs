@@ -1,7 +1,8 @@
 //! The hot queries and writes of the store ports, over each engine: by one client, and by sixteen at once.
 //!
 //! `cargo xtask bench engines` brings the servers. `cargo bench -p togglebox-storage --bench engines` takes those that
-//! `TOGGLEBOX_TEST_POSTGRES` and `TOGGLEBOX_TEST_DYNAMODB` name and leaves out the others; `-- audit` runs only what has that in its name.
+//! `TOGGLEBOX_TEST_POSTGRES` and `TOGGLEBOX_TEST_DYNAMODB` name and leaves out the others; `-- audit` runs only what has that in its name,
+//! `-- both` only what counts requests both ways at once.
 //! Clients, and SQLite itself, share the processors with the servers. Where calls have a price it is told, as a mean.
 
 #![expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
@@ -34,10 +35,12 @@ fn main() {
         for engine in engine::all().await {
             measure(&engine, wanted.as_deref()).await;
             #[cfg(feature = "postgres")]
-            if let Some(database) =
-                engine.database.as_deref().filter(|_| wanted.as_deref().is_none_or(|wanted| "usage".contains(wanted)))
-            {
-                hot::compare(&engine, database).await;
+            if let Some(database) = engine.database.as_deref() {
+                match wanted.as_deref() {
+                    Some("both") => hot::both_ways(&engine, database).await,
+                    Some(wanted) if !"usage".contains(wanted) => {}
+                    _ => hot::compare(&engine, database).await,
+                }
             }
             engine.close().await;
         }
@@ -45,8 +48,12 @@ fn main() {
 }
 
 async fn measure(engine: &Engine, wanted: Option<&str>) {
+    let cases: Vec<_> = Case::ALL.iter().filter(|case| wanted.is_none_or(|wanted| case.name.contains(wanted))).collect();
+    if cases.is_empty() {
+        return;
+    }
     let contents = Contents::fill(engine, CROWDS[1]).await;
-    for case in Case::ALL.iter().filter(|case| wanted.is_none_or(|wanted| case.name.contains(wanted))) {
+    for case in cases {
         for clients in CROWDS {
             let before = (engine.spent)();
             let figures = load::of(clients, TIME, |client| case.calls(engine, &contents, client)).await;
