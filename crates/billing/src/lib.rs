@@ -28,7 +28,7 @@ pub use self::money::{Currency, InvalidCurrency, Money};
 pub use self::notice::Notice;
 pub use self::order::{AsOf, Told};
 pub use self::ports::{
-    Entitlement, Notifier, PortError, PortResult, Profile, QuotaLevel, Reservation, Reserved, Tenants, UsageSource,
+    Entitlement, Notifier, PortError, PortResult, Profile, QuotaLevel, Reservation, Reserved, Tenants, UsagePeriod, UsageSource,
 };
 pub use self::price::{Interval, InvalidPrices, InvalidUnitPrice, PlanPrice, PriceList, UnitPrice, overage_by_hour};
 pub use self::provider::{

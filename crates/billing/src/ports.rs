@@ -72,6 +72,20 @@ pub struct Entitlement {
     pub subscription: Option<Box<str>>,
     /// Until when it is paid for.
     pub period_end: Option<Timestamp>,
+    /// By what its usage is counted, and billed; `None`: by months of the calendar (UTC).
+    #[serde(default)]
+    pub usage: Option<UsagePeriod>,
+}
+
+/// A period by which the usage of a tenant is counted, in whole hours: what is included in it is what is refused beyond, shown and billed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsagePeriod {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when, that moment not in it.
+    pub until: Timestamp,
+    /// The plans that there were in it: of them, the one that includes the most counts.
+    pub plans: Vec<Box<str>>,
 }
 
 /// The tenants. Every call may be repeated, and then changes nothing more.
@@ -110,10 +124,12 @@ pub trait UsageSource: Send + Sync + Debug + 'static {
     /// Until when all usage has arrived: hours that end then or before do not become more.
     async fn complete_until(&self, now: Timestamp) -> PortResult<Timestamp>;
 
-    /// How much a plan includes in a period; `None` when there is no bound.
-    fn included(&self, plan: &str) -> Option<u64>;
+    /// How much is included in a period in which there were these plans, of which it is the most; `None` when nothing is billed beyond it: there
+    /// is no bound, or all that is beyond is refused.
+    fn included(&self, plans: &[Box<str>]) -> Option<u64>;
 
-    /// How much tenants have used in the calendar month of `now` (UTC), of those that have a bound: some of them at a time, in any order.
+    /// How much tenants have used in the period of `now` ([`Entitlement::usage`]), of those that have a bound: some of them at a time, in any
+    /// order.
     async fn levels(&self, now: Timestamp, after: Option<Cursor>) -> PortResult<Page<QuotaLevel>>;
 }
 
@@ -122,8 +138,8 @@ pub trait UsageSource: Send + Sync + Debug + 'static {
 pub struct QuotaLevel {
     /// Whose.
     pub tenant: TenantId,
-    /// In which month: `2026-11`.
-    pub month: Box<str>,
+    /// In which period, as no other one is called: `2026-11`, or `2026-11-15T11Z` of one that begins with that hour.
+    pub period: Box<str>,
     /// How much.
     pub used: u64,
     /// Of how much.

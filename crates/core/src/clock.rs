@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _, Months, NaiveTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in UTC, in whole milliseconds since 1970-01-01T00:00:00Z.
@@ -56,6 +56,40 @@ impl Timestamp {
     /// Time that has passed since `earlier`; zero when it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same time of day so many months later, in UTC; on the last day of a month that is too short. At the most the last moment that can
+    /// be shown.
+    #[must_use]
+    pub fn plus_months(self, months: u32) -> Self {
+        let later = self.civil_time().and_then(|at| at.checked_add_months(Months::new(months)));
+        Self::from_ms(later.map_or(Self::MAX_MS, |at| at.timestamp_millis()))
+    }
+
+    /// The first moment of the calendar month (UTC) after the one that this lies in.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let first = self.civil_time().and_then(|at| at.date_naive().with_day(1)?.checked_add_months(Months::new(1)));
+        Self::from_ms(first.map_or(Self::MAX_MS, |day| day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()))
+    }
+
+    /// The month in which `at` lies, from its first moment until the one after its last, of those that follow this moment one after the other:
+    /// each begins [so many months](Self::plus_months) after it, as subscriptions are renewed. What is before it lies in the first one.
+    pub fn month_at(self, at: Self) -> (Self, Self) {
+        const LONGEST: u64 = 31 * 24 * 3600;
+        // Never too many, and short of what is right by one in some years at the most.
+        let mut months = u32::try_from(at.since(self).as_secs() / LONGEST).unwrap_or(u32::MAX);
+        loop {
+            let (from, until) = (self.plus_months(months), self.plus_months(months.saturating_add(1)));
+            if at < until || until == from {
+                return (from, until);
+            }
+            months += 1;
+        }
+    }
+
+    fn civil_time(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.0)
     }
 
     /// The UTC calendar day, `YYYY-MM-DD`.
@@ -199,6 +233,34 @@ impl Clock for ManualClock {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn months_begin_on_their_day_or_on_the_last_one() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let anchor = at("2026-01-31T10:37:00Z");
+        assert_eq!(anchor.plus_months(0), anchor);
+        assert_eq!(anchor.plus_months(1), at("2026-02-28T10:37:00Z"));
+        assert_eq!(anchor.plus_months(2), at("2026-03-31T10:37:00Z"), "the day is not forgotten");
+        assert_eq!(anchor.month_at(at("2026-02-28T10:36:59.999Z")), (anchor, at("2026-02-28T10:37:00Z")));
+        assert_eq!(anchor.month_at(at("2026-02-28T10:37:00Z")), (at("2026-02-28T10:37:00Z"), at("2026-03-31T10:37:00Z")));
+        assert_eq!(anchor.month_at(Timestamp::EPOCH), (anchor, at("2026-02-28T10:37:00Z")), "what is before is in the first");
+        assert_eq!(at("2026-12-31T23:59:59.999Z").next_month(), at("2027-01-01T00:00:00Z"));
+        assert_eq!(at("2026-12-01T00:00:00Z").next_month(), at("2027-01-01T00:00:00Z"));
+        let last = Timestamp::from_ms(i64::MAX);
+        assert_eq!((last.plus_months(1), last.next_month(), last.month_at(last).1), (last, last, last));
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_lies_in_one_month(anchor in 0_i64..4_000_000_000_000, after in 0_i64..4_000_000_000_000) {
+            let (anchor, at) = (Timestamp::from_ms(anchor), Timestamp::from_ms(anchor + after));
+            let (from, until) = anchor.month_at(at);
+            prop_assert!(from <= at && at < until);
+            let days = until.since(from).as_secs() / 86_400;
+            prop_assert!((28..=31).contains(&days));
+            prop_assert_eq!(anchor.month_at(until).0, until, "without a gap");
+        }
+    }
 
     #[test]
     fn shows_milliseconds_and_z() {

@@ -26,9 +26,9 @@ pub(crate) trait Known: Debug + Send + Sync {
     /// What its people call it, as in its address: for the log. `None` where that is not known.
     fn label(&self) -> Option<&str>;
 
-    /// How many requests it may make in a month; `None` when as many as it likes.
+    /// How many requests it may make; `None` where that is not known.
     #[cfg(feature = "cloud")]
-    fn requests_at_most(&self) -> Option<u64>;
+    fn allowance(&self) -> Option<&togglebox_multitenancy::Allowance>;
 
     /// Whether none of them may ever go beyond that.
     #[cfg(feature = "cloud")]
@@ -82,10 +82,10 @@ impl Visit {
         self.known.as_deref().and_then(Known::label)
     }
 
-    /// How many requests the tenant may make in a month; `None` when as many as it likes.
+    /// How many requests the tenant may make; `None` where that is not known.
     #[cfg(feature = "cloud")]
-    pub(crate) fn requests_at_most(&self) -> Option<u64> {
-        self.known.as_deref()?.requests_at_most()
+    pub(crate) fn allowance(&self) -> Option<&togglebox_multitenancy::Allowance> {
+        self.known.as_deref()?.allowance()
     }
 
     /// Whether none of them may ever go beyond that.

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 
 use crate::store::{Bucket, UsageQuery, UsageStore};
-use crate::{Check, Grain, MeterId, Minute, Period, Quota, Span};
+use crate::{Check, MeterId, Minute, Period, Quota, Span};
 
 const OPERATION: &str = "usage.period";
 
@@ -95,12 +95,14 @@ impl PeriodUsage {
         }
     }
 
-    /// How much is known to be used in the period of `now`; `None` of a tenant that nobody has checked in it, or that was not read yet.
-    pub fn known(&self, tenant: TenantId, now: Timestamp) -> Option<u64> {
+    /// How much is known to be used in the period of `now`, of periods such as this; `None` of a tenant that nobody has checked in it, or that
+    /// was not read yet.
+    pub fn known(&self, tenant: TenantId, period: Period, now: Timestamp) -> Option<u64> {
         let minute = Minute::of(now).unwrap_or(Minute::EPOCH);
         let tenants = self.tenants.pin();
         let epoch = tenants.get(&tenant)?.0.load();
-        (epoch.span.contains(minute) && epoch.read_ms.load(Ordering::Relaxed) != NEVER).then(|| epoch.used())
+        (epoch.period == period && epoch.span.contains(minute) && epoch.read_ms.load(Ordering::Relaxed) != NEVER)
+            .then(|| epoch.used())
     }
 
     /// Reads from the store what is used by those whose reading is too old, at most `most` of them, the one that is overdue the longest first; says how many. To be
@@ -144,8 +146,10 @@ impl PeriodUsage {
 
     async fn read(&self, tenant: TenantId, epoch: &Epoch, now: Timestamp) -> StoreResult<()> {
         let invalid = |error| StoreError::new(StoreErrorKind::Refused("period"), OPERATION).caused_by(error);
-        let query = UsageQuery::new(self.meter, epoch.span, Grain::Day).map_err(invalid)?;
-        let stored = Bucket::sum(&self.store.series(tenant, &query).await?);
+        let mut stored = 0_u64;
+        for query in UsageQuery::covering(self.meter, epoch.span).map_err(invalid)? {
+            stored = stored.saturating_add(Bucket::sum(&self.store.series(tenant, &query).await?));
+        }
         // What the store tells has some of what was counted here, and maybe not all: taking all of it away leaves what others have counted at
         // the least. Of two such figures the greater is the better one.
         let counted = epoch.counted.load(Ordering::Relaxed);

@@ -14,6 +14,8 @@ pub enum Period {
     Day,
     /// A month that begins on a day of the calendar's; see [`month_from`](Self::month_from).
     Month(Anchor),
+    /// This span and no other: whoever says so knows when the next one begins. Of any minute, also of one outside of it.
+    Of(Span),
 }
 
 /// The day of the month that a period begins on.
@@ -33,6 +35,7 @@ impl Period {
     pub fn span(self, at: Minute) -> Span {
         match self {
             Self::Day => at.day().span(),
+            Self::Of(span) => span,
             Self::Month(anchor) => {
                 let month = at.day().month();
                 let begin = anchor.day_of(month);

@@ -251,6 +251,28 @@ impl UsageQuery {
         Ok(Self { meter, span, grain, only: Labels::none(), by: None })
     }
 
+    /// Queries that have together all that was counted of `meter` in `span`, of any length and cut, each of the coarsest buckets that there is
+    /// room for: at most five, in the order of time. What a period comes to that does not begin at midnight.
+    ///
+    /// # Errors
+    /// [`InvalidQuery::TooLong`] for more than four years.
+    pub fn covering(meter: MeterId, span: Span) -> Result<Vec<Self>, InvalidQuery> {
+        let (mut begin, mut end) = (span.from(), span.until());
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        // From the outside to the inside: minutes up to a full hour, hours up to a full day.
+        for (coarse, fine) in [(Grain::Hour, Grain::Minute), (Grain::Day, Grain::Hour)] {
+            let first = begin.ceil(coarse).min(end);
+            let last = end.floor(coarse).max(first);
+            before.push((begin, first, fine));
+            after.push((last, end, fine));
+            (begin, end) = (first, last);
+        }
+        let middle = std::iter::once((begin, end, Grain::Day));
+        let parts = before.into_iter().chain(middle).chain(after.into_iter().rev());
+        let queries = parts.filter_map(|(from, until, grain)| Some(Self::new(meter, Span::new(from, until).ok()?, grain)));
+        queries.collect()
+    }
+
     /// Only series that have all of these labels.
     #[must_use]
     pub fn only(self, labels: Labels) -> Self {
@@ -354,5 +376,29 @@ mod tests {
         assert_eq!(UsageQuery::new(meter, span(60, 121), Grain::Hour), Err(InvalidQuery::Cut));
         assert!(UsageQuery::new(meter, span(0, 1500), Grain::Minute).is_ok());
         assert_eq!(UsageQuery::new(meter, span(0, 1501), Grain::Minute), Err(InvalidQuery::TooLong));
+    }
+
+    #[test]
+    fn a_span_that_begins_anywhere_is_covered_by_few_queries() {
+        let meter = "m".parse().unwrap();
+        let parts = |from, until| {
+            let span = Span::new(Minute::from_number(from), Minute::from_number(until)).unwrap();
+            let queries = UsageQuery::covering(meter, span).unwrap();
+            queries.iter().map(|query| (query.span.from().number(), query.span.until().number(), query.grain)).collect::<Vec<_>>()
+        };
+        let (day, hour) = (1440, 60);
+        assert_eq!(parts(day, 3 * day), [(day, 3 * day, Grain::Day)]);
+        let cut = parts(11 * hour, 3 * day + 2 * hour);
+        assert_eq!(cut, [(11 * hour, day, Grain::Hour), (day, 3 * day, Grain::Day), (3 * day, 3 * day + 2 * hour, Grain::Hour)]);
+        assert_eq!(parts(61, 62), [(61, 62, Grain::Minute)]);
+        assert_eq!(parts(hour, 2 * hour), [(hour, 2 * hour, Grain::Hour)]);
+        for (from, until) in [(1, 3 * day - 1), (59, 61), (day - 1, day + 1), (hour + 1, day + hour + 1), (7, 59)] {
+            let parts = parts(from, until);
+            assert!(parts.len() <= 5, "{parts:?}");
+            assert_eq!((parts[0].0, parts.last().unwrap().1), (from, until), "{parts:?}");
+            assert!(parts.windows(2).all(|two| two[0].1 == two[1].0), "without a gap, and nothing twice: {parts:?}");
+        }
+        let long = Span::new(Minute::from_number(0), Minute::from_number(1501 * day)).unwrap();
+        assert_eq!(UsageQuery::covering(meter, long), Err(InvalidQuery::TooLong));
     }
 }

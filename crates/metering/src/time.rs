@@ -86,6 +86,15 @@ impl Minute {
     pub const fn floor(self, grain: Grain) -> Self {
         Self(self.0 - self.0 % grain.minutes())
     }
+
+    /// The first minute from it on that begins a bucket of `grain`; at the end of numbers, itself.
+    #[must_use]
+    pub(crate) const fn ceil(self, grain: Grain) -> Self {
+        match self.0.checked_next_multiple_of(grain.minutes()) {
+            Some(minutes) => Self(minutes),
+            None => self,
+        }
+    }
 }
 
 impl Hour {

@@ -25,8 +25,8 @@ pub use key::{HostKey, HostRef};
 pub use locate::{LocateError, Located, Locating, Named};
 pub use member::{Member, MemberRole, Person};
 pub use plan::{
-    Beyond, InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName,
-    QuotaPolicy, Rate,
+    Allowance, Beyond, InvalidCatalogue, InvalidPlanName, Limit, LimitOverrides, Limited, Limits, Plan, PlanCatalogue, PlanName,
+    QuotaPolicy, Rate, Requests,
 };
 pub use recheck::RecheckPolicy;
 pub use rename::{RenamePolicy, RenamedTooOften};
@@ -38,4 +38,4 @@ pub use standing::{
     AccessPolicy, Allowed, Deletion, InvalidReason, Reason, Standing, Step, StepRefused, Suspension, TenantStatus, Unpaid,
 };
 pub use subdomain::{InvalidReservation, InvalidSubdomain, Subdomain, SubdomainPolicy};
-pub use tenant::{Billing, InvalidTenantName, Tenant, TenantName};
+pub use tenant::{Billing, InvalidTenantName, Tenant, TenantName, UsagePeriod};

@@ -63,6 +63,19 @@ pub struct Billing {
     pub subscription: Option<String>,
     /// Until when the current period is paid for.
     pub current_period_end: Option<Timestamp>,
+    /// By what its requests are counted, and billed; `None`: by months of the calendar.
+    pub usage: Option<UsagePeriod>,
+}
+
+/// A period by which the requests of a tenant are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsagePeriod {
+    /// Its first moment, at a full hour.
+    pub from: Timestamp,
+    /// The moment after its last, at a full hour.
+    pub until: Timestamp,
+    /// The plans that were paid for in it. The one that includes the most counts.
+    pub plans: Vec<PlanName>,
 }
 
 /// One tenant.

@@ -142,6 +142,9 @@ impl Billing {
             Granted::Free => None,
         };
         let is_over = state.status.is_final();
+        let usage = self.usage_period(subscription, now);
+        // The next one begins by itself.
+        let next = next.into_iter().chain(usage.as_ref().map(|usage| usage.until).filter(|_| !is_over)).min();
         let entitlement = Entitlement {
             plan,
             mode,
@@ -150,6 +153,7 @@ impl Billing {
             customer: Some(account.customer.clone()),
             subscription: (!is_over).then(|| state.id.clone()),
             period_end: period_end(state, |price| self.settings.prices.plan_of(price).is_some()).filter(|_| !is_over),
+            usage,
         };
         (entitlement, next)
     }

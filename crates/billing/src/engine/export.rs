@@ -40,7 +40,7 @@ impl BilledSpan {
     }
 }
 
-fn hour_after(at: Timestamp) -> Timestamp {
+pub(super) fn hour_after(at: Timestamp) -> Timestamp {
     Timestamp::from_ms((at.as_ms() + HOUR_MS - 1).div_euclid(HOUR_MS) * HOUR_MS)
 }
 
@@ -150,12 +150,6 @@ impl Billing {
         periods
     }
 
-    /// What a period includes in which there were these plans: of them the most; `None` when there is no bound. So who takes a greater plan
-    /// has all of it, and who takes a lesser one has not used too much before.
-    pub(super) fn included(&self, plans: &[Box<str>]) -> Option<u64> {
-        plans.iter().map(|plan| self.ports.usage.included(plan)).try_fold(0, |most, included| Some(most.max(included?)))
-    }
-
     /// The item by which usage is billed.
     pub(super) fn usage_item<'a>(&self, state: &'a Subscription) -> Option<&'a Item> {
         let usage = self.settings.prices.usage()?;
@@ -171,7 +165,7 @@ impl Billing {
             return Ok(0);
         }
         // Without a bound there is nothing beyond it; what was told before is taken back.
-        let included = self.included(&billed.plans).unwrap_or(u64::MAX);
+        let included = self.ports.usage.included(&billed.plans).unwrap_or(u64::MAX);
         let hours = self.ports.usage.hours(billed.tenant, span.from, span.until).await?;
         let beyond = overage_by_hour(&hours, included);
         let mut days: BTreeMap<i64, BTreeMap<u8, u64>> = BTreeMap::new();

@@ -16,6 +16,7 @@ mod leaving;
 mod observe;
 mod operator;
 mod overview;
+mod period;
 mod poll;
 mod prune;
 mod quota;

@@ -278,6 +278,8 @@ impl Billing {
                 (Some((Some(start), Some(end))), Some(Some(next))) if next >= end => {
                     record.former = Some(FormerPeriod { start, end, plans: before.plans.clone() });
                 }
+                // Without usage that is billed, a period has no bill that could be open still.
+                (None, _) if self.period_at(before, before.as_of.hi()).is_some_and(|(_, end)| record.as_of.hi() >= end) => {}
                 _ => {
                     record.former.clone_from(&before.former);
                     record.plans.clone_from(&before.plans);

@@ -119,7 +119,8 @@ impl Billing {
         } else {
             0
         };
-        let included = if record.plans.is_empty() { self.ports.usage.included(&plan.plan) } else { self.included(&record.plans) };
+        let now = std::slice::from_ref(&plan.plan);
+        let included = self.ports.usage.included(if record.plans.is_empty() { now } else { &record.plans });
         let overage = included.map_or(0, |included| used.saturating_sub(included));
         Ok(Some(UsageCost { start, end, used, included, overage, unit: price.unit, cost: price.of(overage) }))
     }

@@ -1,4 +1,5 @@
-//! Tells people how much of what their plan includes is used: at 80 and at 100 hundredths of it, once in a month each.
+//! Tells people how much of what their plan includes is used: at 80 and at 100 hundredths of it, once in a period each, and anew of what another
+//! plan includes.
 
 use super::{Billing, Result};
 use crate::notice::Notice;
@@ -13,7 +14,7 @@ impl Billing {
             tenants += page.items.len();
             for level in &page.items {
                 let Some(percent) = level.reached() else { continue };
-                let key = format!("quota:{}:{}:{percent}", level.tenant, level.month);
+                let key = format!("quota:{}:{}:{}:{percent}", level.tenant, level.period, level.included);
                 let notice = Notice::Quota { percent, usage: level.used, included: level.included };
                 let writes = self.notices(level.tenant, &[(key, notice)]).await?;
                 // Stale: another node has written the same.

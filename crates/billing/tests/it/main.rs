@@ -7,6 +7,7 @@ mod life;
 mod live;
 mod live_suite;
 mod localstripe;
+mod periods;
 mod schedules;
 mod sign_up;
 mod signature_oracle;

@@ -179,7 +179,7 @@ impl UsageSource for Rest {
         let usage = self.usage.lock().unwrap();
         let level = |tenant: TenantId| QuotaLevel {
             tenant,
-            month: now.day()[..7].into(),
+            period: now.day()[..7].into(),
             used: usage.iter().filter(|((whose, _), _)| *whose == tenant).map(|(_, used)| used).sum(),
             included: INCLUDED,
         };
@@ -187,12 +187,13 @@ impl UsageSource for Rest {
         Ok(Page { items: tenants.get(place).map(|tenant| level(*tenant)).into_iter().collect(), next })
     }
 
-    fn included(&self, plan: &str) -> Option<u64> {
-        match plan {
+    fn included(&self, plans: &[Box<str>]) -> Option<u64> {
+        let of = |plan: &str| match plan {
             "pro" => Some(INCLUDED),
             "enterprise" => Some(10 * INCLUDED),
             _ => None,
-        }
+        };
+        plans.iter().try_fold(0, |most, plan| Some(most.max(of(plan)?)))
     }
 }
 
@@ -291,6 +292,10 @@ impl World {
         self.drain().await;
     }
 
+    pub(crate) fn sim_time(&self) -> Timestamp {
+        Timestamp::from_ms(self.sim.now() * 1000)
+    }
+
     pub(crate) fn mails(&self, prefix: &str) -> Vec<(String, Notice)> {
         let mails = self.rest.mails.lock().unwrap();
         mails.iter().filter(|(_, key, _)| key.starts_with(prefix)).map(|(_, key, notice)| (key.clone(), notice.clone())).collect()
@@ -358,6 +363,18 @@ pub(crate) fn billing(
     access: AccessRules,
     undo_second: bool,
 ) -> Billing {
+    billing_at(prices(), sim, rest, store, access, undo_second)
+}
+
+/// The same, at other prices.
+pub(crate) fn billing_at(
+    prices: PriceList,
+    sim: &Sim,
+    rest: &Arc<Rest>,
+    store: Arc<dyn BillingStore>,
+    access: AccessRules,
+    undo_second: bool,
+) -> Billing {
     let ports = BillingPorts {
         store,
         provider: Arc::new(provider(sim)),
@@ -368,7 +385,7 @@ pub(crate) fn billing(
         entropy: Arc::new(OsEntropy),
     };
     let settings = BillingSettings {
-        prices: prices(),
+        prices,
         access,
         verifier: Verifier::new(vec![WebhookSecret::new(SECRET).unwrap()], Verifier::TOLERANCE).unwrap(),
         checkout: CheckoutSettings {

@@ -1,4 +1,4 @@
-//! Whether a workspace has requests left in the month.
+//! Whether a workspace has requests left in the period: of its subscription, or without one in the month of the calendar.
 //!
 //! What people do to flags and configs stops first, when everything that the plan includes is used; what clients do, a tenth later, for
 //! that is what others see. Accounts, members, usage and the way out are always open.
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use togglebox_core::{TenantId, Timestamp};
-use togglebox_metering::{Check, Period, Quota, Unit};
+use togglebox_metering::{Check, Minute, Period, Quota, Span, Unit};
+use togglebox_multitenancy::{Beyond, Requests};
 
 use super::metering::Metering;
 use crate::api::Api;
@@ -44,14 +45,20 @@ struct Need<'m> {
 }
 
 /// `None` where nothing limits it.
-fn need<'m>(api: &'m Api, visit: &Visit, route: &Route) -> Option<Need<'m>> {
-    let (metering, included, part) = (api.metering()?, visit.requests_at_most()?, part(route)?);
+fn need<'m>(api: &'m Api, visit: &Visit, route: &Route, now: Timestamp) -> Option<Need<'m>> {
+    let (metering, allowance, part) = (api.metering()?, visit.allowance()?, part(route)?);
+    let requests = allowance.at(now);
+    let (Some(included), Beyond::Refused) = (requests.included, requests.beyond) else { return None };
+    // What is used before the first full hour of a subscription counts in no period.
+    if requests.period.is_some_and(|(from, _)| now < from) {
+        return None;
+    }
     let is_hard = visit.has_hard_quota();
     let limit = match part {
         Part::Clients if !is_hard => included.saturating_add(included / 10),
         Part::Management | Part::Clients => included,
     };
-    let quota = Quota { limit, period: Period::MONTH, warn_percent: WARN_PERCENT };
+    let quota = Quota { limit, period: period(&requests), warn_percent: WARN_PERCENT };
     Some(Need { metering, tenant: visit.tenant, included, quota, is_hard })
 }
 
@@ -64,9 +71,9 @@ pub(crate) fn expect_room_now(
     route: &Route,
     now: Timestamp,
 ) -> Option<Result<()>> {
-    let Some(need) = need(api, visit, route) else { return Some(Ok(())) };
+    let Some(need) = need(api, visit, route, now) else { return Some(Ok(())) };
     if !need.is_hard {
-        return Some(need.room(need.metering.month().check(need.tenant, &need.quota, 1, now), now));
+        return Some(need.room(need.metering.period().check(need.tenant, &need.quota, 1, now), now));
     }
     // One that has its unit is let in again.
     if !request.extensions().contains::<Unit>() {
@@ -81,7 +88,7 @@ pub(crate) async fn expect_room(api: &Api, visit: &Visit, request: &HttpRequest,
     if let Some(known) = expect_room_now(api, visit, request, route, now) {
         return known;
     }
-    let Some(need) = need(api, visit, route) else { return Ok(()) };
+    let Some(need) = need(api, visit, route, now) else { return Ok(()) };
     match need.metering.units().take(need.tenant, &need.quota, now).await.map_err(failure::store)? {
         Ok(unit) => {
             request.extensions_mut().insert(unit);
@@ -101,6 +108,12 @@ impl Need<'_> {
         let wait = resets_at.since(now).clamp(Duration::from_secs(1), LONGEST_WAIT);
         Err(error.retry_after(wait.as_secs()))
     }
+}
+
+/// The period in which requests count.
+pub(super) fn period(requests: &Requests) -> Period {
+    let own = requests.period.and_then(|(from, until)| Span::new(Minute::of(from).ok()?, Minute::of(until).ok()?).ok());
+    own.map_or(Period::MONTH, Period::Of)
 }
 
 fn part(route: &Route) -> Option<Part> {

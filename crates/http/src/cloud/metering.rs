@@ -52,8 +52,8 @@ pub struct Metering {
     counter: Counter,
     store: Arc<dyn UsageStore>,
     ledger: Arc<dyn UsageLedger>,
-    /// What is known of the requests of this month.
-    month: PeriodUsage,
+    /// What is known of the requests of each workspace's period.
+    period: PeriodUsage,
     /// What this node may serve of workspaces whose quota is a hard one.
     units: LeasedQuota,
     requests: MeterId,
@@ -131,9 +131,9 @@ impl Metering {
 
     fn with(counter: Counter, store: Arc<dyn UsageStore>, ledger: Arc<dyn UsageLedger>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
-        let month = PeriodUsage::new(Arc::clone(&store), requests);
+        let period = PeriodUsage::new(Arc::clone(&store), requests);
         let units = LeasedQuota::new(Arc::clone(&store), requests, &OsEntropy);
-        Ok(Self { counter, store, ledger, month, units, requests, not_modified, bytes, misses: Misses::default() })
+        Ok(Self { counter, store, ledger, period, units, requests, not_modified, bytes, misses: Misses::default() })
     }
 
     /// How many answers could not be counted since the start: the disk was full, or failed.
@@ -192,7 +192,7 @@ impl Metering {
             match &self.counter {
                 Counter::Direct(recorder) => {
                     recorder.write().await.map_err(|error| Box::new(error) as Box<dyn std::error::Error>)?;
-                    if let Err(error) = self.month.read_due(now, LEARNT).await {
+                    if let Err(error) = self.period.read_due(now, LEARNT).await {
                         let error = &error as &dyn std::error::Error;
                         tracing::warn!(error, "It could not be read how many requests a workspace has made");
                     }
@@ -216,9 +216,9 @@ impl Metering {
         }
     }
 
-    /// What is known of the requests of this month.
-    pub(super) const fn month(&self) -> &PeriodUsage {
-        &self.month
+    /// What is known of the requests of each workspace's period.
+    pub(super) const fn period(&self) -> &PeriodUsage {
+        &self.period
     }
 
     /// What this node may serve of workspaces whose quota is a hard one.
@@ -236,7 +236,7 @@ impl Metering {
         self.units.finish(now).await;
     }
 
-    /// Learns from the store how many requests workspaces have made in this month, of those whose limit may be near. To be called after
+    /// Learns from the store how many requests workspaces have made in their periods, of those whose limit may be near. To be called after
     /// each flush.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl Metering {
     pub async fn learn(&self, now: Timestamp) -> StoreResult<()> {
         /// Each takes the store a few milliseconds, and a few are read at a time.
         const MOST: usize = 200;
-        self.month.read_due(now, MOST).await.map(drop)
+        self.period.read_due(now, MOST).await.map(drop)
     }
 
     fn record(&self, usage: &Usage<'_>, quantity: u64) {
@@ -254,7 +254,7 @@ impl Metering {
         };
         let Err(error) = recorded else {
             if usage.meter == self.requests {
-                self.month.add(usage.tenant, quantity);
+                self.period.add(usage.tenant, quantity);
             }
             return;
         };

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use togglebox_core::{Page, PageRequest, Revision, StoreResult, TenantId};
 use togglebox_multitenancy::store::{Changed, TenantChanges as TenantChangeList, TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{
-    AccessPolicy, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, QuotaPolicy, Standing, Subdomain,
-    Tenant, TenantChanges, TenantNames, TenantSource, TenantStatus, Unpaid, Versioned,
+    AccessPolicy, Allowance, Allowed, Changes, DomainName, HostKey, HostRef, Notice, PlanCatalogue, QuotaPolicy, Standing,
+    Subdomain, Tenant, TenantChanges, TenantNames, TenantSource, TenantStatus, Unpaid, Versioned,
 };
 
 use super::PlanRates;
@@ -29,8 +29,8 @@ pub struct ServedWorkspace {
     pub(crate) closed: Option<Arc<Closed>>,
     /// Deleted: to everybody, there is nothing here.
     pub(crate) is_gone: bool,
-    /// How many requests it may make in a month; `None` when as many as it likes.
-    requests_at_most: Option<u64>,
+    /// How many requests it may make; `None` where that is not known.
+    allowance: Option<Allowance>,
     /// How exactly it is kept to that.
     quota: QuotaPolicy,
 }
@@ -47,15 +47,15 @@ impl ServedWorkspace {
             stands: matches!(status, TenantStatus::Active | TenantStatus::PastDue) && !tenant.standing.is_reserved(),
             closed,
             is_gone: tenant.standing.deletion.is_some(),
-            requests_at_most: None,
+            allowance: None,
             quota: QuotaPolicy::Soft,
         }
     }
 
-    /// The same, of one that may make so many requests in a month.
+    /// The same, of one that may make so many requests.
     #[must_use]
-    pub fn with_requests(self, at_most: Option<u64>) -> Self {
-        Self { requests_at_most: at_most, ..self }
+    pub fn with_requests(self, allowance: Option<Allowance>) -> Self {
+        Self { allowance, ..self }
     }
 
     /// The same, of one that is kept to that so exactly.
@@ -105,8 +105,8 @@ impl Versioned for ServedWorkspace {
             HostRef::Subdomain(subdomain) => Some(subdomain.into()),
             HostRef::Domain(_) => None,
         };
-        let (requests_at_most, quota) = (None, QuotaPolicy::Soft);
-        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, requests_at_most, quota })
+        let (allowance, quota) = (None, QuotaPolicy::Soft);
+        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, allowance, quota })
     }
 }
 
@@ -115,8 +115,8 @@ impl Known for ServedWorkspace {
         self.subdomain.as_deref()
     }
 
-    fn requests_at_most(&self) -> Option<u64> {
-        self.requests_at_most
+    fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
     }
 
     fn has_hard_quota(&self) -> bool {
@@ -212,9 +212,8 @@ impl TenantSource for WorkspaceSource {
         };
         Ok(tenant.map(|tenant| {
             self.rate(&tenant);
-            let requests = self.plans.requests_at_most(&tenant.plan, &tenant.overrides);
-            let quota = self.plans.quota_policy(&tenant.plan);
-            Arc::new(ServedWorkspace::new(&tenant, &self.policy).with_requests(requests).with_quota(quota))
+            let (allowance, quota) = (self.plans.allowance(&tenant), self.plans.quota_policy(&tenant.plan));
+            Arc::new(ServedWorkspace::new(&tenant, &self.policy).with_requests(allowance).with_quota(quota))
         }))
     }
 }

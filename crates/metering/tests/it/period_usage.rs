@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use togglebox_core::{TenantId, Timestamp};
 use togglebox_metering::store::UsageSink as _;
 use togglebox_metering::testkit::MemoryStore;
-use togglebox_metering::{Cell, Check, Minute, Period, PeriodUsage, Quota, Series, WriterId};
+use togglebox_metering::{Cell, Check, Minute, Period, PeriodUsage, Quota, Series, Span, WriterId};
 use uuid::Uuid;
 
 use crate::support::{requests, store};
@@ -87,7 +87,7 @@ async fn alone_a_node_lets_exactly_the_limit_through() {
         }
     }
     assert_eq!(passed, 100);
-    assert_eq!(node.usage.known(A, now), Some(100));
+    assert_eq!(node.usage.known(A, Period::MONTH, now), Some(100));
     let denied = Check::Deny { limit: 100, used: 100, resets_at: at("2028-03-01T00:00:00Z") };
     assert_eq!(node.check(seconds(now, 200)), denied);
 }
@@ -100,10 +100,10 @@ async fn what_others_have_counted_is_known_after_a_reading() {
     other.flush().await;
     assert_eq!(one.check(now), Check::Allow { remaining: 99 }, "nothing is known yet");
     one.count(1);
-    assert_eq!(one.usage.known(A, now), None);
+    assert_eq!(one.usage.known(A, Period::MONTH, now), None);
     one.flush().await;
     assert_eq!(one.read(now).await, 1);
-    assert_eq!(one.usage.known(A, now), Some(91));
+    assert_eq!(one.usage.known(A, Period::MONTH, now), Some(91));
     assert_eq!(one.check(now), Check::Warn { remaining: 8 });
     other.count(9);
     other.flush().await;
@@ -114,6 +114,41 @@ async fn what_others_have_counted_is_known_after_a_reading() {
     // Nobody asked since.
     assert_eq!(one.read(seconds(now, 10)).await, 0);
     assert_eq!(other.read(seconds(now, 10)).await, 0, "and there nobody ever did");
+}
+
+#[tokio::test]
+async fn a_period_that_somebody_names_has_what_was_used_in_it_to_the_minute() {
+    let (store, now) = (store(), at("2028-02-29T10:00:30Z"));
+    let other = WriterId::from_u128((0xbeef << 64) + 7);
+    for (moment, total) in [
+        ("2028-02-10T10:59:00Z", 1000),
+        ("2028-02-10T11:00:00Z", 1),
+        ("2028-02-20T00:00:00Z", 20),
+        ("2028-02-29T09:00:00Z", 30),
+        ("2028-03-10T11:00:00Z", 7),
+    ] {
+        let minute = Minute::of(at(moment)).unwrap();
+        let cell = Cell { tenant: A, series: Series::plain(requests()), minute, writer: other, total };
+        store.merge_cells(&[cell]).await.unwrap();
+    }
+    let own = |from: &str, until: &str| {
+        let [from, until] = [from, until].map(|moment| Minute::of(at(moment)).unwrap());
+        Quota { period: Period::Of(Span::new(from, until).unwrap()), ..MONTHLY }
+    };
+    let node = Node::new(&store, 1, now);
+    let quota = own("2028-02-10T11:00:00Z", "2028-03-10T11:00:00Z");
+    assert_eq!(node.usage.check(A, &quota, 1, now), Check::Allow { remaining: 99 }, "nothing is known yet");
+    assert_eq!(node.read(now).await, 1);
+    assert_eq!(node.usage.known(A, quota.period, now), Some(51));
+    assert_eq!(node.usage.known(A, Period::MONTH, now), None, "that is another one");
+    let denied = Check::Deny { limit: 100, used: 51, resets_at: at("2028-03-10T11:00:00Z") };
+    assert_eq!(node.usage.check(A, &quota, 50, now), denied);
+    // The next one is told when it begins.
+    let next = own("2028-03-10T11:00:00Z", "2028-04-10T11:00:00Z");
+    let after = at("2028-03-10T11:00:00Z");
+    assert_eq!(node.usage.check(A, &next, 1, after), Check::Allow { remaining: 99 });
+    assert_eq!(node.read(after).await, 1);
+    assert_eq!(node.usage.known(A, next.period, after), Some(7));
 }
 
 #[tokio::test]
@@ -128,7 +163,7 @@ async fn a_period_begins_with_nothing_and_is_not_left_again() {
     let after = at("2028-03-01T00:00:00Z");
     assert_eq!(node.check(after), Check::Allow { remaining: 99 });
     assert_eq!(node.read(after).await, 1, "it is read as soon as it begins");
-    assert_eq!((node.usage.known(A, after), node.usage.known(A, before)), (Some(0), None));
+    assert_eq!((node.usage.known(A, Period::MONTH, after), node.usage.known(A, Period::MONTH, before)), (Some(0), None));
     assert_eq!(node.check(before), Check::Allow { remaining: 99 }, "a clock that steps back changes nothing");
     // Another period is another quota.
     let daily = Quota { period: Period::Day, ..MONTHLY };
@@ -144,9 +179,9 @@ async fn who_is_asked_about_no_more_is_forgotten() {
     node.flush().await;
     node.read(now).await;
     node.read(seconds(now, 3599)).await;
-    assert_eq!(node.usage.known(A, seconds(now, 3599)), Some(5));
+    assert_eq!(node.usage.known(A, Period::MONTH, seconds(now, 3599)), Some(5));
     node.read(seconds(now, 3600)).await;
-    assert_eq!(node.usage.known(A, seconds(now, 3600)), None);
+    assert_eq!(node.usage.known(A, Period::MONTH, seconds(now, 3600)), None);
 }
 
 /// What it has counted and the store has not: it waits in a queue, or the store was away.
@@ -163,7 +198,7 @@ async fn a_reading_does_not_make_a_node_forget_its_own() {
     other.flush().await;
     node.flush().await;
     assert_eq!(node.read(seconds(now, 10)).await, 1);
-    assert_eq!(node.usage.known(A, now), Some(103));
+    assert_eq!(node.usage.known(A, Period::MONTH, now), Some(103));
 }
 
 #[tokio::test]
@@ -226,7 +261,7 @@ proptest! {
             }
             let all: u64 = nodes.iter().map(|node| node.total).sum();
             for (node, unknown) in nodes.iter().zip(unknown) {
-                prop_assert_eq!(node.usage.known(A, now), unknown.map(|unknown| all - unknown));
+                prop_assert_eq!(node.usage.known(A, Period::MONTH, now), unknown.map(|unknown| all - unknown));
             }
         }
     }

@@ -32,8 +32,8 @@ pub use self::paid::Entitled;
 pub use self::workspace::{NewTenant, TenantUpdate};
 use crate::store::{DomainStore, InvitationStore, MemberStore, RemainsStore, TenantChange, TenantDirectory, TenantStore};
 use crate::{
-    AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, RecheckPolicy, RenamePolicy, SubdomainPolicy, Tenant, TxtResolver,
-    Unpaid,
+    AccessPolicy, DomainName, InvitationMailer, PlanCatalogue, PlanName, RecheckPolicy, RenamePolicy, SubdomainPolicy, Tenant,
+    TxtResolver, Unpaid, UsagePeriod,
 };
 
 /// How often a write without a version is tried when others write at the same time. Each failure means that another got through.
@@ -264,9 +264,15 @@ fn shown(tenant: &Tenant) -> Map<String, Value> {
         ("customer", json!(tenant.billing.customer)),
         ("subscription", json!(tenant.billing.subscription)),
         ("currentPeriodEnd", json!(tenant.billing.current_period_end)),
+        ("usagePeriod", json!(tenant.billing.usage.as_ref().map(usage_shown))),
         ("owner", json!(tenant.owner)),
     ];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn usage_shown(usage: &UsagePeriod) -> Value {
+    let plans: Vec<&str> = usage.plans.iter().map(PlanName::as_str).collect();
+    json!({ "from": usage.from, "until": usage.until, "plans": plans })
 }
 
 /// What a change is about, before and after.

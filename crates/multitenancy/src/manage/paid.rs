@@ -3,7 +3,7 @@
 use togglebox_core::{Actor, AuditRecord, TenantId, Timestamp};
 
 use super::{Result, TRIES, Tenancy, TenancyError, differences, twice};
-use crate::{Billing, Deletion, PlanName, Standing, Step, Tenant, Unpaid};
+use crate::{Billing, Deletion, PlanName, Standing, Step, Tenant, Unpaid, UsagePeriod};
 
 /// What the audit log calls that a reserved tenant is one from now on.
 const ENTITLE: &str = "tenant.entitle";
@@ -32,6 +32,8 @@ pub struct Entitled {
     pub subscription: Option<String>,
     /// Until when the current period is paid for.
     pub period_end: Option<Timestamp>,
+    /// By what its requests are counted; `None`: by months of the calendar.
+    pub usage: Option<UsagePeriod>,
 }
 
 impl Tenancy {
@@ -58,6 +60,7 @@ impl Tenancy {
                 customer: entitled.customer.clone(),
                 subscription: entitled.subscription.clone(),
                 current_period_end: entitled.period_end,
+                usage: entitled.usage.clone(),
             };
             Ok(())
         })

@@ -2,7 +2,7 @@
 
 use togglebox_core::input::{Issues, Reader};
 
-use super::{Beyond, LimitOverrides, Limited, Limits, Plan, PlanName, QuotaPolicy, read};
+use super::{LimitOverrides, Limits, Plan, PlanName, QuotaPolicy, read};
 
 /// A text that is no catalogue of plans.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,14 +81,7 @@ impl PlanCatalogue {
         self.0.iter()
     }
 
-    /// How many requests in a month a tenant of this plan with these overrides may make; `None` when as many as it likes, or more than what
-    /// is included are served.
-    pub fn requests_at_most(&self, plan: &PlanName, overrides: &LimitOverrides) -> Option<u64> {
-        let plan = self.find(plan).filter(|plan| plan.beyond == Beyond::Refused)?;
-        overrides.over(&plan.limits).get(Limited::RequestsPerMonth).get()
-    }
-
-    /// How exactly the requests of a tenant of this plan are kept to that.
+    /// How exactly the requests of a tenant of this plan are kept to what is included.
     pub fn quota_policy(&self, plan: &PlanName) -> QuotaPolicy {
         self.find(plan).map_or_else(QuotaPolicy::default, |plan| plan.quota)
     }

@@ -39,7 +39,7 @@ limited! {
     Experiments = "experiments",
     /// People who belong to it.
     Members = "members",
-    /// Requests to the API in a calendar month (UTC).
+    /// Requests to the API in a month of the subscription, or without one of the calendar (UTC): see [`Allowance`](crate::Allowance).
     RequestsPerMonth = "requests_per_month",
     /// Requests per second that it can go on making.
     RequestsPerSecond = "requests_per_second",

@@ -1,5 +1,6 @@
 //! Plans: what a tenant may have, as data.
 
+mod allowance;
 mod catalogue;
 mod limit;
 mod read;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 pub use togglebox_core::Limit;
 
+pub use self::allowance::{Allowance, Requests};
 pub use self::catalogue::{InvalidCatalogue, PlanCatalogue};
 pub use self::limit::{LimitOverrides, Limited, Limits, Rate};
 

@@ -7,7 +7,8 @@ use togglebox_core::{AuditRecord, Revision, StoreErrorKind, Written};
 use super::TenancyStores;
 use super::fixtures::{A, B, at, audit, audit_at, kind, owner, quarantine, race, subdomain, tenant, the_only};
 use crate::{
-    Billing, Limit, LimitOverrides, Limited, Member, MemberRole, Reason, Standing, Step, Tenant, TenantName, TenantStatus, Unpaid,
+    Billing, Limit, LimitOverrides, Limited, Member, MemberRole, Reason, Standing, Step, Tenant, TenantName, TenantStatus,
+    Unpaid, UsagePeriod,
 };
 
 /// What was written is what is read; the record and the owner carry the revision of the write.
@@ -142,6 +143,11 @@ pub async fn every_standing_plan_and_override_reads_back(stores: &TenancyStores)
             customer: Some("cus_1".to_owned()),
             subscription: Some("sub_1".to_owned()),
             current_period_end: Some(at(5_000)),
+            usage: Some(UsagePeriod {
+                from: at(1_000),
+                until: at(4_000),
+                plans: vec!["pro".parse().unwrap(), "free".parse().unwrap()],
+            }),
         },
         ..stands
     };

@@ -4,7 +4,7 @@ use togglebox_core::testkit::{At, Fault};
 use togglebox_core::{Change, TenantId};
 use togglebox_multitenancy::manage::{Ending, Entitled, NewTenant, TenancyError, TenantUpdate};
 use togglebox_multitenancy::{
-    Allowed, Billing, Limit, LimitOverrides, Limited, MemberRole, Reason, Standing, Tenant, TenantStatus, Unpaid,
+    Allowed, Billing, Limit, LimitOverrides, Limited, MemberRole, Reason, Standing, Tenant, TenantStatus, Unpaid, UsagePeriod,
 };
 use uuid::Uuid;
 
@@ -79,11 +79,16 @@ async fn what_is_paid_for_is_one_write_and_told_once() {
     let app = App::start().await;
     let acme = reserved(&app).await;
     let until = acme.created_at.plus(GRACE);
-    let entitled = Entitled { period_end: Some(until), ..pro() };
+    let usage = UsagePeriod { from: acme.created_at, until, plans: vec!["pro".parse().unwrap()] };
+    let entitled = Entitled { period_end: Some(until), usage: Some(usage.clone()), ..pro() };
     let open = app.tenancy.entitle(acme.id, &actor(), &entitled).await.unwrap();
     assert_eq!((open.standing.clone(), open.version), (Standing::default(), acme.version.next()));
-    let billing =
-        Billing { customer: Some("cus_1".to_owned()), subscription: Some("sub_1".to_owned()), current_period_end: Some(until) };
+    let billing = Billing {
+        customer: Some("cus_1".to_owned()),
+        subscription: Some("sub_1".to_owned()),
+        current_period_end: Some(until),
+        usage: Some(usage.clone()),
+    };
     assert_eq!((open.plan.as_str(), &open.billing), ("pro", &billing));
     assert!(matches!(app.last_notice(), Change::Tenant { version, .. } if version == open.version));
     app.clock.advance(Duration::from_mins(1));

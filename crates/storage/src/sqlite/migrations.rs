@@ -20,6 +20,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(6, "billing", include_str!("migrations/0006_billing.sql")),
         step(7, "unpaid", include_str!("migrations/0007_unpaid.sql")),
         step(8, "usage pools", include_str!("migrations/0008_usage_pools.sql")),
+        step(9, "usage period", include_str!("migrations/0009_usage_period.sql")),
     ]
 }
 

@@ -10,7 +10,7 @@ use super::super::failure::tenancy;
 use super::super::metering::{Metering, REQUESTS};
 use super::super::view::{NodeMeteringView, SpanView, UsageOverviewView, WorkspaceUsageView};
 use super::PAGES;
-use super::usage::{METER, included, meter_of, metering, minute_of, query};
+use super::usage::{METER, allowance, meter_of, metering, minute_of, query};
 use crate::call::Call;
 use crate::error::{ApiError, Result};
 use crate::failure;
@@ -54,7 +54,8 @@ impl Survey {
             let ids: Vec<TenantId> = part.items.iter().map(|tenant| tenant.id).collect();
             let sums = metering.ledger().added_up(&ids, id, from, until).await.map_err(failure::store)?;
             for (tenant, added_up) in part.items.into_iter().zip(sums) {
-                let known = if meter == REQUESTS { metering.month().known(tenant.id, call.now).unwrap_or(0) } else { 0 };
+                let known =
+                    if meter == REQUESTS { metering.period().known(tenant.id, Period::MONTH, call.now).unwrap_or(0) } else { 0 };
                 let used = added_up.max(known);
                 total = total.saturating_add(used);
                 top.push((used, tenant));
@@ -87,7 +88,9 @@ async fn overview(call: Call) -> Result<Reply> {
             subdomain: tenant.subdomain.as_str(),
             plan: tenant.plan.as_str(),
             used,
-            limit: included(services, tenant).filter(|_| meter == REQUESTS),
+            limit: allowance(services, tenant)
+                .filter(|_| meter == REQUESTS)
+                .and_then(|allowance| allowance.at(call.now).included),
             forecast: forecast(used, period, now),
         });
     }

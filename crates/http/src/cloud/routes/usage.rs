@@ -6,8 +6,9 @@ use togglebox_core::Timestamp;
 use togglebox_core::input::Issue;
 use togglebox_metering::store::{Bucket, InvalidQuery, UsageQuery};
 use togglebox_metering::{Grain, Labels, Minute, Period, Span, forecast};
-use togglebox_multitenancy::{Limited, Tenant};
+use togglebox_multitenancy::{Allowance, Tenant};
 
+use super::super::allowance::period;
 use super::super::failure::tenancy;
 use super::super::metering::{DIMENSIONS, METERS, Metering, REQUESTS};
 use super::super::services::CloudServices;
@@ -43,7 +44,7 @@ const SERIES: &[Parameter] = &[
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/api/v1/usage", "getUsage", Access::User, handler!(usage))
-            .about("Shows what the workspace has used in the current month, in UTC, of what its plan includes")
+            .about("Shows what the workspace has used of what its plan includes, in the current period of its subscription, or without one in the current month (UTC)")
             .uncached()
             .one::<UsageView<'_>>(),
         Route::get("/api/v1/usage/series", "getUsageSeries", Access::User, handler!(series))
@@ -65,34 +66,41 @@ async fn usage(call: Call) -> Result<Reply> {
     metering.settle().await;
     let services = call.cloud()?;
     let tenant = services.tenancy.tenant(call.tenant).await.map_err(tenancy)?;
-    let included = included(services, &tenant);
+    let requests = allowance(services, &tenant).map(|allowance| allowance.at(call.now));
     let now = minute_of(call.now);
-    let period = Period::MONTH.span(now);
+    // To the unit what is refused beyond, told of and billed.
+    let period = requests.as_ref().map_or(Period::MONTH, period).span(now);
     let mut meters = BTreeMap::new();
     for name in METERS {
         let mut split: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
         for dimension in DIMENSIONS {
-            let query = query(name, period, Grain::Day)?.by(dimension);
-            let buckets = metering.store().series(call.tenant, &query).await.map_err(failure::store)?;
             let of_dimension = split.entry(dimension).or_default();
-            for bucket in buckets {
-                let total = of_dimension.entry(bucket.value.map_or_else(String::new, String::from)).or_default();
-                *total = total.saturating_add(bucket.total);
+            for query in covering(name, period)? {
+                let buckets = metering.store().series(call.tenant, &query.by(dimension)).await.map_err(failure::store)?;
+                for bucket in buckets {
+                    let total = of_dimension.entry(bucket.value.map_or_else(String::new, String::from)).or_default();
+                    *total = total.saturating_add(bucket.total);
+                }
             }
         }
         // Each series has each dimension, so that each split has everything.
         let used =
             split.get(DIMENSIONS[0]).map_or(0, |totals| totals.values().fold(0, |sum: u64, total| sum.saturating_add(*total)));
-        let limit = if name == REQUESTS { included } else { None };
+        let limit = requests.filter(|_| name == REQUESTS).and_then(|requests| requests.included);
         meters.insert(name, MeterView { used, limit, forecast: forecast(used, period, now), by: split });
     }
     let view = UsageView { plan: tenant.plan.as_str(), period: SpanView::of(period), meters };
     Ok(Reply::data(call.now, &view))
 }
 
-/// How many requests the plan of a workspace includes in a month; one that is not in the catalogue any more says nothing.
-pub(super) fn included(services: &CloudServices, tenant: &Tenant) -> Option<u64> {
-    services.tenancy.limits(tenant).ok()?.get(Limited::RequestsPerMonth).get()
+/// How many requests a workspace may make; one whose plan is not in the catalogue any more says nothing.
+pub(super) fn allowance(services: &CloudServices, tenant: &Tenant) -> Option<Allowance> {
+    services.settings.plans.allowance(tenant)
+}
+
+fn covering(meter: &str, span: Span) -> Result<Vec<UsageQuery>> {
+    let meter = meter.parse().map_err(|_| ApiError::internal())?;
+    UsageQuery::covering(meter, span).map_err(|_| ApiError::internal())
 }
 
 pub(super) fn query(meter: &str, span: Span, grain: Grain) -> Result<UsageQuery> {

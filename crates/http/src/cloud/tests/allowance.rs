@@ -2,8 +2,9 @@
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
-use togglebox_core::Clock as _;
-use togglebox_multitenancy::PlanCatalogue;
+use togglebox_core::{Actor, Clock as _};
+use togglebox_multitenancy::manage::Entitled;
+use togglebox_multitenancy::{PlanCatalogue, UsagePeriod};
 
 use super::plans::limit;
 use super::rig::{API, Rig, Session};
@@ -174,4 +175,55 @@ async fn what_one_node_serves_another_knows_of_within_seconds() {
     learn(&other).await;
     let post = (Method::POST, &*ann.host, PLATFORMS);
     other.send(post, Some(&ann.token), Some(json!({ "name": "ios" })), &[]).await.expect(429);
+}
+
+/// Gives a workspace a subscription whose period has such ends, with plans that there were in it.
+async fn subscribe(rig: &Rig, who: &Session, (from, until): (&str, &str), plans: &[&str]) {
+    let usage = UsagePeriod {
+        from: from.parse().unwrap(),
+        until: until.parse().unwrap(),
+        plans: plans.iter().map(|plan| plan.parse().unwrap()).collect(),
+    };
+    let entitled = Entitled { subscription: Some("sub_1".to_owned()), usage: Some(usage), ..Entitled::default() };
+    let tenant = who.workspace["id"].as_str().unwrap().parse().unwrap();
+    rig.services.tenancy.entitle(tenant, &Actor::system(), &entitled).await.unwrap();
+}
+
+/// What was used of the month before a subscription's period, and is on another bill, is not held against it.
+#[actix_web::test]
+async fn who_has_a_subscription_is_refused_by_its_period_and_sees_the_same() {
+    let rig = Rig::new().await;
+    let (_, ann, _) = limited(&rig).await;
+    use_up(&rig, &ann).await.expect(429);
+    // It begins with the next full hour, and until then nothing counts.
+    subscribe(&rig, &ann, ("2026-05-28T21:00:00Z", "2026-06-28T21:00:00Z"), &["free"]).await;
+    manage(&rig, &ann).await.expect(200);
+    rig.clock.set("2026-05-28T21:00:00Z".parse().unwrap());
+    let ann = rig.signed_in("ann", &ann.host).await;
+    manage(&rig, &ann).await.expect(200);
+    learn(&rig).await;
+    let refused = use_up(&rig, &ann).await.expect(429).json();
+    assert_eq!((&refused["meta"]["usage"], &refused["meta"]["resetsAt"]), (&json!(INCLUDED), &json!("2026-06-28T21:00:00.000Z")));
+    let shown = rig.get(&ann.host, "/api/v1/usage", &ann.token).await.expect(200).json()["data"].clone();
+    assert_eq!(shown["period"], json!({ "from": "2026-05-28T21:00:00.000Z", "until": "2026-06-28T21:00:00.000Z" }));
+    assert_eq!(shown["meters"]["api.requests"]["used"], INCLUDED, "to the unit, and nothing of before");
+    // With the calendar's month nothing begins.
+    rig.clock.set("2026-06-01T00:00:00Z".parse().unwrap());
+    let ann = rig.signed_in("ann", &ann.host).await;
+    manage(&rig, &ann).await.expect(429);
+}
+
+/// A lesser plan in the middle of a period: what was used until then was included.
+#[actix_web::test]
+async fn the_most_that_a_period_included_counts_until_its_end() {
+    let rig = Rig::new().await;
+    let (operator, ann, _) = limited(&rig).await;
+    limit(&rig, &operator, &ann.workspace, "free", json!({})).await;
+    subscribe(&rig, &ann, ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"), &["enterprise", "free"]).await;
+    let seen = used(&rig, &ann).await;
+    assert_eq!(seen["limit"], Value::Null, "one of them has no bound");
+    subscribe(&rig, &ann, ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"), &["pro", "free"]).await;
+    assert_eq!(used(&rig, &ann).await["limit"], 50_000_000);
+    subscribe(&rig, &ann, ("2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"), &["free"]).await;
+    assert_eq!(used(&rig, &ann).await["limit"], 1_000_000);
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use togglebox_billing::{Entitlement, Mode, PortError, PortResult, Profile, Reservation, Reserved, Tenants};
+use togglebox_billing::{Entitlement, Mode, PortError, PortResult, Profile, Reservation, Reserved, Tenants, UsagePeriod};
 use togglebox_core::{Actor, Clock, Email, TenantId};
 use togglebox_multitenancy::manage::{Entitled, NewTenant, Tenancy, TenancyError};
-use togglebox_multitenancy::{Person, PlanName, Subdomain, TenantName, Unpaid};
+use togglebox_multitenancy::{InvalidPlanName, Person, PlanName, Subdomain, TenantName, Unpaid};
 
 /// The register of workspaces.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ impl Tenants for Workspaces {
             customer: entitlement.customer.as_deref().map(str::to_owned),
             subscription: entitlement.subscription.as_deref().map(str::to_owned),
             period_end: entitlement.period_end,
+            usage: entitlement.usage.as_ref().map(usage_period).transpose().map_err(|error| PortError::Refused(error.into()))?,
         };
         match self.tenancy.entitle(tenant, &Actor::system(), &entitled).await {
             Ok(_) => Ok(true),
@@ -89,6 +90,12 @@ impl Tenants for Workspaces {
             Err(error) => Err(trouble(error)),
         }
     }
+}
+
+/// The same, as the register has it.
+fn usage_period(usage: &UsagePeriod) -> Result<togglebox_multitenancy::UsagePeriod, InvalidPlanName> {
+    let plans = usage.plans.iter().map(|plan| plan.parse()).collect::<Result<_, _>>()?;
+    Ok(togglebox_multitenancy::UsagePeriod { from: usage.from, until: usage.until, plans })
 }
 
 /// What is to be made; why not, for whoever signs up.

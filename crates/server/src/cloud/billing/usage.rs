@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use togglebox_billing::{PortError, PortResult, QuotaLevel, UsageSource};
 use togglebox_core::{Cursor, Page, PageRequest, StoreError, TenantId, Timestamp};
-use togglebox_metering::store::{UsageLedger, UsageLedgerExt as _, UsageQuery, UsageStore};
+use togglebox_metering::store::{Bucket, UsageLedger, UsageLedgerExt as _, UsageQuery, UsageStore};
 use togglebox_metering::{Grain, MeterId, Minute, Period, Sealing, Span};
 use togglebox_multitenancy::store::{TenantDirectory, TenantFilter};
 use togglebox_multitenancy::{Beyond, Limited, PlanCatalogue, TenantStatus};
@@ -22,6 +23,9 @@ const MOST: u32 = 1440 * HOUR;
 
 /// Workspaces of one look at how much is used.
 const STEP: usize = 200;
+
+/// How many are read at a time whose periods are their own.
+const AT_ONCE: usize = 8;
 
 /// Of `YYYY-MM`.
 const MONTH_LENGTH: usize = 7;
@@ -96,32 +100,66 @@ impl UsageSource for Figures {
         Ok(complete)
     }
 
-    /// By the plan; limits of a workspace's own are about what is refused, and nothing is refused where what is beyond is billed.
-    fn included(&self, plan: &str) -> Option<u64> {
-        let plan = self.plans.iter().find(|known| known.name.as_str() == plan)?;
-        (plan.beyond == Beyond::Served).then(|| plan.limits.get(Limited::RequestsPerMonth).get()).flatten()
+    /// By the plans; limits of a workspace's own are about what is refused, and nothing is refused where what is beyond is billed. A plan that
+    /// is not known any more leaves nothing to bill.
+    fn included(&self, plans: &[Box<str>]) -> Option<u64> {
+        let find = |name: &str| self.plans.iter().find(|known| known.name.as_str() == name);
+        let plans = plans.iter().map(|plan| find(plan)).collect::<Option<Vec<_>>>()?;
+        let is_billed = plans.iter().any(|plan| plan.beyond == Beyond::Served);
+        let bounds = plans.iter().map(|plan| plan.limits.get(Limited::RequestsPerMonth).get());
+        bounds.collect::<Option<Vec<u64>>>()?.into_iter().max().filter(|_| is_billed)
     }
 
     /// By plan and what was agreed on otherwise, whether what is beyond is refused or billed.
     async fn levels(&self, now: Timestamp, after: Option<Cursor>) -> PortResult<Page<QuotaLevel>> {
-        let month = Period::MONTH.span(Minute::of(now).map_err(refused)?);
         let page = PageRequest::first(STEP).after(after);
         let found = self.directory.list(&TenantFilter::default(), &page).await.map_err(unavailable)?;
-        let bounded = found.items.iter().filter(|tenant| tenant.status() != TenantStatus::Deleted).filter_map(|tenant| {
-            let included = self.plans.limits(&tenant.plan, &tenant.overrides)?.get(Limited::RequestsPerMonth).get()?;
-            Some((tenant.id, included))
-        });
-        let (ids, included): (Vec<TenantId>, Vec<u64>) = bounded.unzip();
-        let sums = if ids.is_empty() {
-            Vec::new()
-        } else {
-            let (from, until) = (month.from().day(), month.until().day());
-            self.ledger.added_up(&ids, self.meter, from, until).await.map_err(unavailable)?
-        };
-        let month: Box<str> = month.from().start().day()[..MONTH_LENGTH].into();
+        let (mut of_month, mut of_own) = (Vec::new(), Vec::new());
+        for tenant in found.items.iter().filter(|tenant| tenant.status() != TenantStatus::Deleted) {
+            let Some(requests) = self.plans.allowance(tenant).map(|allowance| allowance.at(now)) else { continue };
+            let Some(included) = requests.included else { continue };
+            match requests.period {
+                None => of_month.push((tenant.id, included)),
+                Some(period) => of_own.push((tenant.id, included, period)),
+            }
+        }
+        let mut items = self.levels_of_month(of_month, now).await?;
+        let own = stream::iter(of_own).map(|(tenant, included, period)| self.level_of_period(tenant, included, period));
+        items.extend(own.buffered(AT_ONCE).try_collect::<Vec<_>>().await?);
+        Ok(Page { items, next: found.next })
+    }
+}
+
+impl Figures {
+    /// In the month of the calendar; all at once.
+    async fn levels_of_month(&self, of: Vec<(TenantId, u64)>, now: Timestamp) -> PortResult<Vec<QuotaLevel>> {
+        if of.is_empty() {
+            return Ok(Vec::new());
+        }
+        let month = Period::MONTH.span(Minute::of(now).map_err(refused)?);
+        let (ids, included): (Vec<TenantId>, Vec<u64>) = of.into_iter().unzip();
+        let (from, until) = (month.from().day(), month.until().day());
+        let sums = self.ledger.added_up(&ids, self.meter, from, until).await.map_err(unavailable)?;
+        let period: Box<str> = month.from().start().day()[..MONTH_LENGTH].into();
         let levels = ids.into_iter().zip(included).zip(sums);
-        let items = levels.map(|((tenant, included), used)| QuotaLevel { tenant, month: month.clone(), used, included });
-        Ok(Page { items: items.collect(), next: found.next })
+        Ok(levels.map(|((tenant, included), used)| QuotaLevel { tenant, period: period.clone(), used, included }).collect())
+    }
+
+    /// In the period of a subscription, to the unit.
+    async fn level_of_period(
+        &self,
+        tenant: TenantId,
+        included: u64,
+        (from, until): (Timestamp, Timestamp),
+    ) -> PortResult<QuotaLevel> {
+        let from = Minute::of(from).map_err(refused)?;
+        let span = Span::new(from, Minute::of(until).map_err(refused)?).map_err(refused)?;
+        let mut used = 0_u64;
+        for query in UsageQuery::covering(self.meter, span).map_err(refused)? {
+            let buckets = self.store.series(tenant, &query).await.map_err(unavailable)?;
+            used = used.saturating_add(Bucket::sum(&buckets));
+        }
+        Ok(QuotaLevel { tenant, period: from.hour().to_string().into(), used, included })
     }
 }
 

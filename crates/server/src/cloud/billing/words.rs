@@ -141,12 +141,12 @@ pub(super) fn mail(notice: &Notice, about: &About<'_>) -> Option<(String, Page)>
         Notice::Quota { percent, usage, included } => {
             let (usage, included) = (grouped(*usage), grouped(*included));
             let surplus = match beyond {
-                Surplus::Refused => "are refused until the month is over",
+                Surplus::Refused => "are refused until the period is over",
                 Surplus::Served => "are served all the same",
                 Surplus::Billed => "are served, and billed with the next bill",
             };
             let page = Page::default().say(format!(
-                "The workspace {workspace} has used {usage} of the {included} requests that are included in this calendar month (UTC). \
+                "The workspace {workspace} has used {usage} of the {included} requests that are included in the current period. \
                  Requests beyond that {surplus}."
             ));
             (

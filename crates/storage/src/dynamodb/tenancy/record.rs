@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 
-use togglebox_core::{StoreErrorKind, StoreResult, TenantId};
+use togglebox_core::{StoreErrorKind, StoreResult, TenantId, Timestamp};
 use togglebox_multitenancy::{
     Billing, Deletion, DomainName, Limit, LimitOverrides, Limited, PlanName, Reason, Standing, Subdomain, Suspension, Tenant,
-    TenantName, Unpaid,
+    TenantName, Unpaid, UsagePeriod,
 };
 
 use super::super::DynamoDb;
@@ -51,6 +51,7 @@ impl Record {
                 customer: attributes.maybe("customer")?,
                 subscription: attributes.maybe("subscription")?,
                 current_period_end: attributes.maybe("period_end")?,
+                usage: usage(&attributes)?,
             },
             version: attributes.get("rev")?,
             created_at: attributes.get("created_at")?,
@@ -145,6 +146,7 @@ impl Record {
             ("customer", billing.customer.as_deref().map(Value::from)),
             ("subscription", billing.subscription.as_deref().map(Value::from)),
             ("period_end", billing.current_period_end.map(Value::from)),
+            ("usage_period", optional_json(operation, billing.usage.as_ref().map(usage_shape).as_ref())?.map(Value::from)),
             ("updated_at", Some(self.tenant.updated_at.into())),
             ("rev", Some(self.tenant.version.into())),
         ])
@@ -189,6 +191,20 @@ fn overrides(attributes: &Attributes<'_>) -> StoreResult<LimitOverrides> {
     limits.into_iter().map(read).collect()
 }
 
+/// A JSON list: the first moment, the one after the last, and the names of plans.
+fn usage(attributes: &Attributes<'_>) -> StoreResult<Option<UsagePeriod>> {
+    const NAME: &str = "usage_period";
+    let Some((from, until, plans)) = attributes.optional_json::<(Timestamp, Timestamp, Vec<String>)>(NAME)? else {
+        return Ok(None);
+    };
+    let plans = plans.iter().map(|plan| PlanName::new(plan)).collect::<Result<_, _>>();
+    Ok(Some(UsagePeriod { from, until, plans: plans.map_err(|source| attributes.unreadable(NAME, source))? }))
+}
+
+fn usage_shape(usage: &UsagePeriod) -> (Timestamp, Timestamp, Vec<&str>) {
+    (usage.from, usage.until, usage.plans.iter().map(PlanName::as_str).collect())
+}
+
 /// An attribute of text as the value that it stands for.
 pub(super) fn parsed<T, E: Into<Box<dyn Error + Send + Sync>>>(
     attributes: &Attributes<'_>,
@@ -229,7 +245,7 @@ pub(super) fn living(write: &Write<'_>, record: Option<Record>) -> StoreResult<R
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use togglebox_core::{Revision, Timestamp};
+    use togglebox_core::Revision;
     use uuid::Uuid;
 
     use super::*;
@@ -272,6 +288,7 @@ mod tests {
             customer in prop::option::of(".*"), subscription in prop::option::of(".*"), current_period_end in moment(),
             numbers: [u64; 4], times: (i64, i64), renames in prop::collection::vec(any::<i64>(), 0..3),
             domains in prop::collection::vec("[a-z]{1,9}\\.test", 0..3),
+            usage in prop::option::of((any::<i64>(), any::<i64>(), prop::collection::vec("[a-z]{1,9}", 0..3))),
         ) -> Record {
             let tenant = Tenant {
                 id: TenantId::from_uuid(Uuid::from_u128(ids.0)),
@@ -283,7 +300,16 @@ mod tests {
                 standing,
                 plan: "free".parse().unwrap(),
                 overrides,
-                billing: Billing { customer, subscription, current_period_end },
+                billing: Billing {
+                    customer,
+                    subscription,
+                    current_period_end,
+                    usage: usage.map(|(from, until, plans)| UsagePeriod {
+                        from: Timestamp::from_ms(from),
+                        until: Timestamp::from_ms(until),
+                        plans: plans.iter().map(|plan| plan.parse().unwrap()).collect(),
+                    }),
+                },
                 version: Revision::new(numbers[0]),
                 created_at: Timestamp::from_ms(times.0),
                 updated_at: Timestamp::from_ms(times.1),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use togglebox_core::Timestamp;
 use togglebox_multitenancy::{
     DomainName, Limit, LimitOverrides, Limited, MemberRole, PlanName, Reason, Subdomain, TenantName, TokenHash, Unpaid,
+    UsagePeriod,
 };
 
 use super::super::cells::{Cell, CellResult, word};
@@ -74,6 +75,20 @@ fn override_of(kind: &str, most: Option<u64>) -> CellResult<(Limited, Limit)> {
         Some(most) => Limit::of(most).ok_or("a limit is not zero")?,
     };
     Ok((limited, limit))
+}
+
+/// A JSON list: the first moment, the one after the last, and the names of plans.
+impl Cell for UsagePeriod {
+    fn read(row: &impl Row, column: &str) -> CellResult<Self> {
+        let (from, until, plans): (Timestamp, Timestamp, Vec<String>) = serde_json::from_str(&row.text(column)?)?;
+        let plans = plans.iter().map(|plan| PlanName::new(plan)).collect::<Result<_, _>>()?;
+        Ok(Self { from, until, plans })
+    }
+}
+
+/// What a [`UsagePeriod`] is read from.
+pub(super) fn usage_shape(usage: &UsagePeriod) -> (Timestamp, Timestamp, Vec<&str>) {
+    (usage.from, usage.until, usage.plans.iter().map(PlanName::as_str).collect())
 }
 
 /// What [`LimitOverrides`] are read from.

@@ -16,7 +16,7 @@ use super::super::cells::Cells;
 use super::super::engine::{Engine, Row};
 use super::super::statement::Statement;
 use super::super::write::{Revised, Turn, Write};
-use super::cells::{UnpaidWord, overrides_shape};
+use super::cells::{UnpaidWord, overrides_shape, usage_shape};
 use super::{domains, invitations, members, register};
 
 /// The columns that a tenant is read from.
@@ -25,7 +25,8 @@ macro_rules! columns {
         "tenants.tenant, tenants.name, tenants.subdomain, tenants.domains, tenants.owner, tenants.past_due_since, \
         tenants.suspended_at, tenants.suspension_reason, tenants.deleted_at, tenants.restorable_until, tenants.purged_at, \
         tenants.plan, tenants.overrides, tenants.customer, tenants.subscription, tenants.current_period_end, tenants.version, \
-        tenants.created_at, tenants.updated_at, tenants.renames, tenants.unpaid, tenants.unpaid_since"
+        tenants.created_at, tenants.updated_at, tenants.renames, tenants.unpaid, tenants.unpaid_since, \
+        tenants.usage_period"
     };
 }
 pub(super) use columns;
@@ -35,14 +36,14 @@ pub(super) const FIND: &str = concat!("-- tenants.find\nSELECT ", columns!(), " 
 const CREATE: &str = "-- tenants.create
 INSERT INTO tenants (tenant, name, name_key, subdomain, domains, owner, status, past_due_since, suspended_at, suspension_reason,
     deleted_at, restorable_until, purged_at, plan, overrides, customer, subscription, current_period_end, version, updated_at,
-    renames, unpaid, unpaid_since, created_at, member_count)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, 1)";
+    renames, unpaid, unpaid_since, usage_period, created_at, member_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, 1)";
 
 const REPLACE: &str = "-- tenants.replace
 UPDATE tenants SET name = $2, name_key = $3, subdomain = $4, domains = $5, owner = $6, status = $7, past_due_since = $8,
     suspended_at = $9, suspension_reason = $10, deleted_at = $11, restorable_until = $12, purged_at = $13, plan = $14,
     overrides = $15, customer = $16, subscription = $17, current_period_end = $18, version = $19, updated_at = $20,
-    renames = $21, unpaid = $22, unpaid_since = $23
+    renames = $21, unpaid = $22, unpaid_since = $23, usage_period = $24
 WHERE tenant = $1";
 
 const FORGET: &str = "-- tenants.forget
@@ -264,11 +265,11 @@ pub(super) async fn living<E: Engine>(call: &mut Call<E>) -> StoreResult<Tenant>
     stands.ok_or_else(|| call.error(StoreErrorKind::NotFound))
 }
 
-/// What creating and replacing have in common: the parameters 1 to 23.
+/// What creating and replacing have in common: the parameters 1 to 24.
 fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> StoreResult<Statement> {
     let Standing { past_due_since, unpaid, suspension, deletion } = &tenant.standing;
     let domains: Vec<&str> = tenant.domains.iter().map(DomainName::as_str).collect();
-    let Billing { customer, subscription, current_period_end } = &tenant.billing;
+    let Billing { customer, subscription, current_period_end, usage } = &tenant.billing;
     Ok(call
         .statement(sql)
         .bind(tenant.name.as_str())
@@ -292,7 +293,8 @@ fn bound<E: Engine>(call: &Call<E>, sql: &'static str, tenant: &Tenant) -> Store
         .bind(tenant.updated_at)
         .bind(call.json(&tenant.renames)?)
         .bind(unpaid.map(Unpaid::as_str))
-        .bind(unpaid.map(Unpaid::since)))
+        .bind(unpaid.map(Unpaid::since))
+        .bind(usage.as_ref().map(|usage| call.json(&usage_shape(usage))).transpose()?))
 }
 
 pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<Tenant> {
@@ -323,6 +325,7 @@ pub(super) fn tenant_of(row: &impl Row, operation: &'static str) -> StoreResult<
             customer: cells.get("customer")?,
             subscription: cells.get("subscription")?,
             current_period_end: cells.get("current_period_end")?,
+            usage: cells.get("usage_period")?,
         },
         version: cells.get("version")?,
         created_at: cells.get("created_at")?,

@@ -19,7 +19,7 @@ use togglebox_billing::{
 use togglebox_core::testkit::Faults;
 use togglebox_core::{Actor, Clock, Cursor, Email, OsEntropy, Page, SystemStopwatch, TenantId, Timestamp};
 use togglebox_multitenancy::manage::{Entitled, NewTenant, Tenancy, TenancyError};
-use togglebox_multitenancy::{Person, Subdomain, TenantName, Unpaid};
+use togglebox_multitenancy::{Person, Subdomain, TenantName, Unpaid, UsagePeriod};
 use togglebox_stripe_sim::{Delivery, Outcome, SeedPrice, Sim};
 
 use super::super::rig::{API, BEGIN, PASSWORD, Plan, Rig, Session};
@@ -74,6 +74,11 @@ impl Tenants for Register {
             customer: entitlement.customer.as_deref().map(str::to_owned),
             subscription: entitlement.subscription.as_deref().map(str::to_owned),
             period_end: entitlement.period_end,
+            usage: entitlement.usage.as_ref().map(|usage| UsagePeriod {
+                from: usage.from,
+                until: usage.until,
+                plans: usage.plans.iter().map(|plan| plan.parse().unwrap()).collect(),
+            }),
         };
         match self.0.entitle(tenant, &Actor::system(), &entitled).await {
             Ok(_) => Ok(true),
@@ -115,7 +120,7 @@ impl UsageSource for Steady {
         Ok(Page::empty())
     }
 
-    fn included(&self, _: &str) -> Option<u64> {
+    fn included(&self, _: &[Box<str>]) -> Option<u64> {
         Some(1_000)
     }
 }

@@ -1,5 +1,5 @@
 use togglebox_core::{ManualClock, Timestamp};
-use togglebox_multitenancy::TenantStatus;
+use togglebox_multitenancy::{PlanName, TenantStatus};
 use uuid::Uuid;
 
 use super::super::super::testing::{OWNER, Place};
@@ -33,6 +33,11 @@ fn entitlement(plan: Option<&str>, mode: Mode) -> Entitlement {
         customer: Some("cus_1".into()),
         subscription: Some("sub_1".into()),
         period_end: Some("2026-06-01T00:00:00Z".parse().unwrap()),
+        usage: Some(UsagePeriod {
+            from: "2026-05-01T00:00:00Z".parse().unwrap(),
+            until: "2026-06-01T00:00:00Z".parse().unwrap(),
+            plans: vec!["pro".into(), "free".into()],
+        }),
     }
 }
 
@@ -85,6 +90,9 @@ async fn what_is_paid_for_is_given_and_taken() {
     let paid = give(&entitlement(Some("pro"), Mode::Full)).await;
     assert_eq!((paid.status(), paid.plan.as_str(), paid.standing.unpaid), (TenantStatus::Active, "pro", None));
     assert_eq!((paid.billing.customer.as_deref(), paid.billing.subscription.as_deref()), (Some("cus_1"), Some("sub_1")));
+    let usage = paid.billing.usage.unwrap();
+    let plans: Vec<&str> = usage.plans.iter().map(PlanName::as_str).collect();
+    assert_eq!((usage.from.day().as_str(), usage.until.day().as_str(), plans), ("2026-05-01", "2026-06-01", vec!["pro", "free"]));
     let overdue = give(&Entitlement { past_due_since: Some(since), ..entitlement(Some("pro"), Mode::Overdue) }).await;
     assert_eq!((overdue.standing.past_due_since, overdue.standing.unpaid), (Some(since), None));
     let restricted = Entitlement { restricted_since: Some(since), ..entitlement(Some("pro"), Mode::ReadOnly) };

@@ -77,15 +77,20 @@ async fn usage_is_complete_as_far_as_every_node_says() {
 async fn only_what_is_served_beyond_a_bound_is_billed() {
     let place = Place::new().await;
     let built_in = figures(&place, "");
-    assert_eq!(["free", "pro", "enterprise", "gold"].map(|plan| built_in.included(plan)), [None, Some(50_000_000), None, None]);
+    let of = |figures: &Figures, plans: &[&str]| figures.included(&plans.iter().map(|plan| (*plan).into()).collect::<Vec<_>>());
+    assert_eq!(["free", "pro", "enterprise", "gold"].map(|plan| of(&built_in, &[plan])), [None, Some(50_000_000), None, None]);
     let plan = |name: &str, more: &str| format!("[[plan]]\nname = \"{name}\"\ntitle = \"T\"\n{more}\n");
     let plans = [
         plan("served", "requests_beyond = \"served\"\nlimits = { requests_per_month = 7 }"),
-        plan("refused", "limits = { requests_per_month = 7 }"),
+        plan("refused", "limits = { requests_per_month = 9 }"),
         plan("boundless", "requests_beyond = \"served\""),
     ];
     let own = figures(&place, &plans.concat());
-    assert_eq!(["served", "refused", "boundless"].map(|plan| own.included(plan)), [Some(7), None, None]);
+    assert_eq!(["served", "refused", "boundless"].map(|plan| of(&own, &[plan])), [Some(7), None, None]);
+    // Of several in one period the most counts, whatever becomes of what is beyond.
+    assert_eq!(of(&own, &["refused", "served"]), Some(9));
+    assert_eq!(of(&own, &["served", "boundless"]), None);
+    assert_eq!(of(&own, &["served", "gold"]), None, "nobody knows what it included");
 }
 
 #[tokio::test]
@@ -104,7 +109,41 @@ async fn levels_are_of_all_who_have_a_bound_in_the_month_of_the_calendar() {
         place.store.rollup(acme.id, meter, minute.hour()).await.unwrap();
     }
     let page = figures.levels(at("2026-05-20T00:00:00Z"), None).await.unwrap();
-    let level = QuotaLevel { tenant: acme.id, month: "2026-05".into(), used: 85, included: 100 };
+    let level = QuotaLevel { tenant: acme.id, period: "2026-05".into(), used: 85, included: 100 };
     assert_eq!(page, Page { items: vec![level.clone()], next: None });
     assert_eq!(level.reached(), Some(80));
+}
+
+#[tokio::test]
+async fn levels_of_who_pays_are_of_the_period_of_their_subscription() {
+    let place = Place::new().await;
+    let plans = "[[plan]]\nname = \"free\"\ntitle = \"Free\"\nlimits = { requests_per_month = 100 }\n";
+    let figures = figures(&place, plans);
+    let acme = place.workspace("acme").await;
+    let usage = togglebox_multitenancy::UsagePeriod {
+        from: at("2026-04-15T11:00:00Z"),
+        until: at("2026-05-15T11:00:00Z"),
+        plans: vec!["free".parse().unwrap()],
+    };
+    let entitled = togglebox_multitenancy::manage::Entitled {
+        subscription: Some("sub_1".to_owned()),
+        usage: Some(usage),
+        ..togglebox_multitenancy::manage::Entitled::default()
+    };
+    place.tenancy.entitle(acme.id, &togglebox_core::Actor::system(), &entitled).await.unwrap();
+    let meter: MeterId = REQUESTS.parse().unwrap();
+    for (moment, total) in
+        [("2026-04-15T10:59:00Z", 1000), ("2026-04-15T11:00:00Z", 70), ("2026-05-10T10:00:00Z", 15), ("2026-05-15T11:00:00Z", 3)]
+    {
+        let writer = WriterId::random(&OsEntropy);
+        let minute = Minute::of(at(moment)).unwrap();
+        let cell = Cell { tenant: acme.id, series: Series::plain(meter), minute, writer, total };
+        place.store.merge_cells(&[cell]).await.unwrap();
+    }
+    let level = async |now| figures.levels(at(now), None).await.unwrap().items.remove(0);
+    let expected = QuotaLevel { tenant: acme.id, period: "2026-04-15T11Z".into(), used: 85, included: 100 };
+    assert_eq!(level("2026-05-15T10:59:59Z").await, expected);
+    // Also when nobody has told of the next one yet.
+    let next = QuotaLevel { period: "2026-05-15T11Z".into(), used: 3, ..expected };
+    assert_eq!(level("2026-05-20T00:00:00Z").await, next);
 }
