@@ -129,6 +129,19 @@ pub(crate) enum Effect {
     Undo { subscription: Box<str> },
     /// Lets the subscription of a tenant that is being deleted end with its period.
     End { tenant: TenantId, subscription: Box<str> },
+    /// Plans a change again that gave way to another one, if that comes to nothing.
+    Replan(Replan),
+}
+
+/// A change for the end of a period that gave way to one that was to hold at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Replan {
+    pub(crate) subscription: Box<str>,
+    /// The price that there was: another one means that the greater change holds.
+    pub(crate) from: Box<str>,
+    /// The price that was planned.
+    pub(crate) to: Box<str>,
 }
 
 impl Effect {

@@ -5,12 +5,13 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use togglebox_core::{StoreResult, TenantId, Timestamp};
 
 use super::export::CLOSING;
+use super::failure::Work;
 use super::observe::{Seen, Sight, gives};
 use super::{AT_ONCE, Billing, BillingError, Result, TRIES};
 use crate::access::{Access, Granted, Mode, access};
 use crate::metrics;
 use crate::objects::{Item, Subscription};
-use crate::ports::{Entitlement, PortError};
+use crate::ports::Entitlement;
 use crate::price::PlanPrice;
 use crate::records::{AccountRecord, ConflictRecord, SubscriptionRecord, lists};
 
@@ -111,17 +112,14 @@ impl Billing {
         let Some(mut account) = self.account(tenant).await? else { return Ok(()) };
         account.value.attempts += 1;
         let cause = error as &(dyn std::error::Error + Send + Sync + 'static);
-        let is_final = matches!(error, BillingError::Port(PortError::Refused(_)));
-        if is_final || account.value.attempts >= self.settings.attempts {
+        let verdict = self.failed(Work::Account, error, account.value.attempts);
+        if verdict.is_enough {
             // Not given up: what somebody pays for is given once it can be. But somebody should know.
-            metrics::worked("account", "dead");
             tracing::error!(tenant.id = %tenant, error = cause, "A tenant cannot be given what it pays for");
         } else {
-            metrics::worked("account", "again");
             tracing::warn!(tenant.id = %tenant, error = cause, "What a tenant is to have will be given to it later");
         }
-        let at = self.again(account.value.attempts);
-        self.commit(&[account.due(Some(at)).put()?]).await.map(drop)
+        self.commit(&[account.due(Some(verdict.again)).put()?]).await.map(drop)
     }
 
     /// What a tenant is to have at `now`, and when that changes by itself.

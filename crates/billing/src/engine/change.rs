@@ -120,7 +120,9 @@ impl Billing {
             return Err(BillingError::PreviewTooOld);
         }
         let subscription = &current.subscription.value.state;
+        let mut set_aside = None;
         if when == When::Now {
+            set_aside = self.set_aside(tenant, &current.subscription.value).await?;
             self.unschedule(&current).await?;
         }
         let change = change_of(&current, &item, &to, date);
@@ -132,7 +134,16 @@ impl Billing {
         // After anything has changed, the same wish is another one.
         let version = current.subscription.document.version;
         let key = format!("plan:{}:{version}:{}:{part}", subscription.id, to.price);
-        let changed = self.ports.provider.change_plan(&key, &change, when).await?;
+        let changed = match self.ports.provider.change_plan(&key, &change, when).await {
+            Ok(changed) => changed,
+            Err(error) => {
+                // What may have been done all the same is looked at later.
+                if let Some(planned) = set_aside.filter(|_| !error.is_temporary()) {
+                    self.put_back(&planned).await?;
+                }
+                return Err(error.into());
+            }
+        };
         self.look(&current).await?;
         Ok(match when {
             When::Now if changed.value.pending_update => Changed::Unpaid,

@@ -1,13 +1,13 @@
 //! What happens outside of the store, once it is written down: mails, and what is undone over there.
 
 use futures_util::{StreamExt as _, stream};
-use togglebox_core::{StoreResult, TenantId};
+use togglebox_core::{StoreResult, TenantId, Timestamp};
 
+use super::failure::Work;
 use super::observe::{Seen, Sight};
 use super::{AT_ONCE, Billing, Result, trouble};
 use crate::BillingError;
 use crate::metrics;
-use crate::ports::PortError;
 use crate::provider::{Ending, ProviderError};
 use crate::records::{ConflictRecord, Effect, EffectRecord, Held, lists};
 
@@ -26,10 +26,11 @@ impl Billing {
         outcomes.into_iter().sum()
     }
 
-    async fn work_effect(&self, mut held: Held<EffectRecord>) -> StoreResult<()> {
+    pub(super) async fn work_effect(&self, mut held: Held<EffectRecord>) -> StoreResult<()> {
         let key = held.id().to_owned();
         let held = match self.carry_out(&key, &held.value).await {
-            Ok(()) => {
+            Ok(Some(later)) => held.due(Some(later)),
+            Ok(None) => {
                 metrics::worked("effect", "done");
                 held.value.trouble = None;
                 held.value.effect = held.value.effect.without_links();
@@ -38,18 +39,14 @@ impl Billing {
             Err(error) => {
                 held.value.attempts += 1;
                 held.value.trouble = Some(trouble(&error));
-                let is_final = matches!(error, BillingError::Port(PortError::Refused(_)));
                 let cause = &error as &dyn std::error::Error;
-                let is_enough = held.value.attempts >= self.settings.attempts && !self.is_patient(&error, held.document.at);
-                if is_final || is_enough {
-                    metrics::worked("effect", "dead");
+                let verdict = self.failed(Work::Effect(held.document.at), &error, held.value.attempts);
+                if verdict.is_enough {
                     tracing::error!(effect = key, error = cause, "Something that was to happen could not; it is put aside");
                     held.list(lists::DEAD).due(None)
                 } else {
-                    metrics::worked("effect", "again");
                     tracing::warn!(effect = key, error = cause, "Something that was to happen will be tried again");
-                    let at = self.again(held.value.attempts);
-                    held.due(Some(at))
+                    held.due(Some(verdict.again))
                 }
             }
         };
@@ -57,13 +54,16 @@ impl Billing {
     }
 
     /// Each try has a key of its own: all of this may be done twice, and what went wrong over there is answered the same for a day.
-    async fn carry_out(&self, key: &str, record: &EffectRecord) -> Result<()> {
+    /// When it is to be looked at again that could not be decided yet; `None` when it is done.
+    async fn carry_out(&self, key: &str, record: &EffectRecord) -> Result<Option<Timestamp>> {
         let attempt = format!("{key}:{}", record.attempts);
         match &record.effect {
-            Effect::Notify { tenant, notice } => Ok(self.ports.notifier.notify(*tenant, key, notice).await?),
-            Effect::Undo { subscription } => self.undo(&attempt, subscription).await,
-            Effect::End { tenant, subscription } => self.let_end(&attempt, *tenant, subscription).await,
+            Effect::Notify { tenant, notice } => self.ports.notifier.notify(*tenant, key, notice).await?,
+            Effect::Undo { subscription } => self.undo(&attempt, subscription).await?,
+            Effect::End { tenant, subscription } => self.let_end(&attempt, *tenant, subscription).await?,
+            Effect::Replan(planned) => return self.replan(&attempt, planned).await,
         }
+        Ok(None)
     }
 
     /// Ends a subscription that nobody should have, and pays back all that was paid for it.

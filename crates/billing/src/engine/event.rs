@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
-use togglebox_core::StoreResult;
+use togglebox_core::{StoreResult, Timestamp};
 
+use super::failure::Work;
 use super::observe::{Seen, Sight, customer_claim};
 use super::{AT_ONCE, Billing, Result, trouble};
 use crate::metrics;
@@ -62,17 +63,14 @@ impl Billing {
                 held.value.attempts += 1;
                 held.value.trouble = Some(trouble(&error));
                 let event = held.id().to_owned();
-                let is_dead = held.value.attempts >= self.settings.attempts && !self.is_patient(&error, held.value.received);
+                let verdict = self.failed(Work::Event(held.value.received), &error, held.value.attempts);
                 let cause = &error as &(dyn std::error::Error + Send + Sync + 'static);
-                let held = if is_dead {
-                    metrics::worked("event", "dead");
+                let held = if verdict.is_enough {
                     tracing::error!(event.id = event, error = cause, "An event could not be worked on; it is put aside");
                     held.list(lists::DEAD).due(None)
                 } else {
-                    metrics::worked("event", "again");
                     tracing::warn!(event.id = event, error = cause, "An event will be tried again");
-                    let at = self.again(held.value.attempts);
-                    held.due(Some(at))
+                    held.due(Some(verdict.again))
                 };
                 // Stale: somebody else has it in hand by now.
                 self.commit(&[held.put()?]).await.map(drop)
@@ -105,7 +103,7 @@ impl Billing {
                 let Some(id) = held.value.subject.clone() else { return self.finish(done).await };
                 let snapshot = object.and_then(|object| Subscription::read(object).ok());
                 let notices = match &snapshot {
-                    Some(snapshot) => self.subscription_notices(kind, snapshot, held.value.data.as_ref()),
+                    Some(snapshot) => self.subscription_notices((kind, held.value.created), snapshot, held.value.data.as_ref()),
                     None => Vec::new(),
                 };
                 let snapshot = snapshot.map(|snapshot| (snapshot, held.value.created));
@@ -162,7 +160,12 @@ impl Billing {
     }
 
     /// What a subscription's event is to be told about, by what the event itself shows: so it depends on no order.
-    fn subscription_notices(&self, kind: EventKind, shown: &Subscription, data: Option<&Value>) -> Vec<(String, Notice)> {
+    fn subscription_notices(
+        &self,
+        (kind, created): (EventKind, Timestamp),
+        shown: &Subscription,
+        data: Option<&Value>,
+    ) -> Vec<(String, Notice)> {
         let id = &shown.id;
         let mut notices = Vec::new();
         if kind == EventKind::SubscriptionTrialWillEnd {
@@ -182,8 +185,11 @@ impl Billing {
             if let (Some((_, old)), Some((item, new))) = (old, new)
                 && (&old.plan, old.interval) != (&new.plan, new.interval)
             {
-                let start = item.period_start.map_or(0, |start| start.as_ms() / 1000);
-                let key = format!("plan_changed:{id}:{}:{}:{start}", item.id, item.price);
+                // What is changed back and forth in one period is told each time, and what two events tell of one change once: they show the
+                // same bill, where the change made one, and the same second otherwise.
+                let bill = before.get("latest_invoice").and(shown.latest_invoice.as_deref());
+                let cause = bill.map_or_else(|| (created.as_ms() / 1000).to_string(), str::to_owned);
+                let key = format!("plan_changed:{id}:{}:{}:{cause}", item.id, item.price);
                 notices.push((key, Notice::PlanChanged { plan: new.plan, interval: new.interval }));
             }
         }

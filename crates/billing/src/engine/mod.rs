@@ -11,6 +11,7 @@ mod effect;
 mod error;
 mod event;
 mod export;
+mod failure;
 mod inbox;
 mod leaving;
 mod observe;
@@ -21,6 +22,7 @@ mod poll;
 mod prune;
 mod quota;
 mod reconcile;
+mod replan;
 mod saga;
 mod task;
 mod turn;
@@ -28,7 +30,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use togglebox_core::{Clock, Entropy, EntropyExt as _, PageRequest, StoreErrorKind, StoreResult, TenantId, Timestamp};
+use togglebox_core::{Clock, Entropy, PageRequest, StoreErrorKind, StoreResult, TenantId, Timestamp};
 use tokio::sync::OnceCell;
 
 use self::event::readable;
@@ -43,9 +45,9 @@ pub use self::task::Chore;
 pub use self::turn::Turn;
 use crate::access::AccessRules;
 use crate::money::Money;
-use crate::ports::{Notifier, PortError, Tenants, UsageSource};
+use crate::ports::{Notifier, Tenants, UsageSource};
 use crate::price::{PriceList, UnitPrice};
-use crate::provider::{BillingProvider, CheckoutOptions, ProviderError};
+use crate::provider::{BillingProvider, CheckoutOptions};
 use crate::records::{Held, Record};
 use crate::signature::Verifier;
 use crate::store::{Address, BillingStore, Committed, Write};
@@ -208,26 +210,6 @@ impl Billing {
         }
         claimed.document.version += 1;
         Ok(Some(claimed))
-    }
-
-    /// When something that failed so often is tried again: four seconds, twice as long each time, up to an hour.
-    fn again(&self, attempts: u32) -> Timestamp {
-        let pause = Duration::from_secs(2 << attempts.min(11)).min(Duration::from_hours(1));
-        self.now().plus(self.ports.entropy.jittered(pause))
-    }
-}
-
-impl Billing {
-    /// Whether to go on trying although it was tried often: what does not answer will, and a key that is not accepted is exchanged. For three
-    /// days, as long as the payment service itself would go on sending.
-    fn is_patient(&self, error: &BillingError, since: Timestamp) -> bool {
-        let will_pass = match error {
-            BillingError::Provider(error) => matches!(error, ProviderError::Unavailable(_) | ProviderError::Unauthorized),
-            BillingError::Port(error) => matches!(error, PortError::Unavailable(_)),
-            BillingError::Store(error) => *error.kind() == StoreErrorKind::Unavailable,
-            error => matches!(error, BillingError::Busy),
-        };
-        will_pass && self.now().since(since) < Duration::from_hours(3 * 24)
     }
 }
 

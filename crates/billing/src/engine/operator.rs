@@ -45,7 +45,7 @@ pub struct EventView {
 pub struct EffectView {
     /// What it is about.
     pub key: Box<str>,
-    /// What is done: `notify`, `undo`, `end`.
+    /// What is done: `notify`, `undo`, `end`, `replan`.
     pub kind: &'static str,
     /// Where it stands: `waiting`, `done`, `dead`.
     pub state: Box<str>,
@@ -168,6 +168,7 @@ impl Billing {
                 Effect::Notify { .. } => "notify",
                 Effect::Undo { .. } => "undo",
                 Effect::End { .. } => "end",
+                Effect::Replan(_) => "replan",
             },
             state: held.document.list,
             tenant: held.document.tenant,

@@ -12,6 +12,7 @@ use togglebox_core::StoreResult;
 use uuid::Uuid;
 
 use super::checkout::id_of;
+use super::failure::Work;
 use super::observe::{customer_address, customer_claim};
 use super::{AT_ONCE, Billing, BillingError, Result, TRIES, trouble, whole_second};
 use crate::metrics;
@@ -54,11 +55,10 @@ impl Billing {
         }
         held.value.attempts += 1;
         let cause = error as &(dyn std::error::Error + Send + Sync + 'static);
-        if held.value.attempts >= self.settings.attempts {
-            metrics::worked("sign-up", "dead");
+        let verdict = self.failed(Work::SignUp, error, held.value.attempts);
+        if verdict.is_enough {
             tracing::error!(sign_up = id, error = cause, "A sign-up does not get on: {}", trouble(error));
         } else {
-            metrics::worked("sign-up", "again");
             tracing::warn!(sign_up = id, error = cause, "A sign-up will be tried again");
         }
         // What went wrong inside of the payment service is answered the same for a day: then another page helps. Nobody has the first one's
@@ -67,8 +67,7 @@ impl Billing {
             held.value.round += 1;
         }
         // Never given up: somebody may have paid.
-        let at = self.again(held.value.attempts);
-        self.commit(&[held.due(Some(at)).put()?]).await.map(drop)
+        self.commit(&[held.due(Some(verdict.again)).put()?]).await.map(drop)
     }
 
     /// The page of a sign-up, by an event or by who comes back from it; which sign-up it is, if it is one of ours.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod changes;
 mod crashes;
 mod life;
 mod live;

@@ -255,8 +255,9 @@ fn causes(events: &[Value]) -> BTreeSet<String> {
                     && text(&before["price"]) != text(&after["price"])
                 {
                     let (item, price) = (text(&after["id"]), text(&after["price"]));
-                    let start = &after["current_period_start"];
-                    causes.insert(format!("plan_changed:{}:{item}:{price}:{start}", text(&object["id"])));
+                    let has_bill = event["data"]["previous_attributes"].get("latest_invoice").is_some();
+                    let cause = if has_bill { text(&object["latest_invoice"]) } else { event["created"].to_string() };
+                    causes.insert(format!("plan_changed:{}:{item}:{price}:{cause}", text(&object["id"])));
                 }
             }
             _ => {}

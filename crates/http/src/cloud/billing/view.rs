@@ -477,7 +477,7 @@ impl<'a> From<&'a Event> for EventView<'a> {
 #[serde(rename_all = "camelCase")]
 pub(in crate::cloud) struct EffectView<'a> {
     key: &'a str,
-    /// `notify`, `undo` or `end`.
+    /// `notify`, `undo`, `end` or `replan`.
     kind: &'static str,
     state: &'a str,
     #[schema(required)]
