@@ -173,7 +173,8 @@ impl Reply {
     }
 }
 
-fn http() -> reqwest::Client {
+/// What requests are made with.
+pub(crate) fn http() -> reqwest::Client {
     builder().build().expect("a client")
 }
 

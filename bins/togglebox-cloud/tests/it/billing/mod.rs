@@ -6,10 +6,13 @@
 mod front;
 mod kills;
 mod life;
+#[path = "../../../../../crates/billing/tests/it/localstripe/service.rs"]
+mod localstripe;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]
 #[path = "../../../../togglebox/tests/it/replay/mailbox.rs"]
 mod mailbox;
 mod money;
+mod others;
 mod outage;
 mod post;
 mod sign_up;
@@ -30,11 +33,18 @@ use crate::service::Redis;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
+/// Everything that we say ourselves.
+const LEVELS: &str = "info,togglebox_billing=trace,togglebox_http=trace,togglebox_server=trace,togglebox_multitenancy=trace";
+
+/// Where the addresses of pages begin that are as good as a key: of the portal, to pay on, of a bill.
+const PAGES: [&str; 3] = ["billing.stripe.com/", "checkout.stripe.com/", "invoice.stripe.com/"];
+
 /// Nobody may find these in a log.
 const KEY: &str = "sk_test_kQ4vTn8ZxM2wRb7Yc1Lp";
 const SECRET: &str = "whsec_9dPq3hXs6JfWm0Vt5GkE";
 
 const PRO: i64 = 2_000;
+const PRO_YEARLY: i64 = 20_000;
 const ENTERPRISE: i64 = 10_000;
 /// What `pro` includes in a month.
 const INCLUDED: u64 = 20;
@@ -108,38 +118,21 @@ impl Shop {
 
     /// The same with one node.
     async fn single(launch: Launch, behind: i64) -> Self {
+        Self::telling(launch, behind, LEVELS).await
+    }
+
+    /// The same, which says so much of what it does.
+    async fn telling(launch: Launch, behind: i64, levels: &str) -> Self {
         let (front, post) = (Front::open().await, Post::open().await);
         let hook = format!("http://{}/api/v1/webhooks/stripe", front.address());
         let sim = Sim::builder().real_clock_behind(behind).endpoint(&hook, SECRET).start().await.unwrap();
         for (price, amount) in [("price_pro_m", PRO), ("price_ent_m", ENTERPRISE)] {
             sim.seed_price(SeedPrice::monthly(price, amount)).unwrap();
         }
+        sim.seed_price(SeedPrice::yearly("price_pro_y", PRO_YEARLY)).unwrap();
         sim.seed_meter("mtr_requests", "api_requests");
         sim.seed_price(SeedPrice::metered("price_use", "mtr_requests", BEYOND)).unwrap();
-        std::fs::write(launch.folder().join("plans.toml"), PLANS).unwrap();
-        let (sim_url, smtp) = (sim.base_url(), post.address());
-        let launch = launch.set_all(&[
-            ("STRIPE_SECRET_KEY", KEY),
-            ("STRIPE_WEBHOOK_SECRET", SECRET),
-            ("STRIPE_API_BASE", &sim_url),
-            ("STRIPE_PRICE_PRO_MONTHLY", "price_pro_m"),
-            ("STRIPE_PRICE_ENTERPRISE_MONTHLY", "price_ent_m"),
-            ("STRIPE_PRICE_API_REQUESTS", "price_use"),
-            ("STRIPE_METER_EVENT_NAME", "api_requests"),
-            ("BILLING_CHECKOUT_LIFETIME", "30m"),
-            ("BILLING_UNDO_SECOND", "true"),
-            ("PLANS_FILE", "plans.toml"),
-            ("APP_URL", "https://app.example.com"),
-            ("SMTP_HOST", "127.0.0.1"),
-            ("SMTP_PORT", &smtp.port().to_string()),
-            ("SMTP_TLS", "none"),
-            // Webhooks come by the address.
-            ("CENTRAL_HOSTS", "127.0.0.1"),
-            (
-                "LOG_LEVEL",
-                "info,togglebox_billing=trace,togglebox_http=trace,togglebox_server=trace,togglebox_multitenancy=trace",
-            ),
-        ]);
+        let launch = sells(launch, &sim.base_url(), &post).set("LOG_LEVEL", levels);
         let (node, operator) = start_with_operator(&launch).await;
         let shop = Self {
             nodes: vec![node],
@@ -340,6 +333,7 @@ impl Shop {
         private.extend(
             ["customer_email", "hosted_invoice_url", "previous_attributes", "last4", "default_payment_method"].map(str::to_owned),
         );
+        private.extend(PAGES.map(str::to_owned));
         private.extend(self.secrets.iter().cloned());
         let truth = self.sim.truth();
         for customer in truth["customers"].as_object().unwrap().values() {
@@ -354,6 +348,30 @@ impl Shop {
         }
         private
     }
+}
+
+/// How a node is started that sells plans by way of the Stripe at an address.
+fn sells(launch: Launch, stripe: &str, post: &Post) -> Launch {
+    std::fs::write(launch.folder().join("plans.toml"), PLANS).unwrap();
+    launch.set_all(&[
+        ("STRIPE_SECRET_KEY", KEY),
+        ("STRIPE_WEBHOOK_SECRET", SECRET),
+        ("STRIPE_API_BASE", stripe),
+        ("STRIPE_PRICE_PRO_MONTHLY", "price_pro_m"),
+        ("STRIPE_PRICE_PRO_YEARLY", "price_pro_y"),
+        ("STRIPE_PRICE_ENTERPRISE_MONTHLY", "price_ent_m"),
+        ("STRIPE_PRICE_API_REQUESTS", "price_use"),
+        ("STRIPE_METER_EVENT_NAME", "api_requests"),
+        ("BILLING_CHECKOUT_LIFETIME", "30m"),
+        ("BILLING_UNDO_SECOND", "true"),
+        ("PLANS_FILE", "plans.toml"),
+        ("APP_URL", "https://app.example.com"),
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", &post.address().port().to_string()),
+        ("SMTP_TLS", "none"),
+        // Webhooks come by the address.
+        ("CENTRAL_HOSTS", "127.0.0.1"),
+    ])
 }
 
 /// What somebody signs up with.

@@ -1,9 +1,10 @@
 //! Many who want the same name, and what one node over a file does.
 
 use serde_json::{Value, json};
+use togglebox_stripe_sim::Outcome;
 use tokio::task::JoinSet;
 
-use super::{Shop, email, form, on_postgres, seen};
+use super::{DAY, HOUR, PRO_YEARLY, Shop, email, form, on_postgres, seen};
 use crate::client::Client;
 use crate::people::API;
 use crate::server::{Launch, eventually};
@@ -44,9 +45,12 @@ async fn of_a_hundred_who_sign_up_for_one_name_one_has_it() {
 /// No notices, no other node, nothing but a file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_is_paid_for_over_sqlite() {
-    let shop = Shop::single(Launch::over_sqlite(), 0).await;
+    // All that anything within the program has to say, the libraries that it is made of among it.
+    let shop = Shop::telling(Launch::over_sqlite(), 0, "trace").await;
     let acme = shop.subscriber("acme").await;
     assert_eq!(acme.get("/api/v1/workspace").await.data(200)["plan"], "pro");
+    let portal = acme.post("/api/v1/billing/portal", json!({})).await.data(200);
+    assert!(portal["url"].as_str().unwrap().contains(super::PAGES[0]), "{portal}");
     eventually("they are welcome", async || !shop.post.to(&email("acme"), "is ready").is_empty()).await;
     // Nobody comes back from the page: it is told.
     let begun = shop.begin(0, "globex", "pro").await;
@@ -61,5 +65,45 @@ async fn a_plan_is_paid_for_over_sqlite() {
         shop.visitor().get("/api/v1/onboarding/subdomains/initech").await.data(200)["available"] == true
     })
     .await;
+    assert!(shop.nodes[0].log().contains("TRACE"), "nothing is traced");
+    shop.close().await;
+}
+
+/// For a year, and not before it was tried for two weeks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_year_is_tried_and_then_paid() {
+    let shop = Shop::single(Launch::over_sqlite().set("BILLING_TRIAL_DAYS", "14"), 0).await;
+    let mut wanted = form("acme", "acme", "pro");
+    wanted["workspace"]["interval"] = json!("yearly");
+    let begun = Client::new(&shop.nodes[0]).host(API).post(super::SIGN_UP, wanted).await.data(202);
+    let page = shop.page_of(&begun["signUp"]["id"]);
+    shop.sim.complete_checkout(&page, Outcome::Paid).unwrap();
+    assert_eq!(shop.come_back(&page).await["state"], "active");
+    let acme = shop.enter(0, "acme", "acme").await;
+    assert_eq!(acme.get("/api/v1/workspace").await.data(200)["plan"], "pro");
+    let shown = seen(&acme).await;
+    assert_eq!((&shown["status"], &shown["interval"]), (&json!("trialing"), &json!("yearly")), "{shown}");
+    assert!(shown["trialEnd"].is_string(), "{shown}");
+    let workspace = acme.get("/api/v1/workspace").await.data(200)["id"].as_str().unwrap().to_owned();
+    let subscription = shop.subscription_of(&workspace);
+    let customer = subscription["customer"].as_str().unwrap().to_owned();
+    let paid = || shop.sim.truth()["customers"][&customer]["paid"].clone();
+    shop.pass(12 * DAY).await;
+    eventually("they are told", async || !shop.post.to(&email("acme"), "The trial of acme ends").is_empty()).await;
+    assert_eq!(paid(), 0, "it is only tried");
+    // Bills are finished and charged an hour after they begin.
+    shop.pass(2 * DAY + 2 * HOUR).await;
+    eventually("it is paid", async || paid() == PRO_YEARLY).await;
+    eventually("it is not tried any more", async || seen(&acme).await["status"] == "active").await;
+    let shown = seen(&acme).await;
+    assert_eq!((&shown["plan"], &shown["interval"]), (&json!("pro"), &json!("yearly")), "{shown}");
+    let plan = |item: &Value| item["price"]["id"] == "price_pro_y";
+    let item =
+        shop.subscription_of(&workspace)["items"]["data"].as_array().unwrap().iter().find(|item| plan(item)).unwrap().clone();
+    let length = item["current_period_end"].as_i64().unwrap() - item["current_period_start"].as_i64().unwrap();
+    assert!((365 * DAY..=366 * DAY).contains(&length), "{item}");
+    shop.settled().await;
+    assert_eq!(shop.post.to(&email("acme"), "The trial of acme ends").len(), 1);
+    assert_eq!(shop.listed("conflicts?open=true").await, [] as [Value; 0]);
     shop.close().await;
 }
