@@ -107,7 +107,7 @@ impl Billing {
                     None => Vec::new(),
                 };
                 let snapshot = snapshot.map(|snapshot| (snapshot, held.value.created));
-                self.observe(&Sight { subscription: id, snapshot, notices }, Some(done), seen).await.map(drop)
+                self.observe(&Sight { snapshot, notices, ..Sight::of(&id) }, Some(done), seen).await.map(drop)
             }
             K::InvoicePaid
             | K::InvoicePaymentSucceeded

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use togglebox_core::{PageRequest, TenantId, Timestamp};
+use togglebox_core::{TenantId, Timestamp};
 
+use super::walk::Walk;
 use super::{AT_ONCE, Billing, Result, TRIES};
 use crate::BillingError;
 use crate::metrics;
@@ -16,7 +17,6 @@ use crate::objects::{Item, Subscription};
 use crate::price::overage_by_hour;
 use crate::provider::UsageReport;
 use crate::records::{AccountRecord, Held, SubscriptionRecord, TaskRecord, Told, UsageRecord, lists};
-use crate::store::Shelf;
 
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 const HOUR_MS: i64 = 3_600_000;
@@ -64,10 +64,8 @@ impl Billing {
             return Ok("usage is not billed".to_owned());
         }
         let (mut told, mut failed, mut tenants) = (0_usize, 0_usize, 0_usize);
-        let mut page = PageRequest::first(100);
-        loop {
-            let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
-            let accounts: Vec<Held<AccountRecord>> = found.items.into_iter().filter_map(super::event::readable).collect();
+        let mut walk = Walk::over(lists::OPEN);
+        while let Some(accounts) = walk.next(self, Some(task)).await? {
             let works = accounts.into_iter().map(|account| self.export_one(account, closing));
             let outcomes: Vec<Result<usize>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
             for outcome in outcomes {
@@ -85,11 +83,6 @@ impl Billing {
                     }
                 }
             }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => break,
-            }
-            self.renew(task).await?;
         }
         if failed > 0 {
             metrics::drift("usage-not-told");

@@ -146,16 +146,18 @@ impl Billing {
             let error = &error as &(dyn std::error::Error + Send + Sync + 'static);
             tracing::warn!(tenant.id = %tenant, error, "The last usage of a tenant could not be told");
         }
-        match self.ports.provider.end(&format!("purge:{subscription}"), subscription, Ending::Now).await {
+        // New each time: what went wrong over there is answered the same for a day, and to end something twice does no harm.
+        let key = format!("purge:{subscription}:{}", self.ports.entropy.uuid());
+        match self.ports.provider.end(&key, subscription, Ending::Now).await {
             Ok(_) | Err(ProviderError::Missing(_) | ProviderError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        match self.ports.provider.subscription(subscription).await {
+        let sight = match self.ports.provider.subscription(subscription).await {
             Err(ProviderError::Missing(_)) => return Ok(true),
             Err(error) => return Err(error.into()),
-            Ok(_) => {}
-        }
-        self.observe(&Sight::of(subscription), None, &mut Seen::default()).await?;
+            Ok(fetched) => Sight::read(fetched),
+        };
+        self.observe(&sight, None, &mut Seen::default()).await?;
         let known = self.held::<SubscriptionRecord>(subscription).await?;
         Ok(known.is_none_or(|known| known.value.state.status.is_final()))
     }

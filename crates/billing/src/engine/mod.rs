@@ -26,6 +26,7 @@ mod replan;
 mod saga;
 mod task;
 mod turn;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;

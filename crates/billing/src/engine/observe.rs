@@ -25,6 +25,8 @@ pub(super) struct Sight {
     pub(super) subscription: Box<str>,
     /// How it looked, and when; without it, it has to be asked for.
     pub(super) snapshot: Option<(Subscription, togglebox_core::Timestamp)>,
+    /// How it looked when it was asked for, a moment ago.
+    pub(super) read: Option<Box<Fetched<Subscription>>>,
     /// What its people are to be told, by what it is about.
     pub(super) notices: Vec<(String, Notice)>,
 }
@@ -32,7 +34,12 @@ pub(super) struct Sight {
 impl Sight {
     /// That it should be looked at.
     pub(super) fn of(subscription: &str) -> Self {
-        Self { subscription: subscription.into(), snapshot: None, notices: Vec::new() }
+        Self { subscription: subscription.into(), snapshot: None, read: None, notices: Vec::new() }
+    }
+
+    /// That it was looked at, and how it looked: it is not asked for again, unless something newer is known by now.
+    pub(super) fn read(fetched: Fetched<Subscription>) -> Self {
+        Self { read: Some(Box::new(fetched.clone())), ..Self::of(&fetched.value.id) }
     }
 }
 
@@ -64,9 +71,10 @@ enum Next {
 impl Billing {
     /// Brings what is known of a subscription up to date, writes down what people are to be told, and marks `done` as done, all in one act.
     pub(super) async fn observe(&self, sight: &Sight, done: Option<Write>, seen: &mut Seen) -> Result<Observed> {
+        let mut read = sight.read.clone();
         for _ in 0..TRIES {
             let known = self.held::<SubscriptionRecord>(&sight.subscription).await?;
-            let next = self.next(sight, known.as_ref(), seen).await?;
+            let next = self.next(sight, (known.as_ref(), seen), read.take()).await?;
             let (state, as_of, is_fetched) = match (&next, &known) {
                 ((Next::Take(state, as_of), is_fetched), _) => ((**state).clone(), *as_of, *is_fetched),
                 ((Next::Keep, _), Some(known)) => (known.value.state.clone(), known.value.as_of, false),
@@ -129,7 +137,12 @@ impl Billing {
     }
 
     /// What to go by, and whether it was asked for.
-    async fn next(&self, sight: &Sight, known: Option<&Held<SubscriptionRecord>>, seen: &Seen) -> Result<(Next, bool)> {
+    async fn next(
+        &self,
+        sight: &Sight,
+        (known, seen): (Option<&Held<SubscriptionRecord>>, &Seen),
+        read: Option<Box<Fetched<Subscription>>>,
+    ) -> Result<(Next, bool)> {
         if let Some(known) = known {
             if known.value.state.status.is_final() {
                 return Ok((Next::Keep, false));
@@ -137,6 +150,12 @@ impl Billing {
             if sight.snapshot.is_some() && seen.versions.get(&sight.subscription) == Some(&known.document.version) {
                 return Ok((Next::Keep, false));
             }
+        }
+        // Whoever read it did so before it was looked up what is known: that may be newer, or be written by somebody who read it later.
+        if let Some(read) = read
+            && known.is_none_or(|known| known.value.as_of.hi() <= read.as_of.lo())
+        {
+            return Ok((Next::Take(Box::new(read.value), read.as_of), true));
         }
         let told = |created| known.map_or(Told::News, |known| known.value.as_of.told(created));
         match &sight.snapshot {

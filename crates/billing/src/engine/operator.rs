@@ -7,6 +7,7 @@ use togglebox_core::{Page, PageRequest, TenantId, Timestamp};
 
 use super::event::readable;
 use super::observe::gives;
+use super::walk::Walk;
 use super::{Billing, BillingError, Chore, Result};
 use crate::metrics;
 use crate::money::{Currency, Money};
@@ -273,15 +274,10 @@ impl Billing {
         let mut sums = Sums::default();
         let usage = self.usage_price().await?;
         for list in [lists::OPEN, lists::CLOSED] {
-            let mut page = PageRequest::first(100);
-            loop {
-                let found = self.ports.store.list(Shelf::Account, list, &page).await?;
-                for account in found.items.into_iter().filter_map(readable::<AccountRecord>) {
+            let mut walk = Walk::over(list);
+            while let Some(accounts) = walk.next(self, None).await? {
+                for account in accounts {
                     self.add_account(&mut sums, &account).await?;
-                }
-                match found.next {
-                    Some(next) => page = PageRequest::first(100).after(Some(next)),
-                    None => break,
                 }
             }
         }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use togglebox_core::{PageRequest, TenantId, Timestamp};
+use togglebox_core::{TenantId, Timestamp};
 
 use super::observe::{Observed, Seen, Sight};
+use super::walk::Walk;
 use super::{AT_ONCE, Billing, BillingError, Result};
 use crate::metrics;
 use crate::objects::{Envelope, EventKind};
 use crate::provider::{EventQuery, ProviderError};
 use crate::records::{AccountRecord, ConflictRecord, Held, TaskRecord, lists};
-use crate::store::Shelf;
 
 /// So far back is asked each time: what was made in these minutes may not have been listed yet the last time.
 const OVERLAP: Duration = Duration::from_mins(10);
@@ -56,10 +56,8 @@ impl Billing {
     /// Looks at the subscription of every tenant that pays, and gives everyone what they are to have once more.
     pub(super) async fn sweep(&self, task: &mut Held<TaskRecord>) -> Result<String> {
         let (mut looked, mut drifted, mut failed) = (0_usize, 0_usize, 0_usize);
-        let mut page = PageRequest::first(100);
-        loop {
-            let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
-            let accounts: Vec<Held<AccountRecord>> = found.items.into_iter().filter_map(super::event::readable).collect();
+        let mut walk = Walk::over(lists::OPEN);
+        while let Some(accounts) = walk.next(self, Some(task)).await? {
             looked += accounts.len();
             let works = accounts.into_iter().map(|account| self.sweep_one(account));
             let outcomes: Vec<Result<bool>> = stream::iter(works).buffer_unordered(AT_ONCE).collect().await;
@@ -75,25 +73,21 @@ impl Billing {
                     }
                 }
             }
-            self.renew(task).await?;
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => break,
-            }
         }
         Ok(format!("{looked} subscriptions, {drifted} other than known, {failed} could not be looked at"))
     }
 
     async fn sweep_one(&self, account: Held<AccountRecord>) -> Result<bool> {
         let subscription = account.value.subscription.clone();
-        let mut sight = Sight::of(&subscription);
-        // What nobody told in a month is told now.
         let fetched = match self.ports.provider.subscription(&subscription).await {
-            Ok(fetched) => fetched.value,
+            Ok(fetched) => fetched,
             Err(ProviderError::Missing(_)) => return self.note_missing(&account).await,
             Err(error) => return Err(error.into()),
         };
-        if fetched.status == crate::objects::SubscriptionStatus::Canceled {
+        let has_ended = fetched.value.status == crate::objects::SubscriptionStatus::Canceled;
+        let mut sight = Sight::read(fetched);
+        // What nobody told in a month is told now.
+        if has_ended {
             sight.notices = vec![(format!("canceled:{subscription}"), crate::notice::Notice::Canceled)];
         }
         let has_drifted = self.observe(&sight, None, &mut Seen::default()).await? == Observed::Changed;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use togglebox_core::{PageRequest, Timestamp};
+use togglebox_core::Timestamp;
 
 use super::export::{BilledSpan, HOUR, hour_of, usage_id};
+use super::walk::Walk;
 use super::{Billing, BillingError, Result};
 use crate::metrics;
 use crate::records::{AccountRecord, ConflictRecord, Held, SubscriptionRecord, TaskRecord, Told, UsageRecord, lists};
@@ -22,10 +23,9 @@ impl Billing {
             return Ok("usage is not billed".to_owned());
         }
         let (mut tenants, mut drifted, mut failed) = (0_usize, 0_usize, 0_usize);
-        let mut page = PageRequest::first(100);
-        loop {
-            let found = self.ports.store.list(Shelf::Account, lists::OPEN, &page).await?;
-            for account in found.items.into_iter().filter_map(super::event::readable::<AccountRecord>) {
+        let mut walk = Walk::over(lists::OPEN);
+        while let Some(accounts) = walk.next(self, Some(task)).await? {
+            for account in accounts {
                 tenants += 1;
                 match self.reconcile_one(&account).await {
                     Ok(hours) => drifted += hours,
@@ -38,11 +38,6 @@ impl Billing {
                     }
                 }
             }
-            match found.next {
-                Some(next) => page = PageRequest::first(100).after(Some(next)),
-                None => break,
-            }
-            self.renew(task).await?;
         }
         Ok(format!("{tenants} tenants, {drifted} hours other than told, {failed} tenants failed"))
     }
