@@ -16,6 +16,7 @@ mod etag;
 mod failure;
 mod gate;
 mod headers;
+mod html;
 mod idempotency;
 pub mod limiting;
 #[cfg(feature = "metering")]
@@ -41,6 +42,7 @@ mod visit;
 pub use api::{Api, ApiPorts, ApiServices};
 pub use config::{ApiConfig, BodyMemory, Origins};
 pub use error::Code;
+pub use html::escape_html;
 pub use limiting::ApiLimits;
 pub use paging::PageTokens;
 pub use serving::Memory;

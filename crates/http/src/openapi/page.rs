@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::html::escape_html;
+
 const STYLE: &str = include_str!("page.css");
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -44,7 +46,7 @@ impl Page<'_> {
     fn whole(&mut self) {
         let document = self.document;
         let info = &document["info"];
-        let (title, version) = (escape(text(info, "title")), escape(text(info, "version")));
+        let (title, version) = (escape_html(text(info, "title")), escape_html(text(info, "version")));
         self.put(format_args!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} API</title>\n\
@@ -56,7 +58,7 @@ impl Page<'_> {
         self.paragraphs(text(info, "description"));
         self.credentials();
         for (name, about) in tags(document) {
-            self.put(format_args!("<h2 id=\"{}\">{}</h2>\n<p>{}</p>\n", anchor(name), escape(name), prose(about)));
+            self.put(format_args!("<h2 id=\"{}\">{}</h2>\n<p>{}</p>\n", anchor(name), escape_html(name), prose(about)));
             for operation in operations(document, name) {
                 self.operation(&operation);
             }
@@ -73,9 +75,9 @@ impl Page<'_> {
         let document = self.document;
         self.put(format_args!("<nav>\n"));
         for (name, _) in tags(document) {
-            self.put(format_args!("<a href=\"#{}\">{}</a>\n<ul>\n", anchor(name), escape(name)));
+            self.put(format_args!("<a href=\"#{}\">{}</a>\n<ul>\n", anchor(name), escape_html(name)));
             for operation in operations(document, name) {
-                let (id, summary) = (escape(operation.id()), escape(text(operation.value, "summary")));
+                let (id, summary) = (escape_html(operation.id()), escape_html(text(operation.value, "summary")));
                 self.put(format_args!("<li><a href=\"#{id}\">{summary}</a></li>\n"));
             }
             self.put(format_args!("</ul>\n"));
@@ -105,13 +107,13 @@ impl Page<'_> {
                 "" => "Authorization: Bearer …".to_owned(),
                 name => format!("{name}: …"),
             };
-            self.row(&format!("<code>{}</code>", escape(&how)), &prose(text(scheme, "description")));
+            self.row(&format!("<code>{}</code>", escape_html(&how)), &prose(text(scheme, "description")));
         }
         self.put(format_args!("</table>\n"));
     }
 
     fn operation(&mut self, operation: &Operation<'_>) {
-        let (id, method, path) = (escape(operation.id()), operation.method.to_uppercase(), escape(operation.path));
+        let (id, method, path) = (escape_html(operation.id()), operation.method.to_uppercase(), escape_html(operation.path));
         let (summary, description) = (text(operation.value, "summary"), text(operation.value, "description"));
         self.put(format_args!(
             "<section id=\"{id}\">\n<h3><span class=\"method\">{method}</span> <code>{path}</code></h3>\n\
@@ -125,7 +127,7 @@ impl Page<'_> {
             for parameter in parameters {
                 let name = format!(
                     "<code>{}</code> <span class=\"faint\">{}</span>",
-                    escape(text(parameter, "name")),
+                    escape_html(text(parameter, "name")),
                     text(parameter, "in")
                 );
                 let needed = if parameter["required"] == true { " Required." } else { "" };
@@ -142,7 +144,10 @@ impl Page<'_> {
             members(&operation.value["responses"]).partition(|(_, answer)| answer.get("$ref").is_some());
         for (status, answer) in own {
             let shown = content(answer).map(shown).unwrap_or_default();
-            self.row(&format!("<code>{}</code>", escape(status)), &format!("{}. {shown}", prose(text(answer, "description"))));
+            self.row(
+                &format!("<code>{}</code>", escape_html(status)),
+                &format!("{}. {shown}", prose(text(answer, "description"))),
+            );
         }
         let links = shared.iter().map(|(status, answer)| format!("<a href=\"#answer-{0}\">{status}</a>", referred(answer)));
         let links: Vec<String> = links.collect();
@@ -156,13 +161,13 @@ impl Page<'_> {
     fn answers(&mut self) {
         self.put(format_args!("<h2 id=\"answers\">Shared answers</h2>\n"));
         for (name, answer) in members(&self.document["components"]["responses"]) {
-            let (name, about) = (escape(name), prose(text(answer, "description")));
+            let (name, about) = (escape_html(name), prose(text(answer, "description")));
             self.put(format_args!("<section id=\"answer-{name}\">\n<h3>{name}</h3>\n<p>{about}</p>\n<table>\n"));
             if let Some(schema) = content(answer) {
                 self.row("Body", &kind(schema));
             }
             for (header, value) in members(&answer["headers"]) {
-                self.row(&format!("<code>{}</code>", escape(header)), &prose(text(value, "description")));
+                self.row(&format!("<code>{}</code>", escape_html(header)), &prose(text(value, "description")));
             }
             self.put(format_args!("</table>\n</section>\n"));
         }
@@ -170,7 +175,7 @@ impl Page<'_> {
 
     fn schema(&mut self, name: &str, schema: &Value) {
         let about = prose(text(schema, "description"));
-        self.put(format_args!("<section id=\"schema-{0}\">\n<h3>{0}</h3>\n<p>{about}</p>\n", escape(name)));
+        self.put(format_args!("<section id=\"schema-{0}\">\n<h3>{0}</h3>\n<p>{about}</p>\n", escape_html(name)));
         if members(&schema["properties"]).next().is_some() {
             self.properties(schema);
         } else {
@@ -187,7 +192,7 @@ impl Page<'_> {
             let mark = if needed(name) { "" } else { " <span class=\"faint\">optional</span>" };
             let about = prose(text(property, "description"));
             let about = if about.is_empty() { kind(property) } else { format!("{about}<br>{}", kind(property)) };
-            self.row(&format!("<code>{}</code>{mark}", escape(name)), &about);
+            self.row(&format!("<code>{}</code>{mark}", escape_html(name)), &about);
         }
         self.put(format_args!("</table>\n"));
     }
@@ -236,7 +241,7 @@ fn kind(schema: &Value) -> String {
     let words = match &schema["type"] {
         _ if schema["enum"].is_array() => list(schema, "enum")
             .iter()
-            .map(|word| format!("<code>{}</code>", escape(&word.to_string())))
+            .map(|word| format!("<code>{}</code>", escape_html(&word.to_string())))
             .collect::<Vec<_>>()
             .join(" or "),
         Value::Array(types) => {
@@ -251,11 +256,11 @@ fn kind(schema: &Value) -> String {
 
 /// The name at the end of a reference.
 fn referred(value: &Value) -> Cow<'_, str> {
-    escape(text(value, "$ref").rsplit('/').next().unwrap_or_default())
+    escape_html(text(value, "$ref").rsplit('/').next().unwrap_or_default())
 }
 
 fn typed(name: &str, schema: &Value) -> String {
-    if name == "array" { format!("list of {}", kind(&schema["items"])) } else { escape(name).into_owned() }
+    if name == "array" { format!("list of {}", kind(&schema["items"])) } else { escape_html(name).into_owned() }
 }
 
 fn rules(schema: &Value) -> String {
@@ -271,7 +276,7 @@ fn rules(schema: &Value) -> String {
     ];
     let told = rules.into_iter().filter_map(|(name, word)| match &schema[name] {
         Value::Null => None,
-        Value::String(rule) => Some(format!("{word}<code>{}</code>", escape(rule))),
+        Value::String(rule) => Some(format!("{word}<code>{}</code>", escape_html(rule))),
         rule => Some(format!("{word}{rule}")),
     });
     told.collect::<Vec<_>>().join(", ")
@@ -299,32 +304,13 @@ fn prose(text: &str) -> String {
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {
             html.push_str("<code>");
-            html.push_str(&escape(part));
+            html.push_str(&escape_html(part));
             html.push_str("</code>");
         } else {
-            html.push_str(&escape(part));
+            html.push_str(&escape_html(part));
         }
     }
     html
-}
-
-/// Text that stays text in HTML, within attributes too.
-fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['&', '<', '>', '"', '\'']) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    Cow::Owned(safe)
 }
 
 #[cfg(test)]

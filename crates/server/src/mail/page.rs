@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use togglebox_http::escape_html;
+
 /// Paragraphs and links. Secret like what is in it: a link may set a password.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Page(Vec<Piece>);
@@ -66,17 +68,17 @@ impl Page {
     /// For those who read HTML.
     pub(crate) fn html(&self, title: &str) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
-            Piece::Paragraph(text) => format!("<p>{}</p>\n", escaped(text).replace('\n', "<br>\n")),
+            Piece::Paragraph(text) => format!("<p>{}</p>\n", escape_html(text).replace('\n', "<br>\n")),
             Piece::Link { label, url } => {
-                let url = escaped(url);
-                let label = label.as_deref().map_or_else(|| url.clone(), escaped);
+                let url = escape_html(url);
+                let label = label.as_deref().map_or_else(|| url.clone(), escape_html);
                 format!("<p><a href=\"{url}\">{label}</a></p>\n")
             }
         });
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{}</title></head>\n\
              <body style=\"font-family: sans-serif; line-height: 1.5\">\n{}</body>\n</html>\n",
-            escaped(title),
+            escape_html(title),
             pieces.collect::<String>()
         )
     }
@@ -85,22 +87,6 @@ impl Page {
 fn is_url(text: &str) -> bool {
     let is_web = text.starts_with("https://") || text.starts_with("http://");
     is_web && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// As it may stand between tags and in quotes.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]
