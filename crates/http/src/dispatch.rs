@@ -104,6 +104,13 @@ pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Se
     Either::Right(Box::pin(answer.instrument(span)))
 }
 
+/// Whether a request is turned away for what is known of the workspace's standing.
+#[cfg(feature = "cloud")]
+pub(crate) fn is_closed(api: &Api, visit: &Visit, request: &ServiceRequest) -> bool {
+    let found = api.router.find(routed_as(request.method()), visit.path(request.uri().path()));
+    found.is_some_and(|(index, _)| visit.expect_open(&api.routes[index], api.clock.now()).is_err())
+}
+
 /// Answers with an error before it is known for whom the request is.
 #[cfg(feature = "cloud")]
 pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> ServiceResponse {
@@ -271,14 +278,14 @@ async fn answer(
     let outcome = async {
         let principal = if gate::is_open(api, route.access) || visit.expect_begun(route).is_err() {
             pass(api, (tenant, route.class), request, None, limits).await?;
-            visit.expect_open(route)?;
+            visit.expect_open(route, now)?;
             None
         } else {
             match gate::authenticate(api, tenant, request, path).await {
                 Ok(principal) => {
                     pass(api, (tenant, route.class), request, Some(&principal), limits).await?;
                     // To those who belong there, and to nobody else, it is said why.
-                    visit.expect_open(route)?;
+                    visit.expect_open(route, now)?;
                     gate::admit(&principal, route.access)?;
                     #[cfg(feature = "cloud")]
                     crate::cloud::allowance::expect_room(api, &visit, request, route, now).await?;

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use actix_web::http::Method;
-use togglebox_core::TenantId;
+use togglebox_core::{TenantId, Timestamp};
 
 use crate::error::{ApiError, Code, Result};
 use crate::route::{Access, Route, RouteClass};
@@ -50,6 +50,8 @@ pub(crate) struct Closed {
     pub(crate) reading: bool,
     /// Whether what clients do is closed as well, and not only what people do.
     pub(crate) evaluation: bool,
+    /// From when on it is, if it is not yet.
+    pub(crate) evaluation_until: Option<Timestamp>,
 }
 
 /// What a tenant has not paid.
@@ -112,7 +114,7 @@ impl Visit {
 
     /// Lets whoever may call a route through, unless the tenant's standing closes it. Who somebody is may be asked and said at any time,
     /// and whether the service lives; whoever has something here may take it out; and whoever owes something may pay it.
-    pub(crate) fn expect_open(&self, route: &Route) -> Result<()> {
+    pub(crate) fn expect_open(&self, route: &Route, now: Timestamp) -> Result<()> {
         let Some(closed) = &self.closed else { return Ok(()) };
         self.expect_begun(route)?;
         let is_open = match route.access {
@@ -120,7 +122,7 @@ impl Visit {
             #[cfg(feature = "cloud")]
             _ if route.class == RouteClass::Export => true,
             Access::Open => true,
-            Access::Conditional => !closed.evaluation,
+            Access::Conditional => !closed.evaluation && closed.evaluation_until.is_none_or(|until| now < until),
             _ if route.stays_open && closed.owed.is_some() => true,
             Access::User | Access::Operator | Access::Admin | Access::Permission(_) if route.method == Method::GET => {
                 !closed.reading
@@ -177,6 +179,8 @@ mod tests {
         Route::post("/x", "x", access, handler!(nothing))
     }
 
+    const NOW: Timestamp = Timestamp::EPOCH;
+
     const MANAGE: Access = Access::Permission(Permission::ConfigWrite);
 
     #[test]
@@ -196,25 +200,33 @@ mod tests {
             ..Visit::ONLY
         };
         for (visit, evaluation) in [(closed(false), true), (closed(true), false)] {
-            assert!(visit.expect_open(&get(Access::Open, RouteClass::Login)).is_ok());
-            assert!(visit.expect_open(&get(Access::Conditional, RouteClass::Service)).is_ok());
-            assert_eq!(visit.expect_open(&get(Access::Conditional, RouteClass::Evaluation)).is_ok(), evaluation);
+            assert!(visit.expect_open(&get(Access::Open, RouteClass::Login), NOW).is_ok());
+            assert!(visit.expect_open(&get(Access::Conditional, RouteClass::Service), NOW).is_ok());
+            assert_eq!(visit.expect_open(&get(Access::Conditional, RouteClass::Evaluation), NOW).is_ok(), evaluation);
             // Money does not open it.
             for route in [post(MANAGE), post(Access::User), get(MANAGE, RouteClass::Read), post(Access::User).stays_open()] {
                 let body = told(&visit, &route);
                 assert_eq!((body["code"].as_str(), body["meta"]["reason"].as_str()), (Some("WORKSPACE_CLOSED"), Some("unpaid")));
             }
         }
-        assert!(Visit::ONLY.expect_open(&post(MANAGE)).is_ok());
+        assert!(Visit::ONLY.expect_open(&post(MANAGE), NOW).is_ok());
     }
 
     /// Everything, but for what `owed` leaves.
     fn closed(owed: Option<Owed>) -> Closed {
-        Closed { status: "suspended", reason: None, owed, management: true, reading: true, evaluation: true }
+        Closed {
+            status: "suspended",
+            reason: None,
+            owed,
+            management: true,
+            reading: true,
+            evaluation: true,
+            evaluation_until: None,
+        }
     }
 
     fn told(visit: &Visit, route: &Route) -> serde_json::Value {
-        let error = visit.expect_open(route).unwrap_err();
+        let error = visit.expect_open(route, NOW).unwrap_err();
         serde_json::from_slice(&error.body("now", "r-1")).unwrap()
     }
 
@@ -224,13 +236,24 @@ mod tests {
         let visit = Visit { closed: Some(Arc::new(owing)), ..Visit::ONLY };
         let evaluation = get(Access::Conditional, RouteClass::Evaluation);
         for route in [get(MANAGE, RouteClass::Read), get(Access::User, RouteClass::Read), evaluation, post(Access::Open)] {
-            assert!(visit.expect_open(&route).is_ok(), "{route:?}");
+            assert!(visit.expect_open(&route, NOW).is_ok(), "{route:?}");
         }
         for access in [MANAGE, Access::User] {
-            assert!(visit.expect_open(&post(access).stays_open()).is_ok());
+            assert!(visit.expect_open(&post(access).stays_open(), NOW).is_ok());
             let body = told(&visit, &post(access));
             assert_eq!((body["code"].as_str(), body["meta"]["status"].as_str()), (Some("PAYMENT_REQUIRED"), Some("past_due")));
         }
+    }
+
+    #[test]
+    fn what_clients_do_may_end_by_itself() {
+        let until = NOW.plus(std::time::Duration::from_secs(1));
+        let owing = Closed { evaluation: false, evaluation_until: Some(until), ..closed(Some(Owed::Long)) };
+        let visit = Visit { closed: Some(Arc::new(owing)), ..Visit::ONLY };
+        let evaluation = get(Access::Conditional, RouteClass::Evaluation);
+        assert!(visit.expect_open(&evaluation, NOW).is_ok());
+        assert_eq!(visit.expect_open(&evaluation, until).unwrap_err().code(), Code::PaymentRequired);
+        assert!(visit.expect_open(&get(Access::Conditional, RouteClass::Service), until).is_ok(), "the probe");
     }
 
     #[test]
@@ -246,8 +269,8 @@ mod tests {
             assert_eq!(told(&visit, &route)["code"], "PAYMENT_REQUIRED", "{route:?}");
             assert!(visit.expect_begun(&route).is_err());
         }
-        assert!(visit.expect_open(&get(Access::Open, RouteClass::Service)).is_ok());
+        assert!(visit.expect_open(&get(Access::Open, RouteClass::Service), NOW).is_ok());
         #[cfg(feature = "cloud")]
-        assert!(visit.expect_open(&get(Access::User, RouteClass::Export)).is_err());
+        assert!(visit.expect_open(&get(Access::User, RouteClass::Export), NOW).is_err());
     }
 }

@@ -357,6 +357,10 @@ pub struct AccessPolicy {
     pub closed: Allowed,
     /// While it is suspended.
     pub suspended: Allowed,
+    /// For how long clients go on from when it was [`Unpaid::ReadOnly`], if they do at all; `None`: without an end.
+    pub unpaid_evaluation: Option<Duration>,
+    /// The same from when it was [`Unpaid::Closed`].
+    pub closed_evaluation: Option<Duration>,
 }
 
 impl Default for AccessPolicy {
@@ -368,12 +372,24 @@ impl Default for AccessPolicy {
             unpaid: Allowed { reading: true, ..Allowed::EVALUATION },
             closed: Allowed::EVALUATION,
             suspended: Allowed::EVALUATION,
+            unpaid_evaluation: None,
+            closed_evaluation: None,
         }
     }
 }
 
 impl AccessPolicy {
-    /// What `standing` allows: what each of its parts leaves.
+    /// When what clients do ends by itself that [`allowed`](Self::allowed) lets them do, from when on nothing is paid; `None`: not by itself.
+    pub fn evaluation_until(&self, standing: &Standing) -> Option<Timestamp> {
+        let (since, time) = match standing.unpaid? {
+            Unpaid::Reserved(_) => return None,
+            Unpaid::ReadOnly(since) => (since, self.unpaid_evaluation?),
+            Unpaid::Closed(since) => (since, self.closed_evaluation?),
+        };
+        Some(since.plus(time))
+    }
+
+    /// What `standing` allows: what each of its parts leaves. What ends by itself is [apart](Self::evaluation_until).
     pub const fn allowed(&self, standing: &Standing) -> Allowed {
         if standing.deletion.is_some() {
             return Allowed::NOTHING;

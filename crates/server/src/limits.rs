@@ -34,8 +34,8 @@ pub(crate) async fn open(
     entropy: &Arc<dyn Entropy>,
     workspaces: WorkspaceLimits,
 ) -> anyhow::Result<Option<ApiLimits>> {
-    let (settings, WorkspaceLimits { plans, exports }) = (&whole.limits, workspaces);
-    if !settings.is_any() && plans.is_none() && exports.is_none() {
+    let (settings, WorkspaceLimits { plans, exports, money }) = (&whole.limits, workspaces);
+    if !settings.is_any() && plans.is_none() && exports.is_none() && money.is_none() {
         return Ok(None);
     }
     // A decision costs a write there, and an item takes a thousand of them a second.
@@ -45,9 +45,13 @@ pub(crate) async fn open(
         .with_nodes(settings.nodes)
         .with_ipv6_prefix(settings.ipv6_prefix);
     let mut policies = policies(&settings.rules, lease).context("limits cannot be used")?;
-    if let Some(rule) = exports {
-        let blank = Blank::local("export", &[Fact::Tenant, Fact::User], &["export"]);
-        policies.push(blank.under(rule, None).context("the limit of exports cannot be used")?);
+    // Of each person in each workspace. Where they cannot be counted together, each node counts for itself: nobody is kept from paying.
+    let each = [("export", "export", exports), ("billing-person", "billing", money)];
+    for (name, route, rule) in each {
+        let Some(rule) = rule else { continue };
+        let policy = Policy::new(name, &[Fact::Tenant, Fact::User], rule.quota).map(|policy| policy.for_routes([route]));
+        let policy = policy.with_context(|| format!("the limit of {route} cannot be used"))?;
+        policies.push(policy.mode(rule.mode).on_outage(OnOutage::Local));
     }
     if let Some(plans) = &plans {
         // Every request of a workspace is counted, so that asking a store elsewhere for each is left to leases.
@@ -190,6 +194,8 @@ pub(crate) struct WorkspaceLimits {
     pub(crate) plans: Option<PlanPolicy>,
     /// How often one person may begin to export one.
     pub(crate) exports: Option<LimitRule>,
+    /// How often one person may ask for what has to do with money.
+    pub(crate) money: Option<LimitRule>,
 }
 
 /// How fast the requests of each tenant may come, as its plan has it.

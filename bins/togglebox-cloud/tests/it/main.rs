@@ -19,6 +19,7 @@ mod javascript;
 // That of the tests of the resolver.
 #[path = "../../../../crates/server/src/cloud/dns/knot.rs"]
 mod knot;
+mod money_limits;
 mod nodes;
 mod outage;
 mod people;

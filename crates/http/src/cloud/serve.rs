@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::{ServiceRequest, fn_service};
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -29,6 +30,12 @@ use crate::error::{ApiError, Code, Result};
 use crate::failure;
 use crate::gate;
 use crate::visit::Visit;
+
+/// How long ago a node may have heard what has changed that turns somebody away who owes something.
+const RECENT: Duration = Duration::from_millis(50);
+
+/// How long such a request waits for the store. Then what is remembered counts.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is answered whatever the host is.
 const PROBES: [&str; 2] = ["/health", "/ready"];
@@ -205,6 +212,13 @@ impl Cloud {
     fn answer(self: &Arc<Self>, request: ServiceRequest) -> Either<dispatch::Serving, LocalBoxFuture<'static, Served>> {
         match self.whom(&request) {
             Whom::Central(skip) => Either::Left(dispatch::serve(&self.central, Visit { skip, ..Visit::of(CENTRAL) }, request)),
+            Whom::Known(skip, found) if self.is_doubtful(skip, &found, &request) => {
+                let cloud = Arc::clone(self);
+                Either::Right(Box::pin(async move {
+                    let found = cloud.ask_again(&request).await.unwrap_or(found);
+                    cloud.arrive(skip, found, request).await
+                }))
+            }
             Whom::Known(skip, found) => Either::Left(self.arrive(skip, found, request)),
             Whom::Nobody => Either::Left(self.refuse(request, nobody())),
             Whom::Asked(skip, key, token) => {
@@ -239,10 +253,35 @@ impl Cloud {
         self.resolver.resolve_now(key)
     }
 
+    /// Whether a request would be turned away because something is owed, by what is remembered: it may have been paid a moment ago, as somebody
+    /// was told by another node.
+    fn is_doubtful(&self, skip: usize, found: &Found, request: &ServiceRequest) -> bool {
+        let Ok(Resolved { entry, .. }) = found else { return false };
+        let is_owed = !entry.is_gone && entry.closed.as_ref().is_some_and(|closed| closed.owed.is_some());
+        is_owed && dispatch::is_closed(&self.workspaces, &visit(skip, entry), request)
+    }
+
+    /// The workspace of a request, after this node has heard what changed until a moment ago. It asks the store so seldom that nobody can make
+    /// it ask often, whoever they are and whatever they owe; several at once wait for one.
+    async fn ask_again(&self, request: &ServiceRequest) -> Option<Found> {
+        match timeout(PATIENCE, self.resolver.catch_up(&*self.source, RECENT)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "Whether a workspace has paid could not be asked for");
+            }
+            Err(_) => tracing::warn!("The store does not say in time whether a workspace has paid"),
+        }
+        match self.whom(request) {
+            Whom::Known(_, found) => Some(found),
+            Whom::Asked(_, key, token) => Some(self.find(key.as_ref(), token.as_ref()).await),
+            Whom::Central(_) | Whom::Nobody => None,
+        }
+    }
+
     fn arrive(&self, skip: usize, found: Found, request: ServiceRequest) -> dispatch::Serving {
         match found {
             Ok(Resolved { entry, .. }) if !entry.is_gone => {
-                let visit = Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(entry) };
+                let visit = visit(skip, &entry);
                 dispatch::serve(&self.workspaces, visit, request)
             }
             Ok(_) => self.refuse(request, nobody()),
@@ -282,6 +321,10 @@ impl Cloud {
             None => Whom::Asked(skip, key.to_key(), token),
         }
     }
+}
+
+fn visit(skip: usize, entry: &Arc<ServedWorkspace>) -> Visit {
+    Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(Arc::<ServedWorkspace>::clone(entry)) }
 }
 
 /// What a token says of its workspace.

@@ -39,7 +39,9 @@ impl ServedWorkspace {
     /// As `policy` has it.
     pub fn new(tenant: &Tenant, policy: &AccessPolicy) -> Self {
         let (status, allowed) = (tenant.status(), policy.allowed(&tenant.standing));
-        let closed = (allowed != Allowed::EVERYTHING).then(|| Arc::new(closed(&tenant.standing, allowed)));
+        let until = policy.evaluation_until(&tenant.standing);
+        let closes = allowed != Allowed::EVERYTHING || until.is_some();
+        let closed = closes.then(|| Arc::new(Closed { evaluation_until: until, ..closed(&tenant.standing, allowed) }));
         Self {
             id: tenant.id,
             subdomain: Some(tenant.subdomain.as_str().into()),
@@ -81,6 +83,7 @@ pub(super) fn closed(standing: &Standing, allowed: Allowed) -> Closed {
         management: !allowed.management,
         reading: !allowed.reading,
         evaluation: !allowed.evaluation,
+        evaluation_until: None,
     }
 }
 

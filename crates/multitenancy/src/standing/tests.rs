@@ -151,6 +151,7 @@ fn what_is_deleted_may_do_nothing_whatever_the_policy() {
         unpaid: Allowed::EVERYTHING,
         closed: Allowed::EVERYTHING,
         suspended: Allowed::EVERYTHING,
+        ..AccessPolicy::default()
     };
     for standing in every_standing() {
         let nothing = standing.deletion.is_some() || standing.is_reserved();
@@ -220,4 +221,15 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn clients_of_who_does_not_pay_go_on_for_as_long_as_was_said() {
+    let day = Duration::from_hours(24);
+    let limited = AccessPolicy { unpaid_evaluation: Some(day), closed_evaluation: Some(2 * day), ..AccessPolicy::default() };
+    let of = |policy: &AccessPolicy, unpaid| policy.evaluation_until(&Standing { unpaid, ..Standing::default() });
+    assert_eq!(of(&limited, Some(Unpaid::ReadOnly(at(9)))), Some(at(9).plus(day)));
+    assert_eq!(of(&limited, Some(Unpaid::Closed(at(9)))), Some(at(9).plus(2 * day)));
+    assert_eq!((of(&limited, Some(Unpaid::Reserved(at(9)))), of(&limited, None)), (None, None));
+    assert_eq!(of(&AccessPolicy::default(), Some(Unpaid::Closed(at(9)))), None, "without an end, unless one is said");
 }

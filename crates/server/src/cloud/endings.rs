@@ -14,6 +14,9 @@ const BATCH: usize = 500;
 /// Removals of one round, of all workspaces together. What is left then waits for the next: also a node that is to stop waits for a round.
 const BATCHES: usize = 100;
 
+/// How often one round tries to end what a workspace pays for. The client of the payment service waits between tries of its own.
+const TRIES: usize = 3;
+
 /// What a round did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Round {
@@ -79,22 +82,26 @@ impl Endings {
         }
     }
 
-    /// Whether nothing of a workspace can be charged any more.
+    /// Whether nothing of a workspace can be charged any more. What is half done, or was written by somebody else in that moment, is tried again
+    /// at once: the next round is minutes away, and what is charged until then is paid back by hand.
     async fn is_paid_off(&self, tenant: TenantId) -> bool {
         let Some(billing) = &self.billing else { return true };
-        match billing.end_all(tenant).await {
-            Ok(is_over) => {
-                if !is_over {
-                    tracing::info!(%tenant, "A workspace is purged once its subscription has ended");
-                }
-                is_over
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(%tenant, error, "A subscription could not be ended: the next round tries again, and then purges its workspace");
-                false
+        let mut trouble = None;
+        for _ in 0..TRIES {
+            match billing.end_all(tenant).await {
+                Ok(true) => return true,
+                Ok(false) => trouble = None,
+                Err(error) => trouble = Some(error),
             }
         }
+        match trouble {
+            None => tracing::info!(%tenant, "A workspace is purged once its subscription has ended"),
+            Some(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(%tenant, error, "A subscription could not be ended: the next round tries again, and then purges its workspace");
+            }
+        }
+        false
     }
 
     async fn end(&self, tenant: TenantId, round: &mut Round) -> Result<()> {

@@ -26,6 +26,8 @@ pub async fn check_cloud(settings: &Settings, cloud: &CloudSettings) -> String {
         ("billing", cloud.billing.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)),
     ]);
     lines.extend(cloud.exports.map(|rule| ("limit of exports", rule.to_string())));
+    let money = cloud.money.filter(|_| cloud.billing.is_some());
+    lines.extend(money.map(|rule| ("limit of requests about money", rule.to_string())));
     told(settings, lines).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use togglebox_billing::objects::EventKind;
@@ -27,6 +28,8 @@ pub(super) struct NotReady(String);
 struct Report {
     good: Vec<String>,
     wrong: Vec<String>,
+    /// What Stripe does not tell.
+    unseen: Vec<String>,
 }
 
 impl Report {
@@ -44,7 +47,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (word, lines) in [("ok", &self.good), ("wrong", &self.wrong)] {
+        for (word, lines) in [("ok", &self.good), ("wrong", &self.wrong), ("not seen", &self.unseen)] {
             for line in lines {
                 writeln!(f, "  {word}: {line}")?;
             }
@@ -110,7 +113,17 @@ async fn look(provider: &dyn BillingProvider, settings: &BillingSettings) -> Rep
             "{variable} leads to {url}: with real money it has to be https. Set it, or APP_URL, which it comes from"
         ));
     }
+    report.unseen.push(retries(settings.rules.access.grace));
     report
+}
+
+/// For how long a payment that failed is tried again is a setting of the dashboard that no request shows.
+fn retries(grace: Duration) -> String {
+    let days = grace.as_secs().div_ceil(24 * 3600);
+    format!(
+        "for how long Stripe tries a failed payment again (Settings, Billing, Revenue recovery; two weeks unless it was changed): BILLING_GRACE \
+         lets a workspace go on for {days} days, and should not be shorter"
+    )
 }
 
 async fn look_at_meter(provider: &dyn BillingProvider, settings: &BillingSettings, of_price: Option<&str>, report: &mut Report) {

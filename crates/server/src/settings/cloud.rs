@@ -13,7 +13,7 @@ use super::billing::{BILLING, BillingSettings};
 use super::environment::Environment;
 use super::limits::{LimitRule, rule, rule_of};
 use super::names::{Setting, plain};
-use super::read::{Problems, Texts, boolean, number, word};
+use super::read::{Problems, Texts, boolean, duration, number, word};
 use super::storage::DURABILITY;
 use super::values::{Settings, url};
 
@@ -59,6 +59,12 @@ const CLOUD: &[Setting] = &[
         "How often somebody may begin to export a workspace, for each person; `off`, or as the other limits are written.",
     ),
     plain(
+        "RATE_LIMIT_BILLING",
+        "`30/1m`; none with `RATE_LIMITS=off`",
+        "How often somebody may ask for what has to do with money in a workspace (subscription, previews, changes, portal, bills), for each person \
+         and workspace: each costs a call or more to Stripe. `off`, or as the other limits are written.",
+    ),
+    plain(
         "SUSPENDED_EVALUATION",
         "`true`",
         "Whether clients of a suspended workspace still read and evaluate. Its people manage nothing in any case.",
@@ -66,12 +72,14 @@ const CLOUD: &[Setting] = &[
     plain(
         "UNPAID_EVALUATION",
         "`true`",
-        "Whether clients of a workspace that is read-only, because a payment was overdue for too long, still read and evaluate.",
+        "Whether clients of a workspace that is read-only, because a payment was overdue for too long, still read and evaluate: `true`, `false`, \
+         or for how long from then on, `1s` to `3650d`.",
     ),
     plain(
         "CLOSED_EVALUATION",
         "`true`",
-        "Whether clients of a workspace that is closed, because its subscription has ended, still read and evaluate.",
+        "Whether clients of a workspace that is closed, because its subscription has ended, still read and evaluate: `true`, `false`, or for how \
+         long from then on, `1s` to `3650d`.",
     ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
     plain(
@@ -145,6 +153,8 @@ pub struct CloudSettings {
     pub plan_rates: Mode,
     /// How often one person may begin to export a workspace.
     pub exports: Option<LimitRule>,
+    /// How often one person may ask for what has to do with money.
+    pub money: Option<LimitRule>,
     /// What each status allows.
     pub access: AccessPolicy,
     /// How long a deleted workspace can be restored.
@@ -216,14 +226,18 @@ impl CloudSettings {
         let workspace_url = texts.read("WORKSPACE_URL", format!("https://{{subdomain}}.{}", rules.base()), |text| {
             if text.contains("{subdomain}") { url(text) } else { Err("an http or https URL with {subdomain} in it".to_owned()) }
         });
-        let exports = (texts.get("RATE_LIMITS") != Some("off")).then(|| rule_of(10, Duration::from_hours(1))).flatten();
+        let is_limited = texts.get("RATE_LIMITS") != Some("off");
+        let exports = is_limited.then(|| rule_of(10, Duration::from_hours(1))).flatten();
+        let money = is_limited.then(|| rule_of(30, Duration::from_mins(1))).flatten();
         let plans = texts.read("PLANS_FILE", Arc::default(), plans);
         let mut access = AccessPolicy::default();
         access.suspended.evaluation = texts.read("SUSPENDED_EVALUATION", access.suspended.evaluation, boolean);
         let managed = texts.read("PAST_DUE_MANAGEMENT", true, boolean);
         access.past_due = Allowed { management: managed, reading: managed, ..access.past_due };
-        access.unpaid.evaluation = texts.read("UNPAID_EVALUATION", access.unpaid.evaluation, boolean);
-        access.closed.evaluation = texts.read("CLOSED_EVALUATION", access.closed.evaluation, boolean);
+        let unpaid = texts.read("UNPAID_EVALUATION", (access.unpaid.evaluation, None), going_on);
+        let closed = texts.read("CLOSED_EVALUATION", (access.closed.evaluation, None), going_on);
+        (access.unpaid.evaluation, access.unpaid_evaluation) = unpaid;
+        (access.closed.evaluation, access.closed_evaluation) = closed;
         let serverless = texts.read("SERVERLESS", settings.edge.is_some(), boolean);
         let metering = texts.read("METERING", true, boolean);
         let billing = BillingSettings::from_texts(texts, &settings.app_url, &plans, metering);
@@ -235,6 +249,7 @@ impl CloudSettings {
             plans,
             plan_rates: texts.read("PLAN_RATES", Mode::Enforce, word(&PLAN_RATES)),
             exports: texts.read("RATE_LIMIT_EXPORT", exports, rule),
+            money: texts.read("RATE_LIMIT_BILLING", money, rule),
             access,
             grace: Duration::from_hours(24 * texts.read("WORKSPACE_GRACE_DAYS", 30, number(0..=3650))),
             serverless,
@@ -253,6 +268,15 @@ impl CloudSettings {
 
 const PLAN_RATES: [(&str, Mode); 4] =
     [("enforce", Mode::Enforce), ("warn", Mode::Warn), ("shadow", Mode::Shadow), ("off", Mode::Off)];
+
+/// Whether clients go on, and for how long if that has an end: `true`, `false`, or a time.
+fn going_on(text: &str) -> Result<(bool, Option<Duration>), String> {
+    if let Ok(whether) = boolean(text) {
+        return Ok((whether, None));
+    }
+    let time = duration(Duration::from_secs(1), Duration::from_hours(3650 * 24))(text);
+    time.map(|time| (true, Some(time))).map_err(|allowed| format!("true, false, or {allowed}"))
+}
 
 fn plans(path: &str) -> Result<Arc<PlanCatalogue>, String> {
     let text = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("a file that can be read: {error}"))?;
@@ -322,6 +346,21 @@ mod tests {
     }
 
     #[test]
+    fn clients_go_on_for_ever_not_at_all_or_for_a_time() {
+        let access = |pair| read(&[("BASE_DOMAIN", "example.com"), pair]).map(|(_, cloud)| cloud.access);
+        let free = access(("UNPAID_EVALUATION", "true")).unwrap();
+        assert_eq!((free.unpaid.evaluation, free.unpaid_evaluation, free), (true, None, AccessPolicy::default()));
+        assert!(!access(("UNPAID_EVALUATION", "false")).unwrap().unpaid.evaluation);
+        let limited = access(("UNPAID_EVALUATION", "30d")).unwrap();
+        assert_eq!((limited.unpaid.evaluation, limited.unpaid_evaluation), (true, Some(Duration::from_hours(720))));
+        assert_eq!(access(("CLOSED_EVALUATION", "2w")).unwrap().closed_evaluation, Some(Duration::from_hours(336)));
+        for wrong in ["yes", "0s", "30", "4000d"] {
+            let told = access(("CLOSED_EVALUATION", wrong)).unwrap_err().to_string();
+            assert!(told.contains("CLOSED_EVALUATION must be true, false, or a whole number with a unit"), "{told}");
+        }
+    }
+
+    #[test]
     fn exports_are_limited_unless_nothing_is() {
         let rule = |pairs: &[(&str, &str)]| {
             let base = [("BASE_DOMAIN", "example.com")];
@@ -330,6 +369,10 @@ mod tests {
         assert_eq!(rule(&[]), Some("10 at once, then 1 every 360s".to_owned()));
         assert_eq!(rule(&[("RATE_LIMITS", "off")]), None);
         assert_eq!(rule(&[("RATE_LIMIT_EXPORT", "off")]), None);
+        let money = |pair| read(&[("BASE_DOMAIN", "example.com"), pair]).unwrap().1.money.map(|rule| rule.to_string());
+        assert_eq!(money(("PORT", "1")), Some("30 at once, then 1 every 2s".to_owned()));
+        assert_eq!((money(("RATE_LIMITS", "off")), money(("RATE_LIMIT_BILLING", "off"))), (None, None));
+        assert_eq!(money(("RATE_LIMIT_BILLING", "5/1m")), Some("5 at once, then 1 every 12s".to_owned()));
         assert_eq!(
             rule(&[("RATE_LIMITS", "off"), ("RATE_LIMIT_EXPORT", "2/1d")]),
             Some("2 at once, then 1 every 43200s".to_owned())

@@ -1,11 +1,15 @@
 //! What becomes of a workspace that is not paid for.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::http::Method;
 use serde_json::{Value, json};
 use togglebox_auth::input::NewUser;
-use togglebox_core::{Actor, TenantId, Timestamp};
+use togglebox_core::testkit::{At, Fault, Faults};
+use togglebox_core::{Actor, Clock as _, TenantId, Timestamp};
 use togglebox_multitenancy::manage::{Entitled, NewTenant};
-use togglebox_multitenancy::{Person, TenantName, Unpaid};
+use togglebox_multitenancy::{AccessPolicy, Person, TenantName, Unpaid};
 use uuid::Uuid;
 
 use super::rig::{API, PASSWORD, Plan, Rig, Session};
@@ -150,9 +154,7 @@ async fn a_reserved_workspace_is_there_once_it_is_paid_for() {
     rig.entitle(ACME, None).await;
     let ann = rig.signed_in("ann", "acme.localtest").await;
     make(&rig, &ann, "web").await.expect(201);
-    // The other node has heard nothing yet.
-    owes(&other.sign_in("ann", "acme.localtest").await);
-    other.cloud.poll().await.unwrap();
+    // The other node has heard nothing yet, and asks before it turns anybody away.
     other.signed_in("ann", "acme.localtest").await;
 }
 
@@ -187,4 +189,56 @@ async fn every_node_enforces_it_as_soon_as_it_hears_of_it() {
     rig.entitle(id(&ann), None).await;
     other.cloud.poll().await.unwrap();
     make(&other, &ann, "two").await.expect(201);
+}
+
+/// Somebody was told by one node that all is paid for, and asks another one that has not heard of it.
+#[actix_web::test]
+async fn nobody_is_turned_away_by_a_node_that_has_not_heard_that_they_paid() {
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    rig.entitle(id(&ann), Some(Unpaid::ReadOnly(SINCE))).await;
+    let other = rig.beside(Plan::default());
+    for _ in 0..2 {
+        owes(&make(&other, &ann, "web").await);
+    }
+    rig.entitle(id(&ann), None).await;
+    // It asks so often, and no more, whoever is turned away.
+    other.stopwatch.advance(Duration::from_millis(49));
+    owes(&make(&other, &ann, "web").await);
+    other.stopwatch.advance(Duration::from_millis(1));
+    make(&other, &ann, "web").await.expect(201);
+}
+
+/// What is open anyway waits for nobody.
+#[actix_web::test]
+async fn who_owes_and_does_what_is_open_costs_no_look_at_the_store() {
+    let faults = Arc::new(Faults::default());
+    let rig = Rig::new().await;
+    let ann = rig.sign_up("ann", "acme").await;
+    rig.entitle(id(&ann), Some(Unpaid::ReadOnly(SINCE))).await;
+    let other = rig.beside(Plan { faults: Arc::clone(&faults), ..Plan::default() });
+    other.get(&ann.host, "/api/v1/workspace", &ann.token).await.expect(200);
+    other.stopwatch.advance(Duration::from_secs(1));
+    faults.inject(At::operation("tenant_directory.changes_since"), Fault::Before);
+    other.get(&ann.host, "/api/v1/workspace", &ann.token).await.expect(200);
+    assert_eq!(faults.pending(), 1, "nobody has asked");
+    // Where the store does not say, what is known counts.
+    owes(&make(&other, &ann, "web").await);
+    assert_eq!(faults.pending(), 0);
+}
+
+#[actix_web::test]
+async fn clients_of_who_does_not_pay_go_on_for_as_long_as_was_said() {
+    let day = Duration::from_hours(24);
+    let access = AccessPolicy { unpaid_evaluation: Some(day), ..AccessPolicy::default() };
+    let rig = Rig::planned(Plan { access, ..Plan::default() }).await;
+    let ann = rig.sign_up("ann", "acme").await;
+    rig.entitle(id(&ann), Some(Unpaid::ReadOnly(rig.clock.now()))).await;
+    rig.get(&ann.host, "/api/v1/platforms", &ann.token).await.expect(200);
+    rig.clock.advance(day);
+    let late = rig.signed_in("ann", &ann.host).await;
+    owes(&rig.get(&ann.host, "/api/v1/platforms", &late.token).await);
+    rig.get(&ann.host, "/api/v1/workspace/members", &late.token).await.expect(200);
+    rig.entitle(id(&ann), None).await;
+    rig.get(&ann.host, "/api/v1/platforms", &late.token).await.expect(200);
 }

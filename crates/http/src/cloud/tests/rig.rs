@@ -73,6 +73,8 @@ pub(super) struct Plan {
     pub(super) locating: Locating,
     /// What goes wrong when workspaces are looked up.
     pub(super) faults: Arc<Faults>,
+    /// What is left of each standing.
+    pub(super) access: AccessPolicy,
     pub(super) sleeps: bool,
     /// No disk outlasts the process.
     pub(super) counts_directly: bool,
@@ -200,7 +202,7 @@ impl Rig {
             CloudPorts {
                 source: WorkspaceSource::new(
                     Arc::new(Faulty::new(directory, plan.faults)),
-                    AccessPolicy::default(),
+                    plan.access,
                     Arc::clone(&services.settings.plans),
                     Arc::default(),
                 ),

@@ -2,7 +2,7 @@ use togglebox_billing::{Interval, NewSignUp};
 use togglebox_core::{ManualClock, OsEntropy, TenantId};
 use togglebox_multitenancy::TenantStatus;
 use togglebox_storage::Sqlite;
-use togglebox_stripe_sim::{Ask, Fault, Matcher, Outcome, SeedPrice, Sim};
+use togglebox_stripe_sim::{Ask, Effect as Failure, Fault, Matcher, Moment, Outcome, SeedPrice, Sim};
 use tokio::sync::oneshot;
 
 use super::super::endings::Endings;
@@ -126,6 +126,24 @@ async fn a_workspace_is_purged_once_nobody_can_be_charged_for_it() {
     assert_eq!(endings.round().await.unwrap().ended, 1);
     let subscriptions = sim.call(Ask::get("/v1/subscriptions").form("status", "all")).await;
     assert_eq!(subscriptions["data"][0]["status"], "canceled");
+    assert!(place.tenancy.left(tenant).await.unwrap().is_nothing());
+}
+
+/// Also where the payment service remembers for a day what went wrong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_round_ends_what_a_purged_workspace_pays_for_though_a_request_fails() {
+    let place = Place::new().await;
+    let sim = stripe(&place).await;
+    let till = till(&place, &sim.base_url(), &[]);
+    let tenant = paid(&sim, &till, "acme").await;
+    while till.billing().turn().await.unwrap().count() > 0 {}
+    let acme = place.tenancy.tenant(tenant).await.unwrap();
+    place.delete(&acme).await;
+    place.clock.advance(RESTORABLE);
+    let failure = Failure::Status { status: 500, should_retry: Some(false), moment: Moment::Before, stored: true };
+    sim.inject(Fault::new(Matcher::new("DELETE", "/v1/subscriptions/"), failure));
+    let endings = Endings::new(Arc::clone(&place.tenancy), Some(Arc::clone(till.billing())));
+    assert_eq!(endings.round().await.unwrap().ended, 1);
     assert!(place.tenancy.left(tenant).await.unwrap().is_nothing());
 }
 

@@ -57,6 +57,8 @@ async fn what_is_set_up_is_told_and_changes_nothing() {
         "ok: STRIPE_PRICE_PRO_MONTHLY: price_pm (2000 of the smallest unit of usd)",
         "ok: STRIPE_PRICE_API_REQUESTS: price_u (0.02 of the smallest unit of usd)",
         "ok: the meter mtr_1 for togglebox_api_requests",
+        "not seen: for how long Stripe tries a failed payment again",
+        "BILLING_GRACE lets a workspace go on for 7 days",
         "(https://api.example.com/api/v1/webhooks/stripe)",
     ] {
         assert!(told.contains(line), "{line} is missing in {told}");

@@ -97,7 +97,7 @@ async fn who_has_used_all_hears_what_becomes_of_the_rest() {
     notices.notify(free.id, "quota:2", &full).await.unwrap();
     let letters = post.letters.lock().unwrap();
     let told = [0, 1].map(|place: usize| letters[place].page.text());
-    assert!(told[0].contains("are refused until the month is over"), "{}", told[0]);
+    assert!(told[0].contains("are refused until the period is over"), "{}", told[0]);
     assert!(told[1].contains("are served, and billed"), "{}", told[1]);
 }
 
