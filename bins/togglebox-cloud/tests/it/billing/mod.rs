@@ -6,6 +6,7 @@
 mod front;
 mod kills;
 mod life;
+#[expect(dead_code, reason = "some of it is for the tests of billing")]
 #[path = "../../../../../crates/billing/tests/it/localstripe/service.rs"]
 mod localstripe;
 #[expect(dead_code, reason = "some of it is for the tests of the other program")]

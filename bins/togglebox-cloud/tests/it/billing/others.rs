@@ -132,22 +132,15 @@ async fn what_localstripe_sends_comes_in_by_the_route() {
     stripe.delete(&format!("/v1/subscriptions/{subscription}")).await;
     has_plan(&acme, "free").await;
     eventually("they are told", async || !shop.post.to(&email("acme"), "has ended").is_empty()).await;
-    // Paid as it seems, and half a second later not.
-    let Owner { client: initech, workspace } = sign_up(&shop.nodes[0], "initech").await;
-    let (other, _) = stripe.subscribe("price_pro_m", &workspace, Means::FailingDebit).await;
-    for subject in ["A payment for initech failed", "has ended"] {
-        eventually("they are told", async || !shop.post.to(&email("initech"), subject).is_empty()).await;
-    }
-    has_plan(&initech, "free").await;
     let events = stripe.events().await;
     let is_kept = async || {
         let kept = shop.settled().await;
         events.iter().all(|event| kept.contains(event))
     };
     eventually("all that was sent is there", is_kept).await;
-    assert!(events.len() >= 16, "{events:?}");
+    assert!(events.len() >= 9, "{events:?}");
     // Of the other they know nothing.
     assert_eq!(shop.listed("conflicts?open=true").await, [] as [Value; 0]);
-    shop.secrets.extend([customer, other, "owner@example.com".to_owned(), "pm_".to_owned()]);
+    shop.secrets.extend([customer, "owner@example.com".to_owned(), "pm_".to_owned()]);
     shop.close().await;
 }

@@ -105,20 +105,28 @@ impl Ground {
         tenant
     }
 
-    /// Takes in what comes until all these kinds have come of a subscription or of what names it. Returns how often each was taken in.
+    /// Waits until all these kinds have come that are about a customer, and takes in what came: each by itself, in the order in which it
+    /// happened, whatever the order in which it came.
     async fn hears(&mut self, customer: &str, kinds: &[&str]) {
-        let mut missing = kinds.to_vec();
+        let (mut missing, mut heard) = (kinds.to_vec(), Vec::new());
         while !missing.is_empty() {
             let next = tokio::time::timeout(PATIENCE, self.comes.recv()).await;
             let came = next.unwrap_or_else(|_| panic!("{missing:?} do not come")).unwrap();
-            self.world.billing.receive(Some(&came.signature), &came.body).await.unwrap();
             let event = came.event();
             if event["data"]["object"]["customer"] == customer {
                 missing.retain(|kind| event["type"] != **kind);
             }
+            heard.push(came);
+        }
+        heard.sort_by_key(|came| {
+            let event = came.event();
+            (event["created"].as_i64(), event["type"] == "customer.subscription.deleted")
+        });
+        for came in heard {
+            self.world.billing.receive(Some(&came.signature), &came.body).await.unwrap();
+            self.world.drain().await;
             self.came.push(came);
         }
-        self.world.drain().await;
     }
 
     /// The ids of events in a state.
