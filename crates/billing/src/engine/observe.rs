@@ -157,7 +157,8 @@ impl Billing {
         {
             return Ok((Next::Take(Box::new(read.value), read.as_of), true));
         }
-        let told = |created| known.map_or(Told::News, |known| known.value.as_of.told(created));
+        // One that nobody has heard of is asked for: it may be over since, and that have been told already, of which nothing is kept.
+        let told = |created| known.map_or(Told::Unclear, |known| known.value.as_of.told(created));
         match &sight.snapshot {
             // What is over stays so: no need to ask whether that is the newest.
             Some((snapshot, created)) if snapshot.status.is_final() => {

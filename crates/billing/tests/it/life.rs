@@ -367,3 +367,25 @@ async fn who_pays_for_another_one_has_that_when_the_first_ends() {
     world.pass(2 * 3600).await;
     assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("enterprise"));
 }
+
+/// Made by hand for a tenant that has none, and over again; the end is heard of first.
+#[tokio::test]
+async fn what_was_over_before_it_was_heard_of_is_not_given() {
+    let world = World::new().await;
+    let (payer, tenant) = (world.paid("acme").await, world.sign_up("globex").await.tenant);
+    let made = togglebox_stripe_sim::Ask::post("/v1/subscriptions")
+        .form("customer", world.customer_id(payer))
+        .form("items[0][price]", "price_ent_m")
+        .form("metadata[tenant_id]", tenant.to_string());
+    let made = world.sim.call(made).await.id().to_owned();
+    world.sim.portal_cancel(&made, false).unwrap();
+    let mut deliveries = world.sim.take_deliveries();
+    deliveries.reverse();
+    assert!(deliveries.len() >= 2);
+    for delivery in deliveries {
+        world.deliver(&delivery).await;
+        world.drain().await;
+    }
+    assert_eq!(world.truth_of("subscriptions", &made)["status"], "canceled");
+    assert!(world.entitlement(tenant).is_none());
+}
