@@ -39,7 +39,7 @@ impl Sight {
 
     /// That it was looked at, and how it looked: it is not asked for again, unless something newer is known by now.
     pub(super) fn read(fetched: Fetched<Subscription>) -> Self {
-        Self { read: Some(Box::new(fetched.clone())), ..Self::of(&fetched.value.id) }
+        Self { subscription: fetched.value.id.clone(), snapshot: None, read: Some(Box::new(fetched)), notices: Vec::new() }
     }
 }
 

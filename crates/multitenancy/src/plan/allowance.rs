@@ -2,7 +2,7 @@
 
 use togglebox_core::Timestamp;
 
-use super::{Beyond, LimitOverrides, Limited, PlanCatalogue, PlanName};
+use super::{Beyond, Limit, LimitOverrides, Limited, PlanCatalogue, PlanName};
 use crate::Tenant;
 
 /// What a tenant may make of requests, now and when its period is over. What is refused, what people see, what they are told of, and what is
@@ -36,25 +36,25 @@ impl PlanCatalogue {
     pub fn allowance(&self, tenant: &Tenant) -> Option<Allowance> {
         let current = self.find(&tenant.plan)?;
         let own = &tenant.overrides;
-        let included = self.included(&tenant.plan, own)?;
+        let included = self.included(&tenant.plan, own)?.get();
         let period = tenant.billing.usage.as_ref().map(|usage| {
             // One that is not in the catalogue any more includes nothing.
             let of_plans = usage.plans.iter().filter_map(|plan| self.included(plan, own));
-            let most = of_plans.fold(included, |most, of_plan| Some(most?.max(of_plan?)));
+            let most = of_plans.fold(included, |most, of_plan| Some(most?.max(of_plan.get()?)));
             (usage.from, usage.until, most)
         });
         let goes_on = tenant.billing.subscription.is_some();
         Some(Allowance { beyond: current.beyond, included, period, goes_on })
     }
 
-    /// What a plan includes in a month, of a tenant with these limits of its own; without a bound, `Some(None)`.
-    fn included(&self, plan: &PlanName, own: &LimitOverrides) -> Option<Option<u64>> {
+    /// What a plan includes in a month, of a tenant with these limits of its own.
+    fn included(&self, plan: &PlanName, own: &LimitOverrides) -> Option<Limit> {
         let plan = self.find(plan)?;
         let limits = match plan.beyond {
             Beyond::Refused => own.over(&plan.limits),
             Beyond::Served => plan.limits,
         };
-        Some(limits.get(Limited::RequestsPerMonth).get())
+        Some(limits.get(Limited::RequestsPerMonth))
     }
 }
 

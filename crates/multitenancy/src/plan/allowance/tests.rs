@@ -2,7 +2,7 @@ use togglebox_core::{Revision, TenantId};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Billing, Limit, Standing, TenantName, UsagePeriod};
+use crate::{Billing, Standing, TenantName, UsagePeriod};
 
 const PLANS: &str = r#"
 [[plan]]
