@@ -125,14 +125,18 @@ impl LeasedQuota {
             }
             let is_known = held.limit == quota.limit && held.empty_until.is_some_and(|until| now < until);
             if !is_known {
-                self.fetch(&slot, &mut held, quota, now).await?;
+                held.empty_until = None;
+                if self.fetch(&slot, &mut held, quota, now).await? {
+                    // Others may be faster than whoever has waited: the first is taken before they see any.
+                    return Ok(Ok(Unit(Some(Arc::clone(&slot)))));
+                }
+                held.empty_until = Some(now.plus(EMPTY));
             }
+            // One may have come back meanwhile.
             if slot.left.load(Ordering::Acquire) == 0 {
-                held.empty_until = Some(held.empty_until.filter(|_| is_known).unwrap_or_else(|| now.plus(EMPTY)));
                 let used = held.granted.unwrap_or_default();
                 return Ok(Err(Check::Deny { limit: quota.limit, used, resets_at: slot.span.until().start() }));
             }
-            held.empty_until = None;
         }
     }
 
@@ -172,24 +176,21 @@ impl LeasedQuota {
         }
     }
 
-    /// Takes units from the store, if there are any.
-    async fn fetch(&self, slot: &Slot, held: &mut Held, quota: &Quota, now: Timestamp) -> StoreResult<()> {
+    /// Takes units from the store, if there are any: one for the caller, who is told so, and the others for whoever comes.
+    async fn fetch(&self, slot: &Slot, held: &mut Held, quota: &Quota, now: Timestamp) -> StoreResult<bool> {
         held.limit = quota.limit;
         let free = quota.limit.saturating_sub(held.granted.unwrap_or_default());
         let wanted = held.units.saturating_add((free / SHARE).clamp(1, MOST));
         let step = self.step(slot, held, Ask::Hold(wanted), now);
-        let leased = match self.store.lease(slot.tenant, &step).await? {
-            Some(leased) => leased,
-            None => {
-                let used = self.used(slot).await?;
-                let first = held.units.saturating_add(1);
-                let begin = Step { used: Some(used), ..self.step(slot, held, Ask::Hold(first), now) };
-                let begun = self.store.lease(slot.tenant, &begin).await?;
-                begun.ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, OPERATION))?
-            }
+        let leased = if let Some(leased) = self.store.lease(slot.tenant, &step).await? {
+            leased
+        } else {
+            let (used, first) = (self.used(slot).await?, held.units.saturating_add(1));
+            let begin = Step { used: Some(used), ..self.step(slot, held, Ask::Hold(first), now) };
+            let begun = self.store.lease(slot.tenant, &begin).await?;
+            begun.ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, OPERATION))?
         };
-        slot.receive(held, leased);
-        Ok(())
+        Ok(slot.receive(held, leased))
     }
 
     /// What was counted in the period so far.
@@ -239,13 +240,15 @@ impl Slot {
         taken.is_ok().then(|| Unit(Some(Arc::clone(self))))
     }
 
-    /// What the store says that this node holds. It may be more than was asked for: what it was not known to have given.
-    fn receive(&self, held: &mut Held, leased: Leased) {
+    /// What the store says that this node holds. It may be more than was asked for: what it was not known to have given. Of what has come,
+    /// one is the caller's; whether there is one.
+    fn receive(&self, held: &mut Held, leased: Leased) -> bool {
         held.granted = Some(leased.granted);
         held.owes = false;
         let more = leased.units.saturating_sub(held.units);
         held.units += more;
-        self.left.fetch_add(more, Ordering::Release);
+        self.left.fetch_add(more.saturating_sub(1), Ordering::Release);
+        more > 0
     }
 
     fn is_idle(&self, now: Timestamp) -> bool {

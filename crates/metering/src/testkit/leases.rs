@@ -23,6 +23,7 @@ async fn lease(stores: &UsageStores, step: &Step) -> Option<Leased> {
     stores.usage.lease(A, step).await.unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a call answers")]
 fn leased(units: u64, granted: u64) -> Option<Leased> {
     Some(Leased { units, granted })
 }
