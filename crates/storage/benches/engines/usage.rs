@@ -81,9 +81,16 @@ pub(crate) fn events(engine: &Engine, _: &Contents, _: usize) -> Calls {
         let tenant = tenant(1000 + u128::from(client));
         let repeated = if call == 0 { 0 } else { REPEATED };
         Box::pin(async move {
-            let answers = store.ingest(tenant, &events, at).await.unwrap();
-            let known = answers.iter().filter(|answer| matches!(answer, Ingested::Duplicate)).count();
-            assert_eq!(known as u64, repeated);
+            let mut again = false;
+            let answers = loop {
+                match store.ingest(tenant, &events, at).await {
+                    // Others were at the same items for too long: some of them may count already.
+                    Err(error) if *error.kind() == StoreErrorKind::Unavailable => again = true,
+                    outcome => break outcome.unwrap(),
+                }
+            };
+            let known = answers.iter().filter(|answer| matches!(answer, Ingested::Duplicate)).count() as u64;
+            assert!(known == repeated || again && known > repeated, "{known} of {repeated}");
         })
     })
 }
