@@ -22,19 +22,19 @@ async fn planning(world: &World) -> TenantId {
     tenant
 }
 
-fn less() -> Option<(String, Interval)> {
-    Some(("pro".to_owned(), Interval::Monthly))
+fn less() -> (String, Interval) {
+    ("pro".to_owned(), Interval::Monthly)
 }
 
 #[tokio::test]
 async fn what_was_planned_stays_when_something_greater_is_refused() {
     let world = World::new().await;
     let tenant = planning(&world).await;
-    assert_eq!(planned(&world, tenant).await, less());
+    assert_eq!(planned(&world, tenant).await, Some(less()));
     world.sim.inject(Fault::status(Matcher::new("POST", "/v1/subscriptions/"), 400));
     let refused = world.billing.change(tenant, "enterprise", Interval::Yearly, None).await;
     assert!(matches!(refused, Err(BillingError::Provider(_) | BillingError::Declined(_))), "{refused:?}");
-    assert_eq!(planned(&world, tenant).await, less());
+    assert_eq!(planned(&world, tenant).await, Some(less()));
     world.pass(31 * DAY).await;
     assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("pro"));
 }
@@ -50,7 +50,7 @@ async fn what_was_planned_stays_when_something_greater_is_never_paid_for() {
     assert_eq!(planned(&world, tenant).await, None, "it may be paid for yet");
     world.pass(DAY).await;
     world.pass(2 * HOUR).await;
-    assert_eq!(planned(&world, tenant).await, less());
+    assert_eq!(planned(&world, tenant).await, Some(less()));
     world.sim.set_card(&world.customer_id(tenant), Card::Ok).unwrap();
     world.pass(31 * DAY).await;
     assert_eq!(world.entitlement(tenant).unwrap().plan.as_deref(), Some("pro"));
@@ -66,7 +66,7 @@ async fn what_was_planned_is_planned_again_when_the_answer_was_lost() {
     assert!(matches!(lost, Err(BillingError::Provider(_))), "{lost:?}");
     world.sim.clear_faults();
     world.pass(120).await;
-    assert_eq!(planned(&world, tenant).await, less());
+    assert_eq!(planned(&world, tenant).await, Some(less()));
 }
 
 #[tokio::test]
