@@ -15,7 +15,7 @@ async fn requests_about_money_are_limited_by_person() {
         .set("STRIPE_SECRET_KEY", "sk_test_1")
         .set("STRIPE_WEBHOOK_SECRET", "whsec_1")
         .set("STRIPE_PRICE_PRO_MONTHLY", "price_pm")
-        .set("STRIPE_API_BASE", &sim.base_url())
+        .set("STRIPE_API_BASE", sim.base_url())
         .set("RATE_LIMIT_BILLING", "2/1h")
         .start()
         .await;
