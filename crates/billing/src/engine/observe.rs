@@ -157,8 +157,7 @@ impl Billing {
         {
             return Ok((Next::Take(Box::new(read.value), read.as_of), true));
         }
-        // One that nobody has heard of is asked for: it may be over since, and that have been told already, of which nothing is kept.
-        let told = |created| known.map_or(Told::Unclear, |known| known.value.as_of.told(created));
+        let told = |created| known.map_or(Told::News, |known| known.value.as_of.told(created));
         match &sight.snapshot {
             // What is over stays so: no need to ask whether that is the newest.
             Some((snapshot, created)) if snapshot.status.is_final() => {
@@ -209,8 +208,7 @@ impl Billing {
         let now = self.now();
         let account = self.account(tenant).await?;
         if known.is_none() && account.is_none() && state.status.is_final() {
-            // It is over before anybody had it, or long after everybody is gone.
-            return Ok(Some((false, Vec::new())));
+            return self.note_over(tenant, state, (as_of, &sight.subscription)).await.map(|writes| Some((false, writes)));
         }
         let mut writes = Vec::new();
         let before = known.as_ref().map(|known| known.value.clone());
@@ -287,6 +285,16 @@ impl Billing {
             writes.extend(self.notices(tenant, &sight.notices).await?);
         }
         Ok(Some((is_changed, writes)))
+    }
+
+    /// It is over before anybody had it: that is kept, so that what is told later of its beginning gives nothing. Of a tenant that is gone
+    /// nothing is kept.
+    async fn note_over(&self, tenant: TenantId, state: Subscription, (as_of, id): (AsOf, &str)) -> Result<Vec<Write>> {
+        if self.ports.tenants.profile(tenant).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let record = SubscriptionRecord { past_due_since: None, former: None, plans: Vec::new(), scheduled: None, state, as_of };
+        Ok(vec![Held::new(id, lists::CLOSED, self.now(), record).of(Some(tenant)).put()?])
     }
 
     /// Which plans there were in this period of usage, and which period is over, when this is the first that is heard of the next one.

@@ -266,10 +266,11 @@ impl Cloud {
     async fn ask_again(&self, request: &ServiceRequest) -> Option<Found> {
         match timeout(PATIENCE, self.resolver.catch_up(&*self.source, RECENT)).await {
             Ok(Ok(_)) => {}
+            // Whoever owes something decides how often this happens; that the store is away is told with each poll.
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Whether a workspace has paid could not be asked for");
+                tracing::debug!(error = &error as &dyn std::error::Error, "Whether a workspace has paid could not be asked for");
             }
-            Err(_) => tracing::warn!("The store does not say in time whether a workspace has paid"),
+            Err(_) => tracing::debug!("The store does not say in time whether a workspace has paid"),
         }
         match self.whom(request) {
             Whom::Known(_, found) => Some(found),

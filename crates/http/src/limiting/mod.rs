@@ -53,7 +53,7 @@ impl ApiLimits {
     /// A request of nobody in particular.
     pub(crate) fn anonymous(&self, tenant: TenantId, class: RouteClass, request: &HttpRequest) -> Subject<'static> {
         let subject = Subject::of(class.as_str()).tenant(tenant);
-        match self.address(request) {
+        match self.address(request, class) {
             Some(address) => subject.address(address),
             None => subject,
         }
@@ -101,10 +101,10 @@ impl ApiLimits {
         (passed, told(decision, self.dialect, self.told))
     }
 
-    fn address(&self, request: &HttpRequest) -> Option<IpAddr> {
+    fn address(&self, request: &HttpRequest, class: RouteClass) -> Option<IpAddr> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         if self.proxies == 0 {
-            if is_sampled() && request.headers().contains_key(X_FORWARDED_FOR) {
+            if is_sampled(class) && request.headers().contains_key(X_FORWARDED_FOR) {
                 warn_of_proxy();
             }
             return peer;
@@ -115,14 +115,14 @@ impl ApiLimits {
     }
 }
 
-/// Whether this request is looked at for signs of a proxy: the first one of each thread, and then one of so many. A proxy stands before
+/// Whether this request is looked at for signs of a proxy: of reads and evaluations one of so many on each thread. A proxy stands before
 /// nearly all requests or none, and looking for a header takes a twelfth of what a limit does.
-fn is_sampled() -> bool {
+fn is_sampled(class: RouteClass) -> bool {
     const ONE_OF: u8 = 32;
     thread_local! {
         static NUMBER: Cell<u8> = const { Cell::new(0) };
     }
-    NUMBER.replace((NUMBER.get() + 1) % ONE_OF) == 0
+    !matches!(class, RouteClass::Read | RouteClass::Evaluation) || NUMBER.replace((NUMBER.get() + 1) % ONE_OF) == 0
 }
 
 /// Says, once, that all clients behind a proxy may be counting as one. Anybody can send the header, so that it proves nothing.

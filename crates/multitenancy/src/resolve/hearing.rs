@@ -1,5 +1,6 @@
 //! How a node hears of changes: by the bus, and by reading the list.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use togglebox_core::{Change, ChangeListener, StoreResult};
@@ -25,16 +26,18 @@ impl<E: Versioned> Resolver<E> {
         self.hear_from(&mut place, changes).await
     }
 
-    /// The same, unless it was done within that time: `None` then. Several at once wait for one.
+    /// The same, unless it was done within that time: `None` then. Several at once wait for one, however long that takes: who waited has
+    /// what was asked after it came, and `None` also where that failed.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
     pub async fn catch_up(&self, changes: &dyn TenantChanges, within: Duration) -> StoreResult<Option<usize>> {
+        let came_us = self.inner.stopwatch.now_us();
         if self.heard_within(within) {
             return Ok(None);
         }
         let mut place = self.inner.place.lock().await;
-        if self.heard_within(within) {
+        if self.heard_within(within) || self.inner.tried_us.load(Ordering::Acquire) > came_us {
             return Ok(None);
         }
         self.hear_from(&mut place, changes).await.map(Some)
@@ -44,6 +47,7 @@ impl<E: Versioned> Resolver<E> {
         let (inner, mut heard) = (&*self.inner, 0);
         loop {
             let asked_us = inner.stopwatch.now_us();
+            inner.tried_us.store(asked_us.saturating_add(1), Ordering::Release);
             let part = changes.changes_since(*place).await?;
             let goes_on = (*place).filter(|_| !part.gap);
             if goes_on.is_none() {

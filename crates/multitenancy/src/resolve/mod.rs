@@ -33,6 +33,7 @@ mod window;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -186,6 +187,8 @@ struct Inner<E: Versioned> {
     metrics: Metrics,
     /// Where in the list of changes this node stands. Held while it is read on, so that nobody goes back.
     place: tokio::sync::Mutex<Option<u64>>,
+    /// When it was asked for last, whatever was answered, and one more: 0 for never.
+    tried_us: AtomicU64,
 }
 
 /// What can be said of a name at once.
@@ -207,6 +210,7 @@ impl<E: Versioned> Resolver<E> {
             options,
             metrics: Metrics::register(),
             place: tokio::sync::Mutex::new(None),
+            tried_us: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -283,6 +283,35 @@ async fn catching_up_asks_once_for_all_who_come_in_that_time() {
     assert_eq!((one.unwrap(), other.unwrap()), (Some(1), None));
 }
 
+/// A list that takes three seconds to read.
+#[derive(Debug)]
+struct SlowChanges {
+    stopwatch: Arc<ManualStopwatch>,
+    asked: AtomicU64,
+}
+
+#[async_trait]
+impl TenantChanges for SlowChanges {
+    async fn changes_since(&self, _after: Option<u64>) -> StoreResult<Changes> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.stopwatch.advance(3 * SECOND);
+        Ok(Changes { last: 7, ..Changes::default() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_slow_store_is_content_with_what_was_asked_meanwhile() {
+    let rig = Rig::new();
+    let list = SlowChanges { stopwatch: Arc::clone(&rig.stopwatch), asked: AtomicU64::new(0) };
+    let ask = || rig.resolver.catch_up(&list, SECOND);
+    let (one, other, third) = tokio::join!(ask(), ask(), ask());
+    assert_eq!((one.unwrap(), other.unwrap(), third.unwrap()), (Some(0), None, None));
+    assert_eq!(list.asked.load(Ordering::SeqCst), 1);
+    ask().await.unwrap();
+    assert_eq!(list.asked.load(Ordering::SeqCst), 2, "who comes later asks anew");
+}
+
 /// What may happen to two tenants and two names, and to a node.
 #[derive(Clone, Debug)]
 enum Event {
