@@ -103,26 +103,30 @@ impl Billing {
         interval: Interval,
         proration_date: Option<Timestamp>,
     ) -> Result<Changed> {
-        let current = self.current(tenant).await?;
-        let now = self.now();
-        let date = whole_second(proration_date.unwrap_or(now));
-        let (item, to, when) = match self.step(&current, plan, interval) {
-            // Back to what there is: what was planned is not done after all.
-            Err(BillingError::NothingToChange) if current.subscription.value.scheduled.is_some() => {
+        let mut current = self.current(tenant).await?;
+        let mut step = self.step(&current, plan, interval);
+        if matches!(step, Err(BillingError::NothingToChange)) && self.stays(&current).await? {
+            // By a change whose answer was lost there may be another plan, or another schedule, than is known.
+            current = self.fresh(tenant).await?;
+            step = self.step(&current, plan, interval);
+            if matches!(step, Err(BillingError::NothingToChange)) {
                 self.unschedule(&current).await?;
                 self.look(&current).await?;
                 return Ok(Changed::Now);
             }
-            step => step?,
-        };
+        }
+        let (item, to, when) = step?;
+        let now = self.now();
+        let date = whole_second(proration_date.unwrap_or(now));
         let is_in_period = item.period_start.is_none_or(|start| date >= start) && item.period_end.is_none_or(|end| date < end);
         if date < now.minus(GOOD_FOR) || date > now.plus(AHEAD) || !is_in_period {
             return Err(BillingError::PreviewTooOld);
         }
         let subscription = &current.subscription.value.state;
-        let mut set_aside = None;
+        // A change for the end of the period takes the place of what is planned, and takes nothing away before.
+        let planned = if when == When::Now { self.planned(&current.subscription.value) } else { None };
+        let set_aside = self.set_aside(tenant, &subscription.id, planned).await?;
         if when == When::Now {
-            set_aside = self.set_aside(tenant, &current.subscription.value).await?;
             self.unschedule(&current).await?;
         }
         let change = change_of(&current, &item, &to, date);
@@ -131,6 +135,7 @@ impl Billing {
             When::Now => date.as_ms() / 1000,
             When::PeriodEnd => item.period_end.unwrap_or(date).as_ms() / 1000,
         };
+        let is_set_aside = set_aside.is_some();
         // After anything has changed, the same wish is another one.
         let version = current.subscription.document.version;
         let key = format!("plan:{}:{version}:{}:{part}", subscription.id, to.price);
@@ -144,6 +149,9 @@ impl Billing {
                 return Err(error.into());
             }
         };
+        if when == When::PeriodEnd && is_set_aside {
+            self.give_up_planned(&subscription.id).await?;
+        }
         self.look(&current).await?;
         Ok(match when {
             When::Now if changed.value.pending_update => Changed::Unpaid,
@@ -175,10 +183,18 @@ impl Billing {
         Ok((item.clone(), to, if is_more { When::Now } else { When::PeriodEnd }))
     }
 
+    /// Somebody wants what there is: what was planned is not done after all. Whether anything was, or waited to be planned again.
+    async fn stays(&self, current: &Current) -> Result<bool> {
+        let known = &current.subscription.value;
+        Ok(self.give_up_planned(&known.state.id).await? || known.scheduled.is_some())
+    }
+
     /// Takes away what a schedule was going to do.
     async fn unschedule(&self, current: &Current) -> Result<()> {
         if let Some(schedule) = &current.subscription.value.state.schedule {
-            self.ports.provider.release_schedule(&format!("release:{schedule}"), schedule).await?;
+            // New each time: to release it twice is the same, and a key that had bad luck over there has it for a day.
+            let key = format!("release:{schedule}:{}", self.ports.entropy.uuid());
+            self.ports.provider.release_schedule(&key, schedule).await?;
         }
         Ok(())
     }
@@ -207,6 +223,7 @@ impl Billing {
     pub async fn cancel(&self, tenant: TenantId) -> Result<Option<Timestamp>> {
         let current = self.fresh(tenant).await?;
         let state = &current.subscription.value.state;
+        self.give_up_planned(&state.id).await?;
         if !state.ends() {
             self.unschedule(&current).await?;
             self.ports.provider.end(&self.end_key("cancel", &current), &state.id, Ending::PeriodEnd).await?;

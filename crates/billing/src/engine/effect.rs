@@ -28,7 +28,7 @@ impl Billing {
 
     pub(super) async fn work_effect(&self, mut held: Held<EffectRecord>) -> StoreResult<()> {
         let key = held.id().to_owned();
-        let held = match self.carry_out(&key, &held.value).await {
+        let held = match self.carry_out(&held).await {
             Ok(Some(later)) => held.due(Some(later)),
             Ok(None) => {
                 metrics::worked("effect", "done");
@@ -55,13 +55,14 @@ impl Billing {
 
     /// Each try has a key of its own: all of this may be done twice, and what went wrong over there is answered the same for a day.
     /// When it is to be looked at again that could not be decided yet; `None` when it is done.
-    async fn carry_out(&self, key: &str, record: &EffectRecord) -> Result<Option<Timestamp>> {
-        let attempt = format!("{key}:{}", record.attempts);
-        match &record.effect {
+    async fn carry_out(&self, held: &Held<EffectRecord>) -> Result<Option<Timestamp>> {
+        let key = held.id();
+        let attempt = format!("{key}:{}", held.value.attempts);
+        match &held.value.effect {
             Effect::Notify { tenant, notice } => self.ports.notifier.notify(*tenant, key, notice).await?,
             Effect::Undo { subscription } => self.undo(&attempt, subscription).await?,
             Effect::End { tenant, subscription } => self.let_end(&attempt, *tenant, subscription).await?,
-            Effect::Replan(planned) => return self.replan(&attempt, planned).await,
+            Effect::Replan(planned) => return self.replan(held, planned).await,
         }
         Ok(None)
     }
@@ -119,6 +120,7 @@ impl Billing {
             Err(error) => return Err(error.into()),
         };
         if !found.status.is_final() {
+            self.give_up_planned(subscription).await?;
             // While a schedule has it, nobody else may end it.
             if let Some(schedule) = &found.schedule {
                 self.ports.provider.release_schedule(&format!("{attempt}:release"), schedule).await?;
