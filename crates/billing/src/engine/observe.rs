@@ -14,7 +14,7 @@ use crate::objects::{Subscription, SubscriptionStatus};
 use crate::order::{AsOf, Told};
 use crate::provider::{Fetched, ProviderError};
 use crate::records::{
-    AccountRecord, ClaimRecord, ConflictRecord, Effect, EffectRecord, FormerPeriod, Held, SignUpRecord, SubscriptionRecord, lists,
+    AccountRecord, ClaimRecord, ConflictRecord, Effect, EffectRecord, Held, SignUpRecord, SubscriptionRecord, lists,
 };
 use crate::store::{Address, Shelf, Write};
 
@@ -299,22 +299,21 @@ impl Billing {
 
     /// Which plans there were in this period of usage, and which period is over, when this is the first that is heard of the next one.
     pub(super) fn follow_periods(&self, before: Option<&SubscriptionRecord>, record: &mut SubscriptionRecord) {
-        let plan = self.plan_item(&record.state).map(|(_, price)| price.plan.clone());
+        let plan = |state| self.plan_item(state).map(|(_, price)| price.plan.clone());
         if let Some(before) = before {
-            let (old, new) = (self.usage_item(&before.state), self.usage_item(&record.state));
-            match (old.map(|old| (old.period_start, old.period_end)), new.map(|new| new.period_start)) {
-                (Some((Some(start), Some(end))), Some(Some(next))) if next >= end => {
-                    record.former = Some(FormerPeriod { start, end, plans: before.plans.clone() });
-                }
-                // Without usage that is billed, a period has no bill that could be open still.
-                (None, _) if self.period_at(before, before.as_of.hi()).is_some_and(|(_, end)| record.as_of.hi() >= end) => {}
-                _ => {
-                    record.former.clone_from(&before.former);
-                    record.plans.clone_from(&before.plans);
-                }
+            let [was_billed, is_billed] = [before, &*record].map(|record| self.usage_item(&record.state).is_some());
+            let is_over = || self.period_at(before, before.as_of.hi()).is_some_and(|(_, end)| record.as_of.hi() >= end);
+            if let Some(former) = self.period_before(before, &record.state) {
+                record.former = Some(former);
+            } else if was_billed || !is_over() {
+                record.former.clone_from(&before.former);
+                record.plans.clone_from(&before.plans);
+            } else if !is_billed {
+                // A month has ended by itself, and the next one began with the plan that there was.
+                record.plans.extend(plan(&before.state));
             }
         }
-        if let Some(plan) = plan.filter(|plan| !record.plans.contains(plan)) {
+        if let Some(plan) = plan(&record.state).filter(|plan| !record.plans.contains(plan)) {
             record.plans.push(plan);
         }
     }

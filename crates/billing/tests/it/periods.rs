@@ -74,19 +74,59 @@ async fn what_comes_after_a_subscription_begins_with_its_end() {
     assert_eq!((rest.until, plans(&rest)), (now.next_month(), vec![]));
 }
 
-/// What a plan includes is for a month, also where it is paid for by the year, and where nothing is billed beyond it.
-#[tokio::test]
-async fn a_year_has_twelve_periods() {
+/// Where usage is not billed.
+async fn unmetered() -> World {
     let world = World::new().await;
     let unmetered = PriceList::new(prices().plans().to_vec(), None).unwrap();
     let store: Arc<dyn BillingStore> = Arc::new(world.node.clone());
     let billing = billing_at(unmetered, &world.sim, &world.rest, store, AccessRules::default(), true);
-    let world = World { billing: Arc::new(billing), ..world };
-    let pending = world.billing.sign_up(NewSignUp { interval: Interval::Yearly, ..new_sign_up("acme") }).await.unwrap();
+    World { billing: Arc::new(billing), ..world }
+}
+
+/// On `pro`, paid for by the month or by the year.
+async fn paid_by(world: &World, interval: Interval) -> TenantId {
+    let pending = world.billing.sign_up(NewSignUp { interval, ..new_sign_up("acme") }).await.unwrap();
     world.sim.complete_checkout(&world.session_of(pending.id), Outcome::Paid).unwrap();
     world.deliver_all().await;
     world.drain().await;
-    let tenant = pending.tenant;
+    pending.tenant
+}
+
+/// Not the hour of a renewal alone, in which nobody would be bounded: of a year, its last month goes on until then.
+#[tokio::test]
+async fn the_last_hour_counts_also_where_nothing_is_billed() {
+    for interval in [Interval::Monthly, Interval::Yearly] {
+        let world = unmetered().await;
+        // Not at a full hour.
+        world.pass(HOUR / 2).await;
+        let tenant = paid_by(&world, interval).await;
+        let overview = world.billing.overview(tenant).await.unwrap().unwrap();
+        let end = overview.period_end.unwrap();
+        let last = match interval {
+            Interval::Monthly => overview.period_start.unwrap(),
+            Interval::Yearly => overview.period_start.unwrap().plus_months(11),
+        };
+        world.pass(last.since(world.sim_time()).as_secs() + DAY).await;
+        // In the last month there was another plan, too.
+        world.billing.change(tenant, "enterprise", interval, None).await.unwrap();
+        let of_last = period(&world, tenant);
+        assert_eq!((of_last.from, of_last.until), (hour_after(last), hour_after(end)));
+        assert_eq!(plans(&of_last), ["pro", "enterprise"]);
+        assert!(end < of_last.until, "{end} is in its last hour");
+        world.pass(end.since(world.sim_time()).as_secs() + 60).await;
+        let renewed = world.billing.overview(tenant).await.unwrap().unwrap();
+        assert_eq!((renewed.period_start, period(&world, tenant)), (Some(end), of_last.clone()), "{interval:?}");
+        world.pass(HOUR / 2).await;
+        let next = period(&world, tenant);
+        assert_eq!((next.from, plans(&next)), (of_last.until, vec!["enterprise"]), "by itself, when the hour is over");
+    }
+}
+
+/// What a plan includes is for a month, also where it is paid for by the year, and where nothing is billed beyond it.
+#[tokio::test]
+async fn a_year_has_twelve_periods() {
+    let world = unmetered().await;
+    let tenant = paid_by(&world, Interval::Yearly).await;
     let start = world.billing.overview(tenant).await.unwrap().unwrap().period_start.unwrap();
     let mut periods = vec![period(&world, tenant)];
     world.billing.change(tenant, "enterprise", Interval::Yearly, None).await.unwrap();
