@@ -32,15 +32,18 @@ pub struct Requests {
 impl PlanCatalogue {
     /// What a tenant may make of requests; `None` when its plan is not known (any more).
     ///
-    /// Limits of its own count where what is beyond is refused. Where it is served, the plan's count alone, as on the bill.
+    /// Limits of its own count where what is beyond is refused. Where it is served, the plan's count alone, as on the bill; that is of a whole
+    /// period, so they count for none of its plans when one of them is served beyond.
     pub fn allowance(&self, tenant: &Tenant) -> Option<Allowance> {
         let current = self.find(&tenant.plan)?;
-        let own = &tenant.overrides;
-        let included = self.included(&tenant.plan, own)?.get();
+        let included = self.included(&tenant.plan, &tenant.overrides)?.get();
         let period = tenant.billing.usage.as_ref().map(|usage| {
+            let mut plans = usage.plans.iter().filter_map(|plan| self.find(plan));
+            let is_billed = plans.any(|plan| plan.beyond == Beyond::Served);
+            let own = if is_billed { &LimitOverrides::NONE } else { &tenant.overrides };
             // One that is not in the catalogue any more includes nothing.
-            let of_plans = usage.plans.iter().filter_map(|plan| self.included(plan, own));
-            let most = of_plans.fold(included, |most, of_plan| Some(most?.max(of_plan.get()?)));
+            let of_plans = usage.plans.iter().chain([&tenant.plan]).filter_map(|plan| self.included(plan, own));
+            let most = of_plans.map(Limit::get).reduce(|most, of_plan| Some(most?.max(of_plan?))).flatten();
             (usage.from, usage.until, most)
         });
         let goes_on = tenant.billing.subscription.is_some();

@@ -97,6 +97,19 @@ fn limits_of_its_own_count_where_what_is_beyond_is_refused() {
         requests(&tenant, "2026-02-10T00:00:00Z").included
     };
     assert_eq!((included("team"), included("pro")), (Some(5000), Some(1000)), "a bill goes by the plan");
+    // A bill is of a whole period.
+    for (plan, plans, most) in [
+        ("team", &["pro", "team"][..], 1000),
+        ("pro", &["team", "pro"], 1000),
+        ("team", &["pro"], 1000),
+        ("team", &["free", "team"], 5000),
+        ("team", &["gone", "team"], 5000),
+    ] {
+        let tenant = Tenant { overrides: own, ..tenant(plan, Some(plans), true) };
+        assert_eq!(requests(&tenant, "2026-02-10T00:00:00Z").included, Some(most), "{plan} after {plans:?}");
+        let next = if plan == "pro" { 1000 } else { 5000 };
+        assert_eq!(requests(&tenant, "2026-03-10T00:00:00Z").included, Some(next), "{plan} in a period of its own");
+    }
     let unknown = tenant("gone", None, false);
     assert_eq!(PlanCatalogue::from_toml(PLANS).unwrap().allowance(&unknown), None);
 }
