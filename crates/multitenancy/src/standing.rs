@@ -359,7 +359,7 @@ pub struct AccessPolicy {
     pub suspended: Allowed,
     /// For how long clients go on from when it was [`Unpaid::ReadOnly`], if they do at all; `None`: without an end.
     pub unpaid_evaluation: Option<Duration>,
-    /// The same from when it was [`Unpaid::Closed`].
+    /// The same of [`Unpaid::Closed`], from the moment that it tells: of what was [`Unpaid::ReadOnly`] before, when that began.
     pub closed_evaluation: Option<Duration>,
 }
 

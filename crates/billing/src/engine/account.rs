@@ -185,8 +185,11 @@ pub(super) fn period_end(state: &Subscription, is_plan: impl Fn(&str) -> bool) -
     of_plans.or_else(|| state.items.iter().filter_map(|item| item.period_end).min())
 }
 
+/// Since when a tenant has been restricted. Who was read-only and is closed now was so all the time: what ends some time after that, such as that
+/// clients are served, does not begin anew.
 fn restricted_since(given: Option<&Entitlement>, mode: Mode, now: Timestamp) -> Option<Timestamp> {
-    let is_restricted = |mode| matches!(mode, Mode::ReadOnly | Mode::Closed | Mode::NotYet);
-    let before = given.filter(|given| given.mode == mode).and_then(|given| given.restricted_since);
-    is_restricted(mode).then(|| before.unwrap_or(now))
+    let is_for_money = |mode| matches!(mode, Mode::ReadOnly | Mode::Closed);
+    let goes_on = |before| before == mode || (is_for_money(before) && is_for_money(mode));
+    let before = given.filter(|given| goes_on(given.mode)).and_then(|given| given.restricted_since);
+    (is_for_money(mode) || mode == Mode::NotYet).then(|| before.unwrap_or(now))
 }

@@ -182,6 +182,25 @@ async fn who_cancels_has_the_rest_of_the_period() {
     assert_eq!(world.mails("canceled:").len(), 1);
 }
 
+/// What ends some time after a tenant was restricted does not begin anew with its end.
+#[tokio::test]
+async fn who_was_read_only_and_is_closed_has_been_restricted_all_the_time() {
+    let rules = AccessRules { grace: Duration::from_secs(DAY), ended: Ended::Closed };
+    let world = World::with(rules, true).await;
+    let tenant = world.paid("acme").await;
+    world.sim.set_card(&world.customer_id(tenant), Card::Declining).unwrap();
+    world.pass(31 * DAY + 2 * 3600).await;
+    world.pass(DAY).await;
+    let given = world.entitlement(tenant).unwrap();
+    assert_eq!(given.mode, Mode::ReadOnly);
+    let since = given.restricted_since.unwrap();
+    world.pass(DAY).await;
+    world.sim.portal_cancel(&world.subscription_id(tenant), false).unwrap();
+    world.pass(60).await;
+    let given = world.entitlement(tenant).unwrap();
+    assert_eq!((given.mode, given.restricted_since), (Mode::Closed, Some(since)));
+}
+
 /// In the portal, where nobody asks us.
 #[tokio::test]
 async fn what_is_done_in_the_portal_holds() {
