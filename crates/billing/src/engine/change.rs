@@ -95,7 +95,7 @@ impl Billing {
     /// billed is what that showed. The same change asked for twice is made once.
     ///
     /// # Errors
-    /// As [`preview_change`](Self::preview_change), and `PreviewTooOld`, `Declined`.
+    /// As [`preview_change`](Self::preview_change), and `PreviewTooOld`, `Declined`, `Busy`.
     pub async fn change(
         &self,
         tenant: TenantId,
@@ -219,7 +219,7 @@ impl Billing {
     /// Ends the subscription with its period. Asked for twice, it is the same.
     ///
     /// # Errors
-    /// `NoSubscription`, `Provider`, `Store`.
+    /// `NoSubscription`, `Provider`, `Busy`, `Store`.
     pub async fn cancel(&self, tenant: TenantId) -> Result<Option<Timestamp>> {
         let current = self.fresh(tenant).await?;
         let state = &current.subscription.value.state;
