@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::pool::{Ask, Leased, Step};
 use crate::store::{Bucket, UsageQuery, UsageStore};
-use crate::{Check, Grain, MeterId, Minute, Quota, Span, WriterId};
+use crate::{Check, MeterId, Minute, Quota, Span, WriterId};
 
 const OPERATION: &str = "usage.lease";
 
@@ -196,8 +196,11 @@ impl LeasedQuota {
     /// What was counted in the period so far.
     async fn used(&self, slot: &Slot) -> StoreResult<u64> {
         let invalid = |error| StoreError::new(StoreErrorKind::Refused("period"), OPERATION).caused_by(error);
-        let query = UsageQuery::new(self.meter, slot.span, Grain::Day).map_err(invalid)?;
-        Ok(Bucket::sum(&self.store.series(slot.tenant, &query).await?))
+        let mut used = 0_u64;
+        for query in UsageQuery::covering(self.meter, slot.span).map_err(invalid)? {
+            used = used.saturating_add(Bucket::sum(&self.store.series(slot.tenant, &query).await?));
+        }
+        Ok(used)
     }
 
     async fn give_back(&self, slots: Vec<Arc<Slot>>, now: Timestamp, ask: impl Fn(u64) -> Ask + Copy) {

@@ -213,6 +213,29 @@ async fn who_has_a_subscription_is_refused_by_its_period_and_sees_the_same() {
     manage(&rig, &ann).await.expect(429);
 }
 
+/// A subscription's period begins at any full hour, and what was counted in it before its quota was a hard one counts.
+#[actix_web::test]
+async fn a_hard_quota_is_of_a_subscriptions_period_from_whatever_hour() {
+    const LEFT: u64 = 3;
+    let plan = super::rig::Plan { plans: PlanCatalogue::from_toml(WITH_A_HARD_ONE).unwrap(), ..super::rig::Plan::default() };
+    let rig = Rig::planned(plan).await;
+    let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
+    let (_, key) = furnished(&rig, &ann).await;
+    rig.clock.set("2026-05-28T21:00:00Z".parse().unwrap());
+    let back = rig.signed_in("ann", &ann.host).await;
+    subscribe(&rig, &ann, ("2026-05-28T21:00:00Z", "2026-06-28T11:00:00Z"), &["free"]).await;
+    assert_eq!(evaluate(&rig, &ann, &key).await, 200);
+    let before = used(&rig, &back).await["used"].as_u64().unwrap();
+    limit(&rig, &operator, &ann.workspace, "exact", json!({ "requests_per_month": before + LEFT })).await;
+    let mut served = 0;
+    while evaluate(&rig, &ann, &key).await == 200 {
+        served += 1;
+    }
+    assert_eq!(served, LEFT);
+    let told = manage(&rig, &back).await.expect(429).json();
+    assert_eq!(told["meta"]["resetsAt"], "2026-06-28T11:00:00.000Z");
+}
+
 /// A lesser plan in the middle of a period: what was used until then was included.
 #[actix_web::test]
 async fn the_most_that_a_period_included_counts_until_its_end() {
