@@ -1,14 +1,14 @@
 //! A quota that several nodes together never exceed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use togglebox_core::{Entropy, StoreError, StoreErrorKind, StoreResult, TenantId, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::pool::{Ask, Leased, Step};
+use crate::pool::{Ask, Leased, Pool, Step};
 use crate::store::{Bucket, UsageQuery, UsageStore};
 use crate::{Check, MeterId, Minute, Quota, Span, WriterId};
 
@@ -22,10 +22,16 @@ const MOST: u64 = 1000;
 const IDLE: Duration = Duration::from_secs(10);
 /// A pool that was empty is asked again after this.
 const EMPTY: Duration = Duration::from_secs(1);
-/// Pools of periods that have been over for so long are forgotten here.
+/// Pools forget whom they have not heard of for [some time](Pool::FORGOTTEN). Well before that, by whichever node's clock, a node gives back
+/// what it holds, or takes another id: to one that was forgotten a pool would grant all anew that it ever held.
+const QUIET: Duration = Duration::from_secs(Pool::FORGOTTEN.as_secs() / 2);
+/// Pools of periods that have been over for so long, and that nobody has asked for, are forgotten here.
 const OVER: Duration = Duration::from_hours(1);
 /// How many are given back at a time.
 const AT_ONCE: usize = 8;
+
+/// Never, in milliseconds since 1970.
+const NEVER: i64 = i64::MIN;
 
 /// A *hard* quota of one meter, of each tenant: all nodes together never spend more than its limit in a period.
 ///
@@ -42,7 +48,7 @@ const AT_ONCE: usize = 8;
 pub struct LeasedQuota {
     store: Arc<dyn UsageStore>,
     meter: MeterId,
-    holder: WriterId,
+    entropy: Arc<dyn Entropy>,
     tenants: papaya::HashMap<(TenantId, Minute), Arc<Slot>, foldhash::fast::RandomState>,
 }
 
@@ -50,17 +56,23 @@ pub struct LeasedQuota {
 #[derive(Debug)]
 struct Slot {
     tenant: TenantId,
-    span: Span,
+    from: Minute,
+    /// The number of the minute in which the period ends, of those that were told the latest: an end may be moved.
+    until: AtomicU32,
     /// Units that are here and not spent.
     left: AtomicU64,
     /// When somebody last wanted one.
     asked_ms: AtomicI64,
+    /// The clock of the last step of the current holder that the store has answered.
+    seen_ms: AtomicI64,
     held: Mutex<Held>,
 }
 
 /// What the store has been asked, one step after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Held {
+    /// Under which id.
+    holder: WriterId,
     /// How many units this node holds in all, spent ones too, as far as it knows: never more than the store knows of.
     units: u64,
     /// The number of the last step.
@@ -71,7 +83,7 @@ struct Held {
     limit: u64,
     /// Until when it is taken for granted that there is none.
     empty_until: Option<Timestamp>,
-    /// Whether the store may not know yet that units were given back.
+    /// Whether the store may take this node to hold more than it does: what it gives back did not arrive, or what it was granted.
     owes: bool,
 }
 
@@ -96,9 +108,9 @@ impl Drop for Unit {
 }
 
 impl LeasedQuota {
-    /// Of this meter, for this process. Holds nothing yet.
-    pub fn new(store: Arc<dyn UsageStore>, meter: MeterId, entropy: &(impl Entropy + ?Sized)) -> Self {
-        Self { store, meter, holder: WriterId::random(entropy), tenants: papaya::HashMap::default() }
+    /// Of this meter, for this process, which gives itself ids from `entropy`. Holds nothing yet.
+    pub fn new(store: Arc<dyn UsageStore>, meter: MeterId, entropy: Arc<dyn Entropy>) -> Self {
+        Self { store, meter, entropy, tenants: papaya::HashMap::default() }
     }
 
     /// A unit that is here already. Asks nobody.
@@ -135,17 +147,19 @@ impl LeasedQuota {
             // One may have come back meanwhile.
             if slot.left.load(Ordering::Acquire) == 0 {
                 let used = held.granted.unwrap_or_default();
-                return Ok(Err(Check::Deny { limit: quota.limit, used, resets_at: slot.span.until().start() }));
+                let resets_at = period(quota, now).until().start();
+                return Ok(Err(Check::Deny { limit: quota.limit, used, resets_at }));
             }
         }
     }
 
-    /// Gives back what tenants have not asked for within ten seconds. To be called every few seconds.
+    /// Gives back what tenants have not asked for within ten seconds, and what the store has not been asked about for so long that it might
+    /// forget who holds it. To be called every few seconds.
     pub async fn keep(&self, now: Timestamp) {
         let slots = {
             let tenants = self.tenants.pin();
-            tenants.retain(|_, slot| now < slot.span.until().start().plus(OVER));
-            tenants.values().filter(|slot| slot.is_idle(now)).map(Arc::clone).collect::<Vec<_>>()
+            tenants.retain(|_, slot| !slot.is_over(now));
+            tenants.values().filter(|slot| slot.is_idle(now) || slot.is_quiet(now)).map(Arc::clone).collect::<Vec<_>>()
         };
         self.give_back(slots, now, Ask::Keep).await;
     }
@@ -157,17 +171,31 @@ impl LeasedQuota {
     }
 
     fn slot(&self, tenant: TenantId, quota: &Quota, now: Timestamp) -> Arc<Slot> {
-        let span = quota.period.span(Minute::of(now).unwrap_or(Minute::EPOCH));
+        let span = period(quota, now);
         let tenants = self.tenants.pin();
-        Arc::clone(tenants.get_or_insert_with((tenant, span.from()), || Arc::new(Slot::new(tenant, span))))
+        let new = || Arc::new(Slot::new(tenant, span, Held::new(WriterId::random(&*self.entropy))));
+        let slot = tenants.get_or_insert_with((tenant, span.from()), new);
+        slot.lasts_until(span.until());
+        Arc::clone(slot)
+    }
+
+    /// Goes on under another id, of which no pool knows anything.
+    fn renew(&self, slot: &Slot, held: &mut Held) {
+        *held = Held {
+            granted: held.granted,
+            limit: held.limit,
+            empty_until: held.empty_until,
+            ..Held::new(WriterId::random(&*self.entropy))
+        };
+        slot.seen_ms.store(NEVER, Ordering::Relaxed);
     }
 
     fn step(&self, slot: &Slot, held: &mut Held, ask: Ask, now: Timestamp) -> Step {
         held.number += 1;
         Step {
             meter: self.meter,
-            period: slot.span.from(),
-            holder: self.holder,
+            period: slot.from,
+            holder: held.holder,
             number: held.number,
             limit: held.limit,
             used: None,
@@ -179,26 +207,40 @@ impl LeasedQuota {
     /// Takes units from the store, if there are any: one for the caller, who is told so, and the others for whoever comes.
     async fn fetch(&self, slot: &Slot, held: &mut Held, quota: &Quota, now: Timestamp) -> StoreResult<bool> {
         held.limit = quota.limit;
-        let free = quota.limit.saturating_sub(held.granted.unwrap_or_default());
-        let wanted = held.units.saturating_add((free / SHARE).clamp(1, MOST));
-        let step = self.step(slot, held, Ask::Hold(wanted), now);
-        let leased = if let Some(leased) = self.store.lease(slot.tenant, &step).await? {
+        if slot.is_quiet(now) {
+            if held.owes {
+                let step = self.step(slot, held, Ask::Keep(held.units), now);
+                self.store.lease(slot.tenant, &step).await?;
+            }
+            self.renew(slot, held);
+        }
+        let leased = if let Some(leased) = self.hold(slot, held, None, now).await? {
             leased
         } else {
-            let (used, first) = (self.used(slot).await?, held.units.saturating_add(1));
-            let begin = Step { used: Some(used), ..self.step(slot, held, Ask::Hold(first), now) };
-            let begun = self.store.lease(slot.tenant, &begin).await?;
+            self.renew(slot, held);
+            let used = self.used(slot.tenant, period(quota, now)).await?;
+            let begun = self.hold(slot, held, Some(used), now).await?;
             begun.ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, OPERATION))?
         };
-        Ok(slot.receive(held, leased))
+        Ok(slot.receive(held, leased, now))
+    }
+
+    /// Asks for more units. Whoever does not wait for the answer, or gets none, owes what may have been granted.
+    async fn hold(&self, slot: &Slot, held: &mut Held, used: Option<u64>, now: Timestamp) -> StoreResult<Option<Leased>> {
+        let free = held.limit.saturating_sub(held.granted.unwrap_or_default());
+        let more = if used.is_some() { 1 } else { (free / SHARE).clamp(1, MOST) };
+        let ask = Ask::Hold(held.units.saturating_add(more));
+        let step = Step { used, ..self.step(slot, held, ask, now) };
+        held.owes = true;
+        self.store.lease(slot.tenant, &step).await
     }
 
     /// What was counted in the period so far.
-    async fn used(&self, slot: &Slot) -> StoreResult<u64> {
+    async fn used(&self, tenant: TenantId, period: Span) -> StoreResult<u64> {
         let invalid = |error| StoreError::new(StoreErrorKind::Refused("period"), OPERATION).caused_by(error);
         let mut used = 0_u64;
-        for query in UsageQuery::covering(self.meter, slot.span).map_err(invalid)? {
-            used = used.saturating_add(Bucket::sum(&self.store.series(slot.tenant, &query).await?));
+        for query in UsageQuery::covering(self.meter, period).map_err(invalid)? {
+            used = used.saturating_add(Bucket::sum(&self.store.series(tenant, &query).await?));
         }
         Ok(used)
     }
@@ -217,10 +259,9 @@ impl LeasedQuota {
             let ask = ask(held.units);
             let step = self.step(&slot, &mut held, ask, now);
             match self.store.lease(slot.tenant, &step).await {
-                Ok(leased) => {
-                    held.owes = false;
-                    held.granted = leased.map(|leased| leased.granted).or(held.granted);
-                }
+                Ok(Some(leased)) if !is_end => slot.given_back(&mut held, leased, now),
+                // Whoever has ended is no holder any more, nor is anybody of a pool that is gone.
+                Ok(_) => self.renew(&slot, &mut held),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(tenant.id = %slot.tenant, error, "Units of a quota could not be given back yet");
@@ -231,10 +272,28 @@ impl LeasedQuota {
     }
 }
 
+fn period(quota: &Quota, now: Timestamp) -> Span {
+    quota.period.span(Minute::of(now).unwrap_or(Minute::EPOCH))
+}
+
+impl Held {
+    /// Nothing yet.
+    const fn new(holder: WriterId) -> Self {
+        Self { holder, units: 0, number: 0, granted: None, limit: 0, empty_until: None, owes: false }
+    }
+}
+
 impl Slot {
-    fn new(tenant: TenantId, span: Span) -> Self {
-        let (left, asked_ms) = (AtomicU64::new(0), AtomicI64::new(i64::MIN));
-        Self { tenant, span, left, asked_ms, held: Mutex::default() }
+    fn new(tenant: TenantId, span: Span, held: Held) -> Self {
+        Self {
+            tenant,
+            from: span.from(),
+            until: AtomicU32::new(span.until().number()),
+            left: AtomicU64::new(0),
+            asked_ms: AtomicI64::new(NEVER),
+            seen_ms: AtomicI64::new(NEVER),
+            held: Mutex::new(held),
+        }
     }
 
     fn take(self: &Arc<Self>, now: Timestamp) -> Option<Unit> {
@@ -245,16 +304,45 @@ impl Slot {
 
     /// What the store says that this node holds. It may be more than was asked for: what it was not known to have given. Of what has come,
     /// one is the caller's; whether there is one.
-    fn receive(&self, held: &mut Held, leased: Leased) -> bool {
-        held.granted = Some(leased.granted);
-        held.owes = false;
+    fn receive(&self, held: &mut Held, leased: Leased, now: Timestamp) -> bool {
         let more = leased.units.saturating_sub(held.units);
         held.units += more;
         self.left.fetch_add(more.saturating_sub(1), Ordering::Release);
+        self.given_back(held, leased, now);
         more > 0
+    }
+
+    /// What the store says after nothing more was asked for: it may have forgotten what this node holds.
+    fn given_back(&self, held: &mut Held, leased: Leased, now: Timestamp) {
+        held.units = held.units.min(leased.units);
+        held.granted = Some(leased.granted);
+        held.owes = false;
+        self.seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
+    }
+
+    fn until(&self) -> Minute {
+        Minute::from_number(self.until.load(Ordering::Relaxed))
+    }
+
+    fn lasts_until(&self, until: Minute) {
+        // A look first: most of the time there is nothing to be changed, and others look at the same time.
+        if self.until() < until {
+            self.until.fetch_max(until.number(), Ordering::Relaxed);
+        }
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        let asked = Timestamp::from_ms(self.asked_ms.load(Ordering::Relaxed));
+        now >= self.until().start().plus(OVER) && now >= asked.plus(OVER)
     }
 
     fn is_idle(&self, now: Timestamp) -> bool {
         now >= Timestamp::from_ms(self.asked_ms.load(Ordering::Relaxed)).plus(IDLE)
+    }
+
+    /// Whether a pool may soon forget the holder.
+    fn is_quiet(&self, now: Timestamp) -> bool {
+        let seen_ms = self.seen_ms.load(Ordering::Relaxed);
+        seen_ms != NEVER && now >= Timestamp::from_ms(seen_ms).plus(QUIET)
     }
 }

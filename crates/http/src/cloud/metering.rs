@@ -132,7 +132,7 @@ impl Metering {
     fn with(counter: Counter, store: Arc<dyn UsageStore>, ledger: Arc<dyn UsageLedger>) -> Result<Self, InvalidMeter> {
         let [requests, not_modified, bytes] = [REQUESTS.parse()?, NOT_MODIFIED.parse()?, BYTES.parse()?];
         let period = PeriodUsage::new(Arc::clone(&store), requests);
-        let units = LeasedQuota::new(Arc::clone(&store), requests, &OsEntropy);
+        let units = LeasedQuota::new(Arc::clone(&store), requests, Arc::new(OsEntropy));
         Ok(Self { counter, store, ledger, period, units, requests, not_modified, bytes, misses: Misses::default() })
     }
 

@@ -9,7 +9,7 @@ use togglebox_core::{OsEntropy, TenantId, Timestamp};
 use tokio::task::JoinSet;
 
 use super::UsageStores;
-use super::fixtures::{A, B, CROWD, at, cell, meter, minute, other_meter, race, writer};
+use super::fixtures::{A, B, CROWD, at, cell, meter, minute, other_meter, race, span, writer};
 use crate::store::POOLS_KEPT;
 use crate::{Ask, Check, Leased, LeasedQuota, Minute, Period, Quota, Step};
 
@@ -103,6 +103,10 @@ const AT_A_TIME: u64 = REQUESTS / 100;
 
 const QUOTA: Quota = Quota { limit: REQUESTS, period: Period::Day, warn_percent: 100 };
 
+fn new_node(stores: &UsageStores) -> LeasedQuota {
+    LeasedQuota::new(Arc::clone(&stores.usage), meter(), Arc::new(OsEntropy))
+}
+
 /// A process, and the requests that it answers.
 struct Node {
     quota: Arc<LeasedQuota>,
@@ -112,7 +116,7 @@ struct Node {
 impl Node {
     /// Begins to answer requests until there is no room any more; one in five fails, and uses nothing.
     fn start(stores: &UsageStores, served: &Arc<AtomicU64>, now: Timestamp) -> Self {
-        let quota = Arc::new(LeasedQuota::new(Arc::clone(&stores.usage), meter(), &OsEntropy));
+        let quota = Arc::new(new_node(stores));
         let mut tasks = JoinSet::new();
         for _ in 0..TASKS {
             let (quota, served) = (Arc::clone(&quota), Arc::clone(served));
@@ -219,7 +223,7 @@ pub async fn what_a_node_does_not_need_the_others_can_spend(stores: &UsageStores
     const COUNTED: u64 = 400;
     stores.merge(&[cell(0, 1, COUNTED)]).await;
     let served = AtomicU64::new(COUNTED);
-    let node = || LeasedQuota::new(Arc::clone(&stores.usage), meter(), &OsEntropy);
+    let node = || new_node(stores);
     let (idle, ending, last) = (node(), node(), node());
     for node in [&idle, &ending] {
         // The second time more than one unit comes.
@@ -242,4 +246,41 @@ pub async fn what_a_node_does_not_need_the_others_can_spend(stores: &UsageStores
     let other: TenantId = B;
     assert!(idle.take(other, &QUOTA, at(2)).await.unwrap().is_ok(), "another tenant has its own");
     assert!(idle.take(A, &QUOTA, at(1440)).await.unwrap().is_ok(), "as has the next day");
+}
+
+/// A node that needs nothing from the store for so long that its pool forgets it is granted what is left, and not all that it ever held.
+pub async fn a_node_that_was_forgotten_goes_on_where_it_was(stores: &UsageStores) {
+    let node = || Node { quota: Arc::new(new_node(stores)), tasks: JoinSet::new() };
+    let (quiet, other) = (node(), node());
+    let served = AtomicU64::new(0);
+    for _ in 0..400 {
+        quiet.quota.take(A, &QUOTA, at(0)).await.unwrap().unwrap().spend();
+        served.fetch_add(1, Ordering::SeqCst);
+    }
+    for now in [at(16), at(32)] {
+        // The other one's step lets the pool forget whom it has not heard of.
+        for node in [&other, &quiet] {
+            node.quota.take(A, &QUOTA, now).await.unwrap().unwrap().spend();
+            served.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    quiet.spend_the_rest(&served, at(33)).await;
+    other.spend_the_rest(&served, at(33)).await;
+    assert_eq!(served.load(Ordering::SeqCst), REQUESTS);
+}
+
+/// The end of a period is moved while it goes on, as that of a subscription which is not renewed in time.
+pub async fn a_period_whose_end_moves_has_no_more_units_than_before(stores: &UsageStores) {
+    const ENDS: u32 = 1440;
+    let quota = |until| Quota { limit: LIMIT, period: Period::Of(span(0, until)), warn_percent: 100 };
+    let (node, early, late) = (new_node(stores), quota(ENDS), quota(2 * ENDS));
+    for _ in 0..LIMIT {
+        node.take(A, &early, at(0)).await.unwrap().unwrap().spend();
+    }
+    // Long after the first end the node forgets what nobody has asked for.
+    for now in [at(ENDS + 90), at(ENDS + 200)] {
+        node.keep(now).await;
+        let denied = node.take(A, &late, now).await.unwrap().unwrap_err();
+        assert_eq!(denied, Check::Deny { limit: LIMIT, used: LIMIT, resets_at: at(2 * ENDS) });
+    }
 }

@@ -128,6 +128,8 @@ macro_rules! usage_store_suite {
             nodes_spend_the_whole_limit_and_not_a_unit_more
             however_nodes_are_killed_no_more_than_the_limit_is_spent
             what_a_node_does_not_need_the_others_can_spend
+            a_node_that_was_forgotten_goes_on_where_it_was
+            a_period_whose_end_moves_has_no_more_units_than_before
         }
     };
     (@each [maybe $fresh:path]: $($promise:ident)*) => {

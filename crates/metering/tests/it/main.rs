@@ -7,6 +7,7 @@ mod support;
 
 mod direct;
 mod flusher;
+mod leases;
 mod period_usage;
 mod queue;
 mod recorder;
