@@ -20,8 +20,12 @@ const SHARE: u64 = 100;
 const MOST: u64 = 1000;
 /// What nobody has asked for so long is given back.
 const IDLE: Duration = Duration::from_secs(10);
+/// How many are left is not known any more after this: others take them. Whoever does not know it takes one.
+const STALE: Duration = Duration::from_secs(10);
 /// A pool that was empty is asked again after this.
 const EMPTY: Duration = Duration::from_secs(1);
+/// A store that did not answer is asked again after this.
+const FAILED: Duration = Duration::from_secs(1);
 /// Pools forget whom they have not heard of for [some time](Pool::FORGOTTEN). Well before that, by whichever node's clock, a node gives back
 /// what it holds, or takes another id: to one that was forgotten a pool would grant all anew that it ever held.
 const QUIET: Duration = Duration::from_secs(Pool::FORGOTTEN.as_secs() / 2);
@@ -35,15 +39,17 @@ const NEVER: i64 = i64::MIN;
 
 /// A *hard* quota of one meter, of each tenant: all nodes together never spend more than its limit in a period.
 ///
-/// A node takes units from the store, a hundredth of those that are left and at most 1,000, and spends them without asking anybody. What a
+/// A node takes units from the store, a hundredth of those that are left and at most 1,000 (one where it has not known for ten seconds how
+/// many are left), and spends them without asking anybody. What a
 /// tenant has not asked for within ten seconds goes back with [`keep`](Self::keep), the rest with [`finish`](Self::finish); so, if no
 /// process is killed, the whole limit can be spent, by whichever node is asked. A killed process takes with it what it held and had not
 /// spent: that counts as spent until the period ends, at most a hundredth of what was left when it took it, and 1,000.
 ///
 /// Where the store cannot be asked and nothing is left here, it is not known whether there is room, and nobody is let in.
 ///
-/// The first unit of a period is taken from what the store has counted until then, so that a quota which becomes a hard one in the middle of
-/// a period goes on where it was. What other nodes have counted and not sent at that moment is missing from it.
+/// What the store has counted in a period until a node takes its first unit counts as spent, so that a quota which becomes a hard one in the
+/// middle of a period goes on where it was; so it is again when a node has not needed the store for some minutes. What nodes have counted and
+/// not sent at that moment is missing from it, those of this one too, and what is in a queue.
 #[derive(Debug)]
 pub struct LeasedQuota {
     store: Arc<dyn UsageStore>,
@@ -77,12 +83,14 @@ struct Held {
     units: u64,
     /// The number of the last step.
     number: u64,
-    /// Of the last answer.
-    granted: Option<u64>,
+    /// How many units all held as of the last answer, and when it came.
+    granted: Option<(u64, Timestamp)>,
     /// The limit as of the last time that a unit was asked for.
     limit: u64,
-    /// Until when it is taken for granted that there is none.
+    /// Until when it is taken for granted that there is none; the last answer was that there was none.
     empty_until: Option<Timestamp>,
+    /// Until when it is taken for granted that the store does not answer: whoever waited for an answer that did not come waits for no other.
+    failed_until: Option<Timestamp>,
     /// Whether the store may take this node to hold more than it does: what it gives back did not arrive, or what it was granted.
     owes: bool,
 }
@@ -123,7 +131,8 @@ impl LeasedQuota {
     /// Dropping the future may leave units with this node that it has not spent; they are there for the next one.
     ///
     /// # Errors
-    /// There is none here, and the store does not say whether there are more.
+    /// There is none here, and the store does not say whether there are more; `Unavailable` also, without asking it again, within a second
+    /// after it did not answer.
     pub async fn take(&self, tenant: TenantId, quota: &Quota, now: Timestamp) -> StoreResult<Result<Unit, Check>> {
         let slot = self.slot(tenant, quota, now);
         loop {
@@ -137,16 +146,24 @@ impl LeasedQuota {
             }
             let is_known = held.limit == quota.limit && held.empty_until.is_some_and(|until| now < until);
             if !is_known {
-                held.empty_until = None;
-                if self.fetch(&slot, &mut held, quota, now).await? {
-                    // Others may be faster than whoever has waited: the first is taken before they see any.
-                    return Ok(Ok(Unit(Some(Arc::clone(&slot)))));
+                if held.failed_until.is_some_and(|until| now < until) {
+                    return Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION));
                 }
-                held.empty_until = Some(now.plus(EMPTY));
+                match self.fetch(&slot, &mut held, quota, now).await {
+                    // Others may be faster than whoever has waited: the first is taken before they see any.
+                    Ok(true) => return Ok(Ok(Unit(Some(Arc::clone(&slot))))),
+                    Ok(false) => held.empty_until = Some(now.plus(EMPTY)),
+                    Err(error) => {
+                        if *error.kind() == StoreErrorKind::Unavailable {
+                            held.failed_until = Some(slot.asked_last(now).plus(FAILED));
+                        }
+                        return Err(error);
+                    }
+                }
             }
             // One may have come back meanwhile.
             if slot.left.load(Ordering::Acquire) == 0 {
-                let used = held.granted.unwrap_or_default();
+                let used = held.granted.map_or(0, |(granted, _)| granted);
                 let resets_at = period(quota, now).until().start();
                 return Ok(Err(Check::Deny { limit: quota.limit, used, resets_at }));
             }
@@ -207,6 +224,9 @@ impl LeasedQuota {
     /// Takes units from the store, if there are any: one for the caller, who is told so, and the others for whoever comes.
     async fn fetch(&self, slot: &Slot, held: &mut Held, quota: &Quota, now: Timestamp) -> StoreResult<bool> {
         held.limit = quota.limit;
+        if held.empty_until.is_some() && !held.owes && self.is_empty_still(slot, held, now).await? {
+            return Ok(false);
+        }
         if slot.is_quiet(now) {
             if held.owes {
                 let step = self.step(slot, held, Ask::Keep(held.units), now);
@@ -214,22 +234,31 @@ impl LeasedQuota {
             }
             self.renew(slot, held);
         }
-        let leased = if let Some(leased) = self.hold(slot, held, None, now).await? {
+        let leased = if let Some(leased) = self.hold(slot, held, quota, now).await? {
             leased
         } else {
+            // The pool is gone, and with it what this node held.
             self.renew(slot, held);
-            let used = self.used(slot.tenant, period(quota, now)).await?;
-            let begun = self.hold(slot, held, Some(used), now).await?;
+            let begun = self.hold(slot, held, quota, now).await?;
             begun.ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, OPERATION))?
         };
         Ok(slot.receive(held, leased, now))
     }
 
+    /// Looks at a pool that was empty: of many nodes that ask again and again, none writes.
+    async fn is_empty_still(&self, slot: &Slot, held: &mut Held, now: Timestamp) -> StoreResult<bool> {
+        let step = self.step(slot, held, Ask::Look, now);
+        let Some(leased) = self.store.lease(slot.tenant, &step).await? else { return Ok(false) };
+        held.told(leased, now);
+        Ok(leased.granted >= held.limit)
+    }
+
     /// Asks for more units. Whoever does not wait for the answer, or gets none, owes what may have been granted.
-    async fn hold(&self, slot: &Slot, held: &mut Held, used: Option<u64>, now: Timestamp) -> StoreResult<Option<Leased>> {
-        let free = held.limit.saturating_sub(held.granted.unwrap_or_default());
-        let more = if used.is_some() { 1 } else { (free / SHARE).clamp(1, MOST) };
-        let ask = Ask::Hold(held.units.saturating_add(more));
+    async fn hold(&self, slot: &Slot, held: &mut Held, quota: &Quota, now: Timestamp) -> StoreResult<Option<Leased>> {
+        let used = if slot.is_seen() { None } else { Some(self.used(slot.tenant, period(quota, now)).await?) };
+        let known = held.granted.filter(|(_, at)| now < at.plus(STALE));
+        let free = known.map_or(0, |(granted, _)| held.limit.saturating_sub(granted));
+        let ask = Ask::Hold(held.units.saturating_add((free / SHARE).clamp(1, MOST)));
         let step = Step { used, ..self.step(slot, held, ask, now) };
         held.owes = true;
         self.store.lease(slot.tenant, &step).await
@@ -279,7 +308,12 @@ fn period(quota: &Quota, now: Timestamp) -> Span {
 impl Held {
     /// Nothing yet.
     const fn new(holder: WriterId) -> Self {
-        Self { holder, units: 0, number: 0, granted: None, limit: 0, empty_until: None, owes: false }
+        Self { holder, units: 0, number: 0, granted: None, limit: 0, empty_until: None, failed_until: None, owes: false }
+    }
+
+    fn told(&mut self, leased: Leased, now: Timestamp) {
+        self.granted = Some((leased.granted, now));
+        self.failed_until = None;
     }
 }
 
@@ -307,6 +341,7 @@ impl Slot {
     fn receive(&self, held: &mut Held, leased: Leased, now: Timestamp) -> bool {
         let more = leased.units.saturating_sub(held.units);
         held.units += more;
+        held.empty_until = held.empty_until.filter(|_| more == 0);
         self.left.fetch_add(more.saturating_sub(1), Ordering::Release);
         self.given_back(held, leased, now);
         more > 0
@@ -315,9 +350,15 @@ impl Slot {
     /// What the store says after nothing more was asked for: it may have forgotten what this node holds.
     fn given_back(&self, held: &mut Held, leased: Leased, now: Timestamp) {
         held.units = held.units.min(leased.units);
-        held.granted = Some(leased.granted);
         held.owes = false;
+        held.told(leased, now);
         self.seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
+    }
+
+    /// The clock of whoever asked last, as good as now when somebody has waited since `before`. One that was set back meanwhile is not
+    /// believed for long.
+    fn asked_last(&self, before: Timestamp) -> Timestamp {
+        Timestamp::from_ms(self.asked_ms.load(Ordering::Relaxed)).clamp(before, before.plus(IDLE))
     }
 
     fn until(&self) -> Minute {
@@ -340,9 +381,13 @@ impl Slot {
         now >= Timestamp::from_ms(self.asked_ms.load(Ordering::Relaxed)).plus(IDLE)
     }
 
+    /// Whether the store has answered a step of the holder.
+    fn is_seen(&self) -> bool {
+        self.seen_ms.load(Ordering::Relaxed) != NEVER
+    }
+
     /// Whether a pool may soon forget the holder.
     fn is_quiet(&self, now: Timestamp) -> bool {
-        let seen_ms = self.seen_ms.load(Ordering::Relaxed);
-        seen_ms != NEVER && now >= Timestamp::from_ms(seen_ms).plus(QUIET)
+        self.is_seen() && now >= Timestamp::from_ms(self.seen_ms.load(Ordering::Relaxed)).plus(QUIET)
     }
 }

@@ -31,7 +31,8 @@ pub struct Step {
     pub number: u64,
     /// How many units there are. It may be another each time; what was granted stays so.
     pub limit: u64,
-    /// What was used already when the pool is begun with this step. `None`: a pool that is not there stays so.
+    /// What was used already, as far as the holder knows: a pool is begun with it, and one that has granted less takes the rest for used.
+    /// `None`: a pool that is not there stays so.
     pub used: Option<u64>,
     /// The caller's clock.
     pub now: Timestamp,
@@ -119,6 +120,8 @@ impl Pool {
     }
 
     fn change(&mut self, step: &Step, last: Holding) {
+        // What was used while nobody took units for it.
+        self.granted = self.granted.max(step.used.map_or(0, |used| used.min(Self::MOST)));
         let free = step.limit.min(Self::MOST).saturating_sub(self.granted);
         let units = match step.ask {
             Ask::Hold(units) => last.units + units.saturating_sub(last.units).min(free),
@@ -211,6 +214,20 @@ mod tests {
         assert_eq!(pool.take(&higher), Leased { units: 12, granted: 12 });
         let endless = Step { limit: u64::MAX, ..step(1, 4, Ask::Hold(u64::MAX)) };
         assert_eq!(pool.take(&endless).granted, Pool::MOST);
+    }
+
+    #[test]
+    fn what_was_used_without_units_is_granted_to_nobody() {
+        let mut pool = Pool::begun(2);
+        let used = |used, step| Step { used: Some(used), ..step };
+        assert_eq!(pool.take(&used(1, step(1, 1, Ask::Hold(3)))), Leased { units: 3, granted: 5 });
+        let raised = used(7, step(2, 1, Ask::Hold(1)));
+        for _ in 0..2 {
+            assert_eq!(pool.take(&raised), Leased { units: 1, granted: 8 });
+        }
+        assert_eq!(pool.take(&used(9, step(2, 2, Ask::Look))), Leased { units: 1, granted: 8 });
+        assert_eq!(pool.take(&used(9, step(2, 1, Ask::Keep(0)))), Leased { units: 1, granted: 8 }, "late");
+        assert_eq!(pool.take(&used(u64::MAX, step(2, 3, Ask::Hold(2)))), Leased { units: 1, granted: Pool::MOST });
     }
 
     #[test]

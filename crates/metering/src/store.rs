@@ -66,7 +66,7 @@ pub trait UsageStore: Send + Sync + Debug + 'static {
     async fn rolled_up(&self, tenant: TenantId, meter: MeterId, hour: Hour) -> StoreResult<Option<RollUp>>;
 
     /// Takes a step of a holder in the [pool](crate::Pool) of a quota, in one act: of many at once each sees what those before it left, so
-    /// that no more is granted than there is. `None` where there is no such pool, and the step does not begin one; then nothing is done.
+    /// that no more is granted than there is. A step that tells of more than was granted raises it: see [`Pool`](crate::Pool). `None` where there is no such pool, and the step does not begin one; then nothing is done.
     /// Pools of periods that began more than [`POOLS_KEPT`] before one that is begun are removed.
     ///
     /// # Errors

@@ -51,6 +51,18 @@ pub async fn a_step_that_comes_again_or_late_changes_nothing(stores: &UsageStore
     }
 }
 
+/// A step that tells of more than was granted: it was used while nobody took units for it.
+pub async fn what_was_used_without_units_is_granted_to_nobody(stores: &UsageStores) {
+    lease(stores, &step(1, 1, Ask::Hold(2))).await;
+    let raised = Step { used: Some(6), ..step(2, 1, Ask::Hold(1)) };
+    for _ in 0..2 {
+        assert_eq!(lease(stores, &raised).await, leased(1, 7));
+    }
+    let less = Step { used: Some(4), ..step(2, 2, Ask::Hold(2)) };
+    assert_eq!(lease(stores, &less).await, leased(2, 8));
+    assert_eq!(lease(stores, &step(1, 0, Ask::Look)).await, leased(2, 8));
+}
+
 /// Many begin a pool at once, and each wants three of ten.
 pub async fn of_many_who_take_units_at_once_no_more_are_granted_than_there_are(stores: &UsageStores) {
     let all = race(|n| {
@@ -103,6 +115,10 @@ const AT_A_TIME: u64 = REQUESTS / 100;
 
 const QUOTA: Quota = Quota { limit: REQUESTS, period: Period::Day, warn_percent: 100 };
 
+fn after(seconds: u64) -> Timestamp {
+    at(0).plus(Duration::from_secs(seconds))
+}
+
 fn new_node(stores: &UsageStores) -> LeasedQuota {
     LeasedQuota::new(Arc::clone(&stores.usage), meter(), Arc::new(OsEntropy))
 }
@@ -114,15 +130,17 @@ struct Node {
 }
 
 impl Node {
-    /// Begins to answer requests until there is no room any more; one in five fails, and uses nothing.
-    fn start(stores: &UsageStores, served: &Arc<AtomicU64>, now: Timestamp) -> Self {
+    /// Begins to answer requests until there is no room any more; one in five fails, and uses nothing. Seconds go by where the store does not
+    /// answer.
+    fn start(stores: &UsageStores, served: &Arc<AtomicU64>, seconds: &Arc<AtomicU64>) -> Self {
         let quota = Arc::new(new_node(stores));
         let mut tasks = JoinSet::new();
         for _ in 0..TASKS {
-            let (quota, served) = (Arc::clone(&quota), Arc::clone(served));
+            let (quota, served, seconds) = (Arc::clone(&quota), Arc::clone(served), Arc::clone(seconds));
             tasks.spawn(async move {
                 for request in 0_u64.. {
-                    match quota.take(A, &QUOTA, now).await {
+                    let second = seconds.load(Ordering::SeqCst);
+                    match quota.take(A, &QUOTA, after(second)).await {
                         Ok(Ok(unit)) if request % 5 == 4 => drop(unit),
                         Ok(Ok(unit)) => {
                             unit.spend();
@@ -134,7 +152,7 @@ impl Node {
                         }
                         Ok(Err(check)) => panic!("{check:?}"),
                         // The store's answer got lost: the client asks again.
-                        Err(_) => {}
+                        Err(_) => drop(seconds.fetch_max(second + 1, Ordering::SeqCst)),
                     }
                     tokio::task::yield_now().await;
                 }
@@ -144,7 +162,7 @@ impl Node {
     }
 
     /// Spends what is left here.
-    async fn spend_the_rest(&self, served: &AtomicU64, now: Timestamp) {
+    async fn spend_the_rest(&self, served: &AtomicU64, mut now: Timestamp) {
         loop {
             match self.quota.take(A, &QUOTA, now).await {
                 Ok(Ok(unit)) => {
@@ -152,7 +170,7 @@ impl Node {
                     served.fetch_add(1, Ordering::SeqCst);
                 }
                 Ok(Err(_)) => break,
-                Err(_) => {}
+                Err(_) => now = now.plus(Duration::from_secs(1)),
             }
         }
     }
@@ -170,15 +188,15 @@ fn unreliable(stores: &UsageStores) -> (UsageStores, Arc<Faults>) {
 /// Four nodes of eight tasks, whose store answers most of the time: exactly as many requests are served as there may be.
 pub async fn nodes_spend_the_whole_limit_and_not_a_unit_more(stores: &UsageStores) {
     let (unreliable, faults) = unreliable(stores);
-    let served = Arc::new(AtomicU64::new(0));
-    let mut nodes: Vec<_> = (0..NODES).map(|_| Node::start(&unreliable, &served, at(0))).collect();
+    let (served, seconds) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut nodes: Vec<_> = (0..NODES).map(|_| Node::start(&unreliable, &served, &seconds)).collect();
     for node in &mut nodes {
         while let Some(ended) = node.tasks.join_next().await {
             ended.unwrap();
         }
     }
     // Requests that failed last have left units here.
-    let later = at(0).plus(Duration::from_secs(5));
+    let later = after(seconds.load(Ordering::SeqCst) + 5);
     for node in &nodes {
         node.spend_the_rest(&served, later).await;
     }
@@ -193,22 +211,22 @@ pub async fn nodes_spend_the_whole_limit_and_not_a_unit_more(stores: &UsageStore
 pub async fn however_nodes_are_killed_no_more_than_the_limit_is_spent(stores: &UsageStores) {
     const KILLS: u64 = 12;
     let (unreliable, _) = unreliable(stores);
-    let served = Arc::new(AtomicU64::new(0));
-    let mut nodes: Vec<_> = (0..NODES).map(|_| Node::start(&unreliable, &served, at(0))).collect();
+    let (served, seconds) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut nodes: Vec<_> = (0..NODES).map(|_| Node::start(&unreliable, &served, &seconds)).collect();
     for kill in 1..=KILLS {
         while served.load(Ordering::SeqCst) < kill * REQUESTS / (2 * KILLS) {
             tokio::task::yield_now().await;
         }
         let victim = usize::try_from(kill * 7).unwrap() % NODES;
         nodes[victim].tasks.shutdown().await;
-        nodes[victim] = Node::start(&unreliable, &served, at(0));
+        nodes[victim] = Node::start(&unreliable, &served, &seconds);
     }
     for node in &mut nodes {
         while let Some(ended) = node.tasks.join_next().await {
             ended.unwrap();
         }
     }
-    let later = at(0).plus(Duration::from_secs(5));
+    let later = after(seconds.load(Ordering::SeqCst) + 5);
     for node in &nodes {
         node.spend_the_rest(&served, later).await;
     }

@@ -122,6 +122,7 @@ macro_rules! usage_store_suite {
             old_watermarks_are_pruned
             units_are_granted_up_to_the_limit_and_those_given_back_again
             a_step_that_comes_again_or_late_changes_nothing
+            what_was_used_without_units_is_granted_to_nobody
             of_many_who_take_units_at_once_no_more_are_granted_than_there_are
             pools_are_of_a_tenant_a_meter_and_a_period
             old_pools_go_when_a_new_one_is_begun
