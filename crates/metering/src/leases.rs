@@ -39,11 +39,11 @@ const NEVER: i64 = i64::MIN;
 
 /// A *hard* quota of one meter, of each tenant: all nodes together never spend more than its limit in a period.
 ///
-/// A node takes units from the store, a hundredth of those that are left and at most 1,000 (one where it has not known for ten seconds how
-/// many are left), and spends them without asking anybody. What a
-/// tenant has not asked for within ten seconds goes back with [`keep`](Self::keep), the rest with [`finish`](Self::finish); so, if no
-/// process is killed, the whole limit can be spent, by whichever node is asked. A killed process takes with it what it held and had not
-/// spent: that counts as spent until the period ends, at most a hundredth of what was left when it took it, and 1,000.
+/// A node takes units from the store, a hundredth of those that are left and at most 1,000 (one, where it has not heard for ten seconds how
+/// many are left), and spends them without asking anybody. What a tenant has not asked for within ten seconds goes back with
+/// [`keep`](Self::keep), the rest with [`finish`](Self::finish); so, if no process is killed, the whole limit can be spent, by whichever node
+/// is asked. A killed process takes with it what it held and had not spent: that counts as spent until the period ends, at most a hundredth of
+/// what was left when it took it, and 1,000. A limit that is lowered takes nothing away from nodes that hold more.
 ///
 /// Where the store cannot be asked and nothing is left here, it is not known whether there is room, and nobody is let in.
 ///
@@ -288,8 +288,9 @@ impl LeasedQuota {
             let ask = ask(held.units);
             let step = self.step(&slot, &mut held, ask, now);
             match self.store.lease(slot.tenant, &step).await {
-                Ok(Some(leased)) if !is_end => slot.given_back(&mut held, leased, now),
-                // Whoever has ended is no holder any more, nor is anybody of a pool that is gone.
+                Ok(Some(leased)) if !is_end && slot.is_seen() => slot.given_back(&mut held, leased, now),
+                // Whoever has ended is no holder any more, nor is anybody of a pool that is gone; and whose first step got lost has told no
+                // pool yet what was used.
                 Ok(_) => self.renew(&slot, &mut held),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
