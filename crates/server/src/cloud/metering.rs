@@ -279,17 +279,21 @@ impl Meterage {
 
     /// Ends counting, and brings everything to the store.
     pub(crate) async fn finish(&self) {
-        let finish = async {
-            let sent = match &self.flusher {
+        let send = async {
+            match &self.flusher {
                 Some(flusher) => flusher.finish().await.map(drop),
                 None => self.metering.flush().await,
-            };
-            self.metering.leave(self.clock.now()).await;
-            sent
+            }
         };
-        // Counts that are in files are sent by the next process that counts in the same folder.
+        // Counts that are in files are sent by the next process that counts in the same folder. What others may serve is kept nowhere: it goes
+        // back at the same time, however long the counts take.
         let kept = self.flusher.is_some();
-        match timeout(GRACE, finish).await {
+        let leave = timeout(GRACE, self.metering.leave(self.clock.now()));
+        let (sent, left) = tokio::join!(timeout(GRACE, send), leave);
+        if left.is_err() {
+            tracing::warn!("Some of what other nodes may serve of hard quotas was not given back in time");
+        }
+        match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, kept, "The last usage was not sent"),
             Err(_) => tracing::warn!(kept, "The last usage was not sent in time"),
