@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use togglebox_core::TenantId;
 
-#[cfg(feature = "cloud")]
-use super::Front;
-use super::Node;
+use super::{Front, Node};
 use crate::retention;
 
 impl Node {
