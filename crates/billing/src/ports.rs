@@ -64,7 +64,8 @@ pub struct Entitlement {
     pub mode: Mode,
     /// Since when something is owed.
     pub past_due_since: Option<Timestamp>,
-    /// Since when it has been like this ([`Mode::ReadOnly`], [`Mode::Closed`], [`Mode::NotYet`]).
+    /// Since when it has been restricted ([`Mode::ReadOnly`], [`Mode::Closed`], [`Mode::NotYet`]); one that was read-only before it was
+    /// closed, since it was that.
     pub restricted_since: Option<Timestamp>,
     /// `cus_…`.
     pub customer: Option<Box<str>>,

@@ -79,7 +79,7 @@ const CLOUD: &[Setting] = &[
         "CLOSED_EVALUATION",
         "`true`",
         "Whether clients of a workspace that is closed, because its subscription has ended, still read and evaluate: `true`, `false`, or for how \
-         long from then on, `1s` to `3650d`.",
+         long since people could first no longer manage it, `1s` to `3650d`.",
     ),
     plain("PAST_DUE_MANAGEMENT", "`true`", "Whether a workspace whose payment is overdue is still managed."),
     plain(
