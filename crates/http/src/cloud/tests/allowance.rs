@@ -107,19 +107,34 @@ plan = [
 ]
 "#;
 
-/// Two nodes that tell each other nothing, asked in turns.
-#[actix_web::test]
-async fn nodes_together_serve_what_a_hard_quota_includes_to_the_request() {
-    const LEFT: u64 = 20;
+/// Two nodes that tell each other nothing, and a workspace with a hard quota.
+struct Exact {
+    rig: Rig,
+    other: Rig,
+    ann: Session,
+    key: String,
+    /// How many requests it has made.
+    before: u64,
+}
+
+/// One that has so many requests left. What was counted when its quota was another counts.
+async fn exact(left: u64) -> Exact {
     let plan = || super::rig::Plan { plans: PlanCatalogue::from_toml(WITH_A_HARD_ONE).unwrap(), ..super::rig::Plan::default() };
     let rig = Rig::planned(plan()).await;
     let other = rig.beside(plan());
     let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
     let (_, key) = furnished(&rig, &ann).await;
-    // What was counted when the quota was another counts.
     let before = used(&rig, &ann).await["used"].as_u64().unwrap();
-    let limits = json!({ "requests_per_month": before + LEFT });
+    let limits = json!({ "requests_per_month": before + left });
     limit(&rig, &operator, &ann.workspace, "exact", limits).await;
+    Exact { rig, other, ann, key, before }
+}
+
+/// Two nodes that tell each other nothing, asked in turns.
+#[actix_web::test]
+async fn nodes_together_serve_what_a_hard_quota_includes_to_the_request() {
+    const LEFT: u64 = 20;
+    let Exact { rig, other, ann, key, before } = exact(LEFT).await;
     let mut served = 0;
     for _ in 0..LEFT {
         for node in [&rig, &other] {
@@ -146,14 +161,7 @@ async fn nodes_together_serve_what_a_hard_quota_includes_to_the_request() {
 #[actix_web::test]
 async fn what_a_node_has_left_of_a_hard_quota_goes_to_the_others() {
     const LEFT: u64 = 250;
-    let plan = || super::rig::Plan { plans: PlanCatalogue::from_toml(WITH_A_HARD_ONE).unwrap(), ..super::rig::Plan::default() };
-    let rig = Rig::planned(plan()).await;
-    let other = rig.beside(plan());
-    let (operator, ann) = (rig.operator().await, rig.sign_up("ann", "acme").await);
-    let (_, key) = furnished(&rig, &ann).await;
-    let before = used(&rig, &ann).await["used"].as_u64().unwrap();
-    let limits = json!({ "requests_per_month": before + LEFT });
-    limit(&rig, &operator, &ann.workspace, "exact", limits).await;
+    let Exact { rig, other, ann, key, .. } = exact(LEFT).await;
     // The first takes one unit, the second some.
     assert_eq!([evaluate(&other, &ann, &key).await, evaluate(&other, &ann, &key).await], [200, 200]);
     other.services.metering.as_ref().unwrap().leave(other.clock.now()).await;

@@ -1,6 +1,6 @@
 use togglebox_billing::{Interval, NewSignUp};
 use togglebox_core::{ManualClock, OsEntropy, TenantId};
-use togglebox_multitenancy::TenantStatus;
+use togglebox_multitenancy::{Tenant, TenantStatus};
 use togglebox_storage::Sqlite;
 use togglebox_stripe_sim::{Ask, Effect as Failure, Fault, Matcher, Moment, Outcome, SeedPrice, Sim};
 use tokio::sync::oneshot;
@@ -106,14 +106,20 @@ async fn a_node_works_on_what_it_hears_of_until_it_stops() {
     till.count_dead().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_workspace_is_purged_once_nobody_can_be_charged_for_it() {
+/// A workspace that has paid, and all that was to be done about it is done.
+async fn acme_pays() -> (Place, Sim, Arc<Till>, Tenant) {
     let place = Place::new().await;
     let sim = stripe(&place).await;
     let till = till(&place, &sim.base_url(), &[]);
     let tenant = paid(&sim, &till, "acme").await;
     while till.billing().turn().await.unwrap().count() > 0 {}
     let acme = place.tenancy.tenant(tenant).await.unwrap();
+    (place, sim, till, acme)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workspace_is_purged_once_nobody_can_be_charged_for_it() {
+    let (place, sim, till, acme) = acme_pays().await;
     assert_eq!(acme.status(), TenantStatus::Active);
     place.delete(&acme).await;
     place.clock.advance(RESTORABLE);
@@ -121,30 +127,25 @@ async fn a_workspace_is_purged_once_nobody_can_be_charged_for_it() {
     let endings = Endings::new(Arc::clone(&place.tenancy), Some(Arc::clone(till.billing())));
     sim.inject(Fault::status(Matcher::new("DELETE", "/v1/subscriptions"), 400).times(1000));
     assert_eq!(endings.round().await.unwrap().ended, 0, "Stripe does not end the subscription");
-    assert!(place.tenancy.tenant(tenant).await.is_ok());
+    assert!(place.tenancy.tenant(acme.id).await.is_ok());
     sim.clear_faults();
     assert_eq!(endings.round().await.unwrap().ended, 1);
     let subscriptions = sim.call(Ask::get("/v1/subscriptions").form("status", "all")).await;
     assert_eq!(subscriptions["data"][0]["status"], "canceled");
-    assert!(place.tenancy.left(tenant).await.unwrap().is_nothing());
+    assert!(place.tenancy.left(acme.id).await.unwrap().is_nothing());
 }
 
 /// Also where the payment service remembers for a day what went wrong.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_round_ends_what_a_purged_workspace_pays_for_though_a_request_fails() {
-    let place = Place::new().await;
-    let sim = stripe(&place).await;
-    let till = till(&place, &sim.base_url(), &[]);
-    let tenant = paid(&sim, &till, "acme").await;
-    while till.billing().turn().await.unwrap().count() > 0 {}
-    let acme = place.tenancy.tenant(tenant).await.unwrap();
+    let (place, sim, till, acme) = acme_pays().await;
     place.delete(&acme).await;
     place.clock.advance(RESTORABLE);
     let failure = Failure::Status { status: 500, should_retry: Some(false), moment: Moment::Before, stored: true };
     sim.inject(Fault::new(Matcher::new("DELETE", "/v1/subscriptions/"), failure));
     let endings = Endings::new(Arc::clone(&place.tenancy), Some(Arc::clone(till.billing())));
     assert_eq!(endings.round().await.unwrap().ended, 1);
-    assert!(place.tenancy.left(tenant).await.unwrap().is_nothing());
+    assert!(place.tenancy.left(acme.id).await.unwrap().is_nothing());
 }
 
 #[tokio::test]
