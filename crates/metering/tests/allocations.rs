@@ -10,10 +10,17 @@ use togglebox_metering::{Meter, Meters, Recorder, RecorderOptions, Usage};
 
 #[test]
 fn counting_in_known_series_allocates_nothing() {
+    for mapped in [false, true] {
+        measured(mapped);
+    }
+}
+
+fn measured(mapped: bool) {
     let directory = TempDir::new().unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
     let meters = Meters::new([Meter::new("requests", ["operation", "status"]).unwrap()]).unwrap();
     let options = RecorderOptions::in_directory(directory.path()).with_slots(4096);
+    let options = if mapped { options.mapped() } else { options };
     let recorder = Recorder::open(meters, options, Arc::<ManualClock>::clone(&clock), Arc::new(OsEntropy)).unwrap();
     let (meter, operations) = ("requests".parse().unwrap(), ["read", "write", "list"]);
     let count = |rounds| {

@@ -19,13 +19,15 @@ use togglebox_metering::store::{MergeReport, UsageQuery, UsageSink, UsageStore a
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Grain, Labels, Minute, RecordError, Series, Span, Watermark, WriterId};
 
-use crate::support::{clock_at, directory, files, files_of_kind, flusher, open, request, requests, store};
+use crate::support::{clock_at, directory, files, files_of_kind, flusher, open, open_as, request, requests, store};
 
 const KILLS: u32 = 200;
 const THREADS: usize = 2;
 const OPERATIONS: [&str; THREADS] = ["read", "write"];
 /// Names the directory to the process that is killed.
 const CHILD: &str = "TOGGLEBOX_METERING_CHILD";
+/// Whether it counts in memory that is the file.
+const MAPPED: &str = "TOGGLEBOX_METERING_MAPPED";
 const FIRST: u32 = 1440;
 const SLOTS: u32 = 32;
 
@@ -62,7 +64,7 @@ impl UsageSink for Pipe {
 fn count_until_killed(directory: &Path) -> ! {
     let pipe = || File::from(std::io::stderr().as_fd().try_clone_to_owned().unwrap());
     let clock = clock_at(FIRST);
-    let recorder = open(directory, SLOTS, &clock);
+    let recorder = open_as(directory, SLOTS, &clock, std::env::var_os(MAPPED).is_some());
     for (thread, operation) in OPERATIONS.into_iter().enumerate() {
         let (recorder, mut pipe) = (Arc::clone(&recorder), pipe());
         std::thread::spawn(move || {
@@ -91,11 +93,12 @@ fn count_until_killed(directory: &Path) -> ! {
 
 /// Lets a process count in this directory, and kills it after so many acknowledgements. What it acknowledged, by thread; and what it sent
 /// is in the store.
-async fn killed(directory: &Path, after: u64, store: &MemoryStore) -> [u64; THREADS] {
+async fn killed(directory: &Path, after: u64, store: &MemoryStore, mapped: bool) -> [u64; THREADS] {
     let test = "however_processes_are_killed_what_they_acknowledged_is_counted_once";
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, directory)
+        .envs(mapped.then_some((MAPPED, "1")))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -165,8 +168,13 @@ async fn stored(store: &MemoryStore) -> [u64; THREADS] {
 fn however_processes_are_killed_what_they_acknowledged_is_counted_once() {
     match std::env::var_os(CHILD) {
         Some(directory) => count_until_killed(&PathBuf::from(directory)),
-        None => runtime().block_on(kill_and_compare()),
+        None => runtime().block_on(kill_and_compare(false)),
     }
+}
+
+#[test]
+fn what_killed_processes_counted_in_memory_is_counted_once() {
+    runtime().block_on(kill_and_compare(true));
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -174,12 +182,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Of each thread, one increment may be counted that it could not acknowledge any more.
-async fn kill_and_compare() {
+async fn kill_and_compare(mapped: bool) {
     let (directory, store, draw) = (directory(), store(), SeededEntropy::new(7));
     let (mut before, mut acknowledged, mut in_flight, mut total) = ([0; THREADS], [0; THREADS], 0, 0);
     for kill in 1..=KILLS {
         let after = u64::from(u16::from_le_bytes(draw.bytes()) % 3000) + 1;
-        let of_this = killed(directory.path(), after, &store).await;
+        let of_this = killed(directory.path(), after, &store, mapped).await;
         in_flight += 1;
         for thread in 0..THREADS {
             acknowledged[thread] += of_this[thread];

@@ -15,7 +15,7 @@ use togglebox_core::{Clock, Entropy, TenantId};
 pub(crate) use self::generation::Generation;
 pub use self::series::Usage;
 use self::series::{Counted, Open, Place, UsageKey};
-use crate::slab::{Slab, TakeError};
+use crate::slab::{Making, Slab, TakeError};
 use crate::{BeforeEpoch, Cell, InvalidLabels, Labels, MeterId, Meters, Minute, Series};
 
 /// Usage that was not counted.
@@ -60,21 +60,36 @@ pub enum RecordError {
 #[derive(Clone, Debug)]
 pub struct RecorderOptions {
     directory: PathBuf,
-    slots: u32,
+    making: Making,
     series_per_tenant: usize,
 }
 
 impl RecorderOptions {
     /// Counts in files in this directory, which is there, on a disk that outlasts the process. Other processes may use the same one.
     pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), slots: 65_536, series_per_tenant: 1000 }
+        let making = Making {
+            slots: 65_536,
+            #[cfg(feature = "mapped")]
+            mapped: false,
+        };
+        Self { directory: directory.into(), making, series_per_tenant: 1000 }
     }
 
     /// How many cells a file has room for: one for each series in each minute in which it is used. 64 bytes on disk and about as many in
     /// memory. At least 2; 65,536 unless told otherwise.
     #[must_use]
     pub fn with_slots(self, slots: u32) -> Self {
-        Self { slots: slots.max(2), ..self }
+        Self { making: Making { slots: slots.max(2), ..self.making }, ..self }
+    }
+
+    /// Counts in memory that is the file, instead of by a call of the system for each increment: a fraction of the time, and the same
+    /// promises. Where the file system is not known to keep the space that a file was given (ext2 to ext4, XFS and tmpfs do), calls are made
+    /// all the same, since memory cannot say that a disk is full; see [`Recorder::is_mapped`]. What memory cannot say either is that the disk
+    /// cannot be read any more, or that somebody has cut the file: the process ends with SIGBUS then.
+    #[cfg(feature = "mapped")]
+    #[must_use]
+    pub fn mapped(self) -> Self {
+        Self { making: Making { mapped: true, ..self.making }, ..self }
     }
 
     /// How many series of a tenant are told apart; what would be one too many is counted under [`Labels::OTHER`]. At least 1; 1,000
@@ -149,7 +164,7 @@ impl Recorder {
     /// # Errors
     /// Those of the file system, also when the disk has no room for the file.
     pub fn open(meters: Meters, options: RecorderOptions, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> io::Result<Self> {
-        let slab = Slab::create(&options.directory, options.slots, &*entropy, clock.now())?;
+        let slab = Slab::create(&options.directory, options.making, &*entropy, clock.now())?;
         Ok(Self {
             meters,
             clock,
@@ -168,7 +183,8 @@ impl Recorder {
     /// Counts. What it returns `Ok` for is counted exactly once, as long as the disk lives; after an error it is not counted, except for
     /// [`RecordError::Io`], after which it may be.
     ///
-    /// Takes about a microsecond and allocates nothing, except for a series that is new, or one beyond those that are told apart.
+    /// Takes about a microsecond, a fraction of one where files are mapped, and allocates nothing, except for a series that is new, or one
+    /// beyond those that are told apart.
     ///
     /// # Errors
     /// [`RecordError`].
@@ -297,7 +313,7 @@ impl Recorder {
     /// Those of the file system. Then counting goes on in the old file.
     pub fn rotate(&self) -> io::Result<()> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        let slab = Slab::create(&self.options.directory, self.options.slots, &*self.entropy, self.clock.now())?;
+        let slab = Slab::create(&self.options.directory, self.options.making, &*self.entropy, self.clock.now())?;
         let number = self.current.load().number + 1;
         retired.push(self.current.swap(Arc::new(Generation::new(number, slab))));
         Ok(())
@@ -308,6 +324,12 @@ impl Recorder {
         let current = self.current.load();
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).len();
         Fill { taken: current.slab.taken(), slots: current.slab.slots(), retired }
+    }
+
+    /// Whether it counts in memory that is the file: [`RecorderOptions::mapped`].
+    #[cfg(feature = "mapped")]
+    pub fn is_mapped(&self) -> bool {
+        self.current.load().slab.is_mapped()
     }
 
     /// Whether it is time for a new file.

@@ -139,6 +139,14 @@ pub(super) fn write_slot(writer: WriterId, at: u32, key: SlotKey, total: u64) ->
 #[repr(align(16))]
 pub(super) struct Word(pub(super) [u8; WORD_BYTES]);
 
+#[cfg(feature = "mapped")]
+impl Word {
+    /// The same bytes as two numbers of the machine.
+    pub(super) fn halves(&self) -> [u64; 2] {
+        [0, 8].map(|at| u64::from_ne_bytes(array(&self.0, at)))
+    }
+}
+
 /// A total. `key` is the sum of the slot's key, which has the writer and the slot's number in it.
 pub(super) fn write_word(key: u32, total: u64) -> Word {
     let mut word = [0; WORD_BYTES];

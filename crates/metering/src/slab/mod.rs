@@ -1,11 +1,13 @@
 //! The file in which a process counts.
 //!
-//! It is written at every increment, and never waited for: the operating system keeps what a killed process wrote. A file belongs to one
+//! It is written at every increment, by a call or as memory, and never waited for: the operating system keeps what a killed process wrote. A file belongs to one
 //! process from its making on, by a lock, and is only ever read after that process: nobody goes on counting in it, so that a total that
 //! rolled back, as after a power loss or from a copy of the disk, never hides increments under a greater total that the store has.
 
 mod drain;
 mod layout;
+#[cfg(feature = "mapped")]
+mod mapping;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -18,7 +20,7 @@ use rustix::fs::FallocateFlags;
 use togglebox_core::{Entropy, TenantId, Timestamp};
 
 pub use self::drain::{Damage, Drained, NotDrained, abandoned};
-use self::layout::{BOOT_BYTES, ENTRY_BYTES, Header, SlotKey};
+use self::layout::{BOOT_BYTES, ENTRY_BYTES, Header, SlotKey, Word};
 use crate::{Minute, Series, WriterId};
 
 const SLAB: &str = "slab";
@@ -39,6 +41,19 @@ pub(crate) struct Slab {
     slots: u32,
     /// The first slot that nobody has taken; may go beyond the last.
     next: AtomicU32,
+    /// The file as memory; without it, a call writes each total.
+    #[cfg(feature = "mapped")]
+    mapping: Option<mapping::Mapping>,
+}
+
+/// How a slab is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Making {
+    /// For how many cells it has room.
+    pub(crate) slots: u32,
+    /// Whether totals are stored in memory that is the file, where the file system is known to keep the space.
+    #[cfg(feature = "mapped")]
+    pub(crate) mapped: bool,
 }
 
 /// An entry of the dictionary.
@@ -71,12 +86,12 @@ pub(crate) enum TakeError {
 }
 
 impl Slab {
-    /// Makes a slab in a directory that is there, under a writer that never was, with room for so many cells. The space is taken at once,
-    /// so that a disk that becomes full later does not matter.
-    pub(crate) fn create(directory: &Path, slots: u32, entropy: &dyn Entropy, now: Timestamp) -> io::Result<Self> {
+    /// Makes a slab in a directory that is there, under a writer that never was. The space is taken at once, so that a disk that becomes full
+    /// later does not matter.
+    pub(crate) fn create(directory: &Path, making: Making, entropy: &dyn Entropy, now: Timestamp) -> io::Result<Self> {
         let writer = WriterId::random(entropy);
         let paths = Paths::of(directory, writer);
-        let made = Self::make(directory, &paths, writer, slots, now);
+        let made = Self::make(directory, &paths, writer, making, now);
         if made.is_err() {
             // What is left of it has no use. If it cannot be removed either, whoever drains the directory does.
             drop(fs::remove_file(&paths.unmade));
@@ -85,7 +100,8 @@ impl Slab {
         made
     }
 
-    fn make(directory: &Path, paths: &Paths, writer: WriterId, slots: u32, now: Timestamp) -> io::Result<Self> {
+    fn make(directory: &Path, paths: &Paths, writer: WriterId, making: Making, now: Timestamp) -> io::Result<Self> {
+        let slots = making.slots;
         let open = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let file = open(&paths.unmade)?;
         file.try_lock().map_err(|error| match error {
@@ -100,8 +116,20 @@ impl Slab {
         file.sync_all()?;
         fs::rename(&paths.unmade, &paths.slab)?;
         File::open(directory)?.sync_all()?;
+        #[cfg(feature = "mapped")]
+        let mapping = if making.mapped { mapping::Mapping::of(&file, layout::slot_at(slots))? } else { None };
         let (directory, entries, next) = (directory.to_owned(), Mutex::new(0), AtomicU32::new(0));
-        Ok(Self { directory, writer, file, names, entries, slots, next })
+        Ok(Self {
+            directory,
+            writer,
+            file,
+            names,
+            entries,
+            slots,
+            next,
+            #[cfg(feature = "mapped")]
+            mapping,
+        })
     }
 
     pub(crate) const fn writer(&self) -> WriterId {
@@ -144,10 +172,24 @@ impl Slab {
 
     /// Sets the total of a slot that one took.
     pub(crate) fn set(&self, taken: &mut Taken, total: u64) -> io::Result<()> {
-        let word = layout::write_word(taken.sum, total);
-        self.file.write_all_at(&word.0, layout::word_at(taken.slot, taken.second))?;
+        let (word, at) = (layout::write_word(taken.sum, total), layout::word_at(taken.slot, taken.second));
+        self.put(at, &word)?;
         taken.second = !taken.second;
         Ok(())
+    }
+
+    fn put(&self, at: u64, word: &Word) -> io::Result<()> {
+        #[cfg(feature = "mapped")]
+        if let Some(mapping) = &self.mapping {
+            return mapping.put(at, word);
+        }
+        self.file.write_all_at(&word.0, at)
+    }
+
+    /// Whether totals are stored in memory that is the file.
+    #[cfg(feature = "mapped")]
+    pub(crate) const fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
     }
 
     /// Waits until everything that was written is on the disk.

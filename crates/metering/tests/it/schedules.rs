@@ -14,7 +14,7 @@ use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Flusher, Grain, Minute, RecordError, Recorder, Span, Usage, Watermark};
 use uuid::Uuid;
 
-use crate::support::{clock_at, directory, files, flusher, open, requests, store};
+use crate::support::{clock_at, directory, files, flusher, open_as, requests, store};
 
 const SCHEDULES: u64 = 10_000;
 const STEPS: u32 = 20;
@@ -111,7 +111,7 @@ impl Course {
             old: Mutex::default(),
             calm: false.into(),
         });
-        let recorder = open(directory.path(), 8, &clock);
+        let recorder = open_as(directory.path(), 8, &clock, seed.is_multiple_of(2));
         let flusher = flusher(&recorder, Arc::<Unruly>::clone(&ledger));
         let draw = Draw(SeededEntropy::new(seed));
         Self { directory, clock, store, ledger, recorder, flusher, draw, counted: BTreeMap::new(), restarts: 0 }
@@ -142,9 +142,9 @@ impl Course {
 
     /// As after a SIGKILL: what is in the files is all that is left.
     fn restart(&mut self) {
-        self.recorder = open(self.directory.path(), 8, &self.clock);
-        self.flusher = flusher(&self.recorder, Arc::<Unruly>::clone(&self.ledger));
         self.restarts += 1;
+        self.recorder = open_as(self.directory.path(), 8, &self.clock, self.restarts.is_multiple_of(2));
+        self.flusher = flusher(&self.recorder, Arc::<Unruly>::clone(&self.ledger));
     }
 
     async fn roll_up(&self) {

@@ -24,7 +24,13 @@ pub(crate) fn requests() -> MeterId {
 }
 
 pub(crate) fn open(directory: &Path, slots: u32, clock: &Arc<ManualClock>) -> Arc<Recorder> {
+    open_as(directory, slots, clock, false)
+}
+
+/// One that counts by calls, or in memory.
+pub(crate) fn open_as(directory: &Path, slots: u32, clock: &Arc<ManualClock>, mapped: bool) -> Arc<Recorder> {
     let options = RecorderOptions::in_directory(directory).with_slots(slots).with_series_per_tenant(8);
+    let options = if mapped { options.mapped() } else { options };
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Arc::new(Recorder::open(meters(), options, clock, Arc::new(OsEntropy)).unwrap())
 }

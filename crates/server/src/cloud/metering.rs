@@ -70,6 +70,17 @@ impl Way {
     }
 }
 
+/// How a node keeps what it counts until the store has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping<'s> {
+    /// In this folder; `None`: beside the database.
+    pub(crate) folder: Option<&'s Path>,
+    /// What a count survives.
+    pub(crate) durability: Durability,
+    /// Whether it counts in memory that is the file.
+    pub(crate) mapped: bool,
+}
+
 /// The metering of a node.
 #[derive(Debug)]
 pub(crate) struct Meterage {
@@ -113,7 +124,7 @@ impl Meterage {
     /// # Errors
     /// There cannot be such a folder, or no file in it.
     pub(crate) fn begin(
-        (folder, durability): (Option<&Path>, Durability),
+        Keeping { folder, durability, mapped }: Keeping<'_>,
         database: &DatabaseSettings,
         Way { stores, flushed, consumer, .. }: Way,
         tenancy: &Arc<Tenancy>,
@@ -131,7 +142,9 @@ impl Meterage {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(unusable)?;
         let meters = Metering::meters().context("the meters cannot be")?;
         let options = RecorderOptions::in_directory(&folder).with_slots(SLOTS);
+        let options = if mapped { options.mapped() } else { options };
         let recorder = Recorder::open(meters, options, Arc::clone(clock), Arc::clone(entropy)).with_context(unusable)?;
+        tracing::debug!(folder = %folder.display(), mapped = recorder.is_mapped(), "Usage is counted in files");
         let recorder = Arc::new(recorder);
         let flusher = Flusher::new(Arc::clone(&recorder), flushed, FlusherOptions::default());
         let flusher = Arc::new(flusher);

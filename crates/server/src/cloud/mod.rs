@@ -30,7 +30,7 @@ pub(crate) use self::export::WorkspaceFile;
 use self::export::Workspaces;
 use self::invitations::Invitations;
 pub(crate) use self::metering::Meterage;
-use self::metering::Way;
+use self::metering::{Keeping, Way};
 use self::rechecks::Rechecks;
 use crate::mail::SmtpMailer;
 use crate::node::Parts;
@@ -114,8 +114,9 @@ impl Front {
             Some(if cloud.serverless {
                 Meterage::direct(&settings.database, way, &tenancy, made_of)?
             } else {
-                let folder = (cloud.usage.as_deref(), cloud.usage_durability);
-                Meterage::begin(folder, &settings.database, way, &tenancy, made_of)?
+                let keeping =
+                    Keeping { folder: cloud.usage.as_deref(), durability: cloud.usage_durability, mapped: cloud.usage_mapped };
+                Meterage::begin(keeping, &settings.database, way, &tenancy, made_of)?
             })
         } else {
             None

@@ -111,6 +111,12 @@ const CLOUD: &[Setting] = &[
          together). The store has what was counted a second ago in any case.",
     ),
     plain(
+        "USAGE_MAPPED",
+        "`true`",
+        "Whether requests are counted in memory that is the file, where the file system keeps the space that a file was given (ext4, XFS, tmpfs). \
+         `false`, and elsewhere: by a call of the system for each, which takes about a microsecond more.",
+    ),
+    plain(
         "USAGE_QUEUE",
         "none: usage goes to the database",
         "URL of a queue of Amazon SQS, FIFO at best, as `https://sqs.eu-central-1.amazonaws.com/123456789012/usage.fifo`: nodes put in what they \
@@ -167,6 +173,8 @@ pub struct CloudSettings {
     pub usage: Option<PathBuf>,
     /// What such a count survives.
     pub usage_durability: Durability,
+    /// Whether they are counted in memory that is a file, where that is safe.
+    pub usage_mapped: bool,
     /// The URL of the queue through which counts go to the store, if they do.
     pub usage_queue: Option<String>,
     /// Another server of queues than Amazon's.
@@ -256,6 +264,7 @@ impl CloudSettings {
             metering,
             usage: texts.get("USAGE_DIR").map(PathBuf::from),
             usage_durability: texts.read("USAGE_DURABILITY", Durability::ProcessEnd, word(&DURABILITY)),
+            usage_mapped: texts.read("USAGE_MAPPED", true, boolean),
             usage_queue: texts.read("USAGE_QUEUE", None, |text| url(text).map(Some)),
             sqs_endpoint: texts.read("SQS_ENDPOINT", None, |text| url(text).map(Some)),
             dns: texts.read("DNS_SERVER", None, |text| {

@@ -7,7 +7,7 @@ use togglebox_core::{OsEntropy, TenantId};
 use uuid::Uuid;
 
 use super::*;
-use crate::slab::{Entry, Slab, TakeError, Taken};
+use crate::slab::{Entry, Making, Slab, TakeError, Taken};
 use crate::{CellKey, Minute};
 
 fn tenant(n: u8) -> TenantId {
@@ -19,7 +19,7 @@ fn series(n: u8) -> Series {
 }
 
 fn new(directory: &Path, slots: u32) -> Slab {
-    Slab::create(directory, slots, &OsEntropy, Timestamp::EPOCH).unwrap()
+    Slab::create(directory, Making { slots, mapped: true }, &OsEntropy, Timestamp::EPOCH).unwrap()
 }
 
 /// A slab with these increments by series and minute, as a recorder writes them; and what is in it.
