@@ -1,5 +1,7 @@
 //! Counting allocates nothing. A binary of its own: the counter replaces the allocator.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

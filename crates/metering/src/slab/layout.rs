@@ -24,7 +24,8 @@
 //! | 32..48, 48..64 | two words: total (8 bytes), CRC of the slot's number, 12..16 and the total |
 //!
 //! Words are written in turn, each with one write: what is torn or flipped in one costs the last increment only. The total is the
-//! greater of the words that are sound.
+//! greater of the words that are sound. A word that is written in memory takes three stores, and a process may be killed between them: its
+//! last eight bytes are [`UNDER_WAY`] meanwhile, which is no damage.
 //!
 //! `<writer>.names`: the dictionary, entries of [`ENTRY_BYTES`], only appended to, and before the first slot that uses one.
 //!
@@ -139,6 +140,9 @@ pub(super) fn write_slot(writer: WriterId, at: u32, key: SlotKey, total: u64) ->
 #[repr(align(16))]
 pub(super) struct Word(pub(super) [u8; WORD_BYTES]);
 
+/// Where the sum of a word is, while its total is being stored.
+pub(super) const UNDER_WAY: [u8; 8] = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+
 #[cfg(feature = "mapped")]
 impl Word {
     /// The same bytes as two numbers of the machine.
@@ -182,7 +186,8 @@ pub(super) fn read_slot(writer: WriterId, at: u32, bytes: &[u8]) -> Slot {
     };
     let words = [WORDS_AT, WORDS_AT + WORD_BYTES].map(|at| &bytes[at..at + WORD_BYTES]);
     // The second word is written with the second increment.
-    let torn = words.iter().any(|word| read_word(sum, word).is_none() && word.iter().any(|byte| *byte != 0));
+    let is_blank = |word: &[u8]| word.iter().all(|byte| *byte == 0) || word[8..] == UNDER_WAY;
+    let torn = words.iter().any(|word| read_word(sum, word).is_none() && !is_blank(word));
     match words.iter().filter_map(|word| read_word(sum, word)).max() {
         Some(total) => {
             let key = SlotKey { series, minute: Minute::from_number(number(bytes, 4)), entry: number(bytes, 8) };
@@ -263,6 +268,11 @@ mod tests {
         let (mut bytes, sum) = write_slot(WRITER, 0, key, 12);
         put(&mut bytes, 48, &write_word(sum, 13).0);
         assert_eq!(read_slot(WRITER, 0, &bytes), Slot::Sound { key, total: 13, torn: false });
+        let mut cut = bytes;
+        put(&mut cut, 56, &UNDER_WAY);
+        assert_eq!(read_slot(WRITER, 0, &cut), Slot::Sound { key, total: 12, torn: false }, "killed while it stored");
+        put(&mut cut, 40, &UNDER_WAY);
+        assert_eq!(read_slot(WRITER, 0, &cut), Slot::Damaged, "one word is always whole");
         bytes[50] ^= 1;
         assert_eq!(read_slot(WRITER, 0, &bytes), Slot::Sound { key, total: 12, torn: true });
         bytes[40] ^= 1;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory as _};
 
-use super::layout::Word;
+use super::layout::{UNDER_WAY, Word};
 
 /// A whole file, shared with the operating system.
 #[derive(Debug)]
@@ -27,12 +27,14 @@ impl Mapping {
         Ok(Some(Self(region)))
     }
 
-    /// Writes a word. It is not written at once: a process that is killed meanwhile leaves a torn one, as a power loss does.
+    /// Writes a word. That takes three stores, in this order: a process that is killed between them leaves one that says so.
     pub(super) fn put(&self, at: u64, word: &Word) -> io::Result<()> {
         let at = usize::try_from(at).map_err(io::Error::other)?;
+        let (place, place_of_sum) = (self.half(at)?, self.half(at + size_of::<u64>())?);
         let [total, sum] = word.halves();
-        self.half(at)?.store(total, Ordering::Release);
-        self.half(at + size_of::<u64>())?.store(sum, Ordering::Release);
+        place_of_sum.store(u64::from_ne_bytes(UNDER_WAY), Ordering::Release);
+        place.store(total, Ordering::Release);
+        place_of_sum.store(sum, Ordering::Release);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use togglebox_metering::store::{UsageQuery, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Grain, Minute, RecordError, Span, Usage};
 
-use crate::support::{clock_at, directory, flusher, meters, open, request, requests, store};
+use crate::support::{clock_at, directory, flusher, meters, open, open_as, request, requests, store};
 
 /// Sums by minute, and by operation if asked to.
 async fn sums(store: &MemoryStore, by: Option<&str>) -> Vec<(u32, Option<String>, u64)> {
@@ -37,6 +37,28 @@ async fn what_is_recorded_is_in_the_store_after_a_flush() {
     assert_eq!(sums(&store, Some("operation")).await, [(10, Some("read".into()), 6), (10, Some("write".into()), 10)]);
     assert_eq!(store.total(), 23);
     assert_eq!(flusher.flush().await.unwrap().cells, 0, "what is acknowledged is not sent again");
+}
+
+#[tokio::test]
+async fn what_is_counted_in_memory_is_what_calls_would_have_written() {
+    let clock = clock_at(10);
+    let sent = async |mapped| {
+        let (directory, store) = (directory(), store());
+        let recorder = open_as(directory.path(), 64, &clock, mapped);
+        // The directory is in memory, which keeps its space; where there is no such place nobody knows.
+        assert_eq!(recorder.is_mapped(), mapped && directory.path().starts_with("/dev/shm"));
+        for quantity in 1..=50 {
+            request(&recorder, &["live", "read"], 2 * quantity).unwrap();
+            request(&recorder, &["live", "write"], 2 * quantity - 1).unwrap();
+        }
+        // As if the process were gone: only what is in the file is left.
+        drop(recorder);
+        let next = flusher(&open(directory.path(), 64, &clock), Arc::<MemoryStore>::clone(&store));
+        assert_eq!(next.recover().await.unwrap().damaged, 0);
+        sums(&store, Some("operation")).await
+    };
+    assert_eq!(sent(true).await, sent(false).await);
+    assert_eq!(sent(true).await, [(10, Some("read".into()), 2550), (10, Some("write".into()), 2500)]);
 }
 
 #[tokio::test]

@@ -205,7 +205,7 @@ mod tests {
     proptest! {
         #[test]
         fn slots_are_those_of_the_driver(tag in "[a-z]{1,2}:[0-9a-f]{0,40}") {
-            let key = format!("rl:1:{{{tag}}}:policy:0");
+            let key = format!("rl:2:{{{tag}}}:policy:0");
             prop_assert_eq!(redis::cluster_routing::Slot::new(slot_of(&tag)), Some(redis::cluster_routing::Slot::for_key(key)));
         }
     }

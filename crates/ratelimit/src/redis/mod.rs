@@ -1,7 +1,9 @@
 //! Limits in Redis 6.2 or later, or what speaks its protocol (feature `redis`): one server, or a cluster.
 //!
 //! Each call is one run of one script on the server that has the batch's tag, by that server's clock. A limit is one key,
-//! `rl:1:{tag}:policy:slot`, whose value is the [`Tat`](crate::Tat): `us` or `us:part`. Keys expire a second after their bucket is full.
+//! `rl:2:{tag}:policy:slot`, whose value is the [`Tat`](crate::Tat), as two doubles (`us`, `part`), and when the key expires, as a third:
+//! twice as far off as its bucket takes to be full when that is set, and at least a second after it is full. So most writes leave it as it
+//! is, which spares the server a fifth of its work.
 //!
 //! # What a broken Redis costs
 //!
@@ -22,7 +24,7 @@
 //! from the failure of one master until another one has taken its place.
 //!
 //! The user needs `+eval +evalsha +time +mget +set +ping +info +config|get +hello`, in a cluster also
-//! `+cluster|slots +cluster|info +asking`, and the keys `~rl:1:*` (with the prefix before it, if there is one).
+//! `+cluster|slots +cluster|info +asking`, and the keys `~rl:2:*` (with the prefix before it, if there is one).
 
 mod attempts;
 mod cluster;

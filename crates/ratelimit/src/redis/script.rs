@@ -52,7 +52,10 @@ pub(super) enum By {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) keys: PerLimit<String>,
-    arguments: Vec<u64>,
+    /// What belongs to the mode.
+    number: u64,
+    /// What the script is told of the limits.
+    packed: Vec<u8>,
     mode: Mode,
     time: Time,
 }
@@ -60,24 +63,24 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(mode: Mode, batch: &Batch, prefix: &str, time: Time) -> Self {
         let (tag, limits) = (batch.tag(), batch.limits());
-        let key = |limit: &Limit| format!("{prefix}rl:1:{{{tag}}}:{}:{}", limit.policy(), limit.slot());
-        let mut arguments = Vec::with_capacity(1 + 7 * limits.len());
-        arguments.push(match mode {
+        let key = |limit: &Limit| format!("{prefix}rl:2:{{{tag}}}:{}:{}", limit.policy(), limit.slot());
+        let number = match mode {
             Mode::Consume | Mode::Peek | Mode::Charge => 0,
             Mode::Grant(asked) => asked.into(),
             Mode::Refund(charged_at_us) => charged_at_us,
-        });
+        };
+        let mut packed = Vec::with_capacity(7 * limits.len() * size_of::<f64>());
         for limit in limits {
             let quota = limit.quota();
             let (cost, tolerance) = (quota.span(limit.cost().into()).min(MOST), quota.tolerance());
-            let pairs = [cost.us, cost.part.into(), tolerance.us, tolerance.part.into()];
-            arguments.extend(pairs.into_iter().chain([quota.fractions().into()]));
+            pack(&mut packed, [cost.us, cost.part.into(), tolerance.us, tolerance.part.into(), quota.fractions().into()]);
         }
         if limits.iter().any(|limit| limit.quota().debt() > 0) {
-            let horizons = limits.iter().map(|limit| limit.quota().horizon());
-            arguments.extend(horizons.flat_map(|Span { us, part }| [us, part.into()]));
+            for Span { us, part } in limits.iter().map(|limit| limit.quota().horizon()) {
+                pack(&mut packed, [us, part.into()]);
+            }
         }
-        Self { keys: limits.iter().map(key).collect(), arguments, mode, time }
+        Self { keys: limits.iter().map(key).collect(), number, packed, mode, time }
     }
 
     pub(super) fn command(&self, by: By) -> Cmd {
@@ -93,12 +96,12 @@ impl Call {
             Mode::Grant(_) => "grant",
             Mode::Refund(_) => "refund",
         });
-        command.arg(&self.arguments);
+        command.arg(self.number).arg(self.packed.as_slice());
         match self.time {
             Time::Server => {}
             #[cfg(feature = "testkit")]
             Time::Test(now_us) => {
-                command.arg(now_us).arg(3_600_000).arg("test");
+                command.arg(now_us).arg(3_600_000);
             }
         }
         command
@@ -127,6 +130,12 @@ impl Call {
     }
 }
 
+/// Numbers as the script reads them.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53, or larger than anything that they are compared with")]
+fn pack<const N: usize>(packed: &mut Vec<u8>, numbers: [u64; N]) {
+    packed.extend(numbers.into_iter().flat_map(|number| (number as f64).to_le_bytes()));
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -143,9 +152,9 @@ mod tests {
         Batch::one(TAG, Limit::new("key".parse().unwrap(), Digest::of([b"k".as_slice()]), quota, 2).unwrap())
     }
 
-    fn words(command: &Cmd) -> Vec<String> {
+    fn words(command: &Cmd) -> Vec<Vec<u8>> {
         let word = |argument: redis::Arg<&[u8]>| match argument {
-            redis::Arg::Simple(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            redis::Arg::Simple(bytes) => bytes.to_vec(),
             other => panic!("{other:?}"),
         };
         command.args_iter().map(word).collect()
@@ -154,19 +163,20 @@ mod tests {
     /// Whoever changes the text gives it another version, and sees to it that either version reads the other one's values.
     #[test]
     fn the_text_is_the_one_that_this_version_names() {
-        assert!(TEXT.starts_with("-- ToggleBox, limits in Redis: script 1, values 1.\n"));
-        assert_eq!(*NAME, "e5d8bc07cd83bc738f403f7653113deb3dd334f7");
+        assert!(TEXT.starts_with("-- ToggleBox, limits in Redis: script 2, values 2.\n"));
+        assert_eq!(*NAME, "e967acf7ab76123f9875226791dd6fbd6f0520c3");
     }
 
     #[test]
-    fn a_call_is_told_in_whole_numbers() {
+    fn a_call_is_told_in_packed_numbers() {
         let call = Call::new(Mode::Grant(5), &batch(), "blue:", Time::Server);
         let digest = Digest::of([b"k".as_slice()]);
-        let key = format!("blue:rl:1:{{t:00000000000000000000000000000000}}:key:{digest}");
-        let mut expected = vec!["EVALSHA", NAME.as_str(), "1", &key, "grant", "5"];
-        expected.extend(["285714", "2", "428571", "3", "7", "571428", "4"]);
+        let key = format!("blue:rl:2:{{t:00000000000000000000000000000000}}:key:{digest}");
+        let numbers = [285_714, 2, 428_571, 3, 7, 571_428, 4].map(|number| f64::from(number).to_le_bytes()).concat();
+        let mut expected = ["EVALSHA", NAME.as_str(), "1", &key, "grant", "5"].map(|word| word.as_bytes().to_vec()).to_vec();
+        expected.push(numbers);
         assert_eq!(words(&call.command(By::Name)), expected);
-        expected.splice(..2, ["EVAL", TEXT]);
+        expected.splice(..2, ["EVAL", TEXT].map(|word| word.as_bytes().to_vec()));
         assert_eq!(words(&call.command(By::Text)), expected);
     }
 

@@ -11,6 +11,7 @@ use togglebox_ratelimit::{
     Tag,
 };
 
+use super::read;
 use super::server::{self, Raw};
 
 const TAG: Tag = Tag::Tenant(TenantId::DEFAULT);
@@ -173,12 +174,10 @@ async fn sequence(url: &str, raw: &mut Raw, seed: u64) {
 /// What stands in Redis is what must stand there.
 async fn check(model: &Model, batch: &Batch, raw: &mut Raw, prefix: &str, place: &str) {
     for limit in batch.limits() {
-        let key = format!("{prefix}:rl:1:{{{TAG}}}:{}:{}", limit.policy(), limit.slot());
-        let expected = model.get(limit).map(|tat| match tat.part() {
-            0 => tat.us().to_string(),
-            part => format!("{}:{part}", tat.us()),
-        });
-        let value: Option<String> = raw.ask(&["GET", &key]).await;
+        let key = format!("{prefix}:rl:2:{{{TAG}}}:{}:{}", limit.policy(), limit.slot());
+        let expected = model.get(limit).map(|tat| (tat.us(), tat.part()));
+        let value: Option<Vec<u8>> = raw.ask(&["GET", &key]).await;
+        let value = value.map(|value| read(&value)).map(|(us, part, _)| (us, part));
         assert_eq!(value, expected, "{place}");
     }
 }

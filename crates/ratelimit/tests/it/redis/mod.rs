@@ -71,3 +71,29 @@ async fn count_on(passed: &AtomicU32, more: u32) {
 async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.expect("it happens in the end")
 }
+
+/// A value as it stands in Redis: `us` and `part`, and when the key goes.
+fn value(us: u64, part: u32, gone_us: u64) -> Vec<u8> {
+    [double(us), f64::from(part), double(gone_us)].map(f64::to_le_bytes).concat()
+}
+
+/// The same, read.
+fn read(value: &[u8]) -> (u64, u32, u64) {
+    let (numbers, rest) = value.as_chunks::<8>();
+    let [us, part, gone_us] = *numbers else { panic!("{value:?}") };
+    assert!(rest.is_empty(), "{value:?}");
+    (whole(us), u32::try_from(whole(part)).unwrap(), whole(gone_us))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+fn double(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is compared with what it was made of")]
+fn whole(bytes: [u8; 8]) -> u64 {
+    let double = f64::from_le_bytes(bytes);
+    let number = double as u64;
+    assert!(self::double(number).to_bits() == double.to_bits(), "{double} is no whole number");
+    number
+}

@@ -181,6 +181,11 @@ impl Raw {
         self.try_ask(words).await.unwrap()
     }
 
+    /// Puts a value that is no text.
+    pub(super) async fn set(&mut self, key: &str, value: &[u8]) {
+        let () = redis::cmd("SET").arg(key).arg(value).query_async(&mut self.0).await.unwrap();
+    }
+
     /// Asks until the answer is as wanted.
     pub(super) async fn until(&mut self, words: &[&str], wanted: impl Fn(&str) -> bool) {
         let began = Instant::now();

@@ -6,7 +6,7 @@ use togglebox_core::TenantId;
 use togglebox_ratelimit::{Batch, Digest, Limit, LimitStore as _, Quota, Tag, Warning, gcra};
 
 use super::server::{self, Raw, Server};
-use super::{burst_only, in_time, options, patient, store};
+use super::{burst_only, in_time, options, patient, read, store, value};
 
 const TAG: Tag = Tag::Tenant(TenantId::DEFAULT);
 
@@ -15,10 +15,10 @@ fn batch(quota: Quota) -> Batch {
 }
 
 fn key(prefix: &str) -> String {
-    format!("{prefix}:rl:1:{{{TAG}}}:api:{}", Digest::of([b"key".as_slice()]))
+    format!("{prefix}:rl:2:{{{TAG}}}:api:{}", Digest::of([b"key".as_slice()]))
 }
 
-/// A key lives a second longer than its bucket needs to be full again, and says nothing then that its absence would not say.
+/// A key lives a second longer than its bucket needs to be full again, at least, and says nothing then that its absence would not say.
 #[tokio::test]
 async fn keys_outlive_what_they_say() {
     let Some(url) = server::shared() else { return };
@@ -31,14 +31,39 @@ async fn keys_outlive_what_they_say() {
         assert_eq!(first.before[0].us(), first.now_us, "it was full");
         let full_at = gcra::charge(batch.limits()[0].quota(), Some(first.before[0]), first.now_us, 1);
         let expires_at_ms: u64 = raw.ask(&["PEXPIRETIME", &key(&prefix)]).await;
-        let spare_ms = expires_at_ms.saturating_sub(full_at.us() / 1000);
-        assert!((500..=1_002).contains(&spare_ms), "{spare_ms} ms");
+        let ahead_ms = expires_at_ms.saturating_sub(first.now_us / 1000);
+        let expected_ms = 2 * ((full_at.us() - first.now_us) / 1000 + 1000);
+        assert!((expected_ms..=expected_ms + 4).contains(&ahead_ms), "{ahead_ms} ms, {expected_ms} ms");
         // As if it had expired.
         let _: i64 = raw.ask(&["DEL", &key(&prefix)]).await;
         let again = store.consume(&batch).await.unwrap();
         assert_eq!((again.passed, again.before[0].us()), (true, again.now_us));
         let _: i64 = raw.ask(&["DEL", &key(&prefix)]).await;
     }
+}
+
+/// While a key lives long enough its time is left as it is, and said in its value; otherwise it is set anew.
+#[tokio::test]
+async fn the_time_of_a_key_is_set_when_it_has_to_be() {
+    let Some(url) = server::shared() else { return };
+    let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
+    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    let batch = batch(Quota::rate(1, Duration::from_mins(1)).burst(100).unwrap());
+    let (mut times, mut sets) = (Vec::new(), 0);
+    for _ in 0..100 {
+        let reply = store.consume(&batch).await.unwrap();
+        let full_at = gcra::charge(batch.limits()[0].quota(), Some(reply.before[0]), reply.now_us, 1);
+        let expires_at_ms: u64 = raw.ask(&["PEXPIRETIME", &key(&prefix)]).await;
+        assert!(expires_at_ms * 1000 >= full_at.us() + 999_000, "{expires_at_ms} ms");
+        let kept: Vec<u8> = raw.ask(&["GET", &key(&prefix)]).await;
+        let (us, _, gone_us) = read(&kept);
+        assert_eq!(us, full_at.us());
+        assert!((expires_at_ms * 1000).abs_diff(gone_us) <= 1_000, "the value says when the key goes");
+        sets += u32::from(times.last() != Some(&expires_at_ms));
+        times.push(expires_at_ms);
+    }
+    // Each time it is set it is twice as far off.
+    assert!((6..=9).contains(&sets), "{times:?}");
 }
 
 /// Whole microseconds, fractions, what a later version may add, and what is none of ours.
@@ -51,30 +76,32 @@ async fn values_are_read_in_every_format() {
     let quota = Quota::rate(7, Duration::from_hours(1)).burst(7).unwrap();
     let now = store.peek(&batch(quota)).await.unwrap().now_us;
     let ahead = now + 600_000_000;
-    for (value, us, part) in [
-        (ahead.to_string(), ahead, 0),
-        (format!("{ahead}:3"), ahead, 3),
-        (format!("{ahead}:3:later"), ahead, 3),
-        (format!("{ahead} later"), ahead, 0),
-        (format!("{ahead}:7"), ahead + 1, 0),
+    let later = [value(ahead, 3, ahead + 5), b"later".to_vec()].concat();
+    for (kept, us, part) in [
+        (value(ahead, 0, 0), ahead, 0),
+        (value(ahead, 3, ahead + 5), ahead, 3),
+        (later, ahead, 3),
+        (value(ahead, 7, 0), ahead + 1, 0),
     ] {
-        let () = raw.ask(&["SET", &key(&prefix), &value]).await;
+        raw.set(&key(&prefix), &kept).await;
         let reply = store.peek(&batch(quota)).await.unwrap();
-        assert_eq!((reply.before[0].us(), reply.before[0].part()), (us, part), "{value}");
-        assert_eq!(raw.ask::<String>(&["GET", &key(&prefix)]).await, value, "a look changes nothing");
+        assert_eq!((reply.before[0].us(), reply.before[0].part()), (us, part), "{kept:?}");
+        assert_eq!(raw.ask::<Vec<u8>>(&["GET", &key(&prefix)]).await, kept, "a look changes nothing");
     }
-    for value in ["", "later", "-5", "1", &format!("{}", now - 1)] {
-        let () = raw.ask(&["SET", &key(&prefix), value]).await;
+    let text = ahead.to_string();
+    for kept in
+        [b"".as_slice(), b"later", b"-5", text.as_bytes(), &value(now - 1, 0, now), &[0xff; 24], &value(ahead, 0, 0)[..23]]
+    {
+        raw.set(&key(&prefix), kept).await;
         let reply = store.peek(&batch(quota)).await.unwrap();
-        assert_eq!(reply.before[0].us(), reply.now_us, "{value:?} is a full bucket");
+        assert_eq!(reply.before[0].us(), reply.now_us, "{kept:?} is a full bucket");
     }
     // A list is none of ours either, and makes room for a value.
     let _: i64 = raw.ask(&["DEL", &key(&prefix)]).await;
     let _: i64 = raw.ask(&["LPUSH", &key(&prefix), "1"]).await;
     assert!(store.consume(&batch(quota)).await.unwrap().passed);
-    let value: String = raw.ask(&["GET", &key(&prefix)]).await;
-    let (us, part) = value.split_once(':').unwrap();
-    assert!(us.parse::<u64>().unwrap() > now && part.parse::<u32>().unwrap() < 7, "{value}");
+    let (us, part, _) = read(&raw.ask::<Vec<u8>>(&["GET", &key(&prefix)]).await);
+    assert!(us > now && part < 7, "{us} {part}");
 }
 
 /// What a state that no clock of today would have left costs: one full bucket of waiting at the most, and it is gone with the first look.
@@ -84,11 +111,13 @@ async fn a_value_from_another_age_is_brought_back_by_whoever_sees_it() {
     let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
     let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
     let batch = batch(Quota::rate(1, Duration::from_mins(1)).burst(5).unwrap());
-    let () = raw.ask(&["SET", &key(&prefix), "9007199254740991"]).await;
+    raw.set(&key(&prefix), &value((1 << 53) - 1, 0, (1 << 53) - 1)).await;
     let reply = store.peek(&batch).await.unwrap();
     assert_eq!(reply.before[0].us(), reply.now_us + 300_000_000);
-    assert_eq!(raw.ask::<u64>(&["GET", &key(&prefix)]).await, reply.now_us + 300_000_000);
-    assert!(raw.ask::<i64>(&["PTTL", &key(&prefix)]).await <= 301_001);
+    let (us, _, gone_us) = read(&raw.ask::<Vec<u8>>(&["GET", &key(&prefix)]).await);
+    assert_eq!((us, (602_000..603_000).contains(&((gone_us - reply.now_us) / 1000))), (reply.now_us + 300_000_000, true));
+    let left_ms: i64 = raw.ask(&["PTTL", &key(&prefix)]).await;
+    assert!((1..=602_003).contains(&left_ms), "{left_ms} ms");
 }
 
 /// By the server's clock the script is told of horizons in the same way as by a test's.
@@ -125,7 +154,7 @@ async fn a_user_with_few_rights_is_enough_and_one_without_is_refused() {
     server.start();
     let mut raw = Raw::to(&format!("redis://:hunter2@{}", server.address())).await;
     let rights = "+eval +evalsha +time +mget +set +ping +info +config|get +hello";
-    let words = format!("ACL SETUSER limits on >secret ~blue:rl:1:* {rights}");
+    let words = format!("ACL SETUSER limits on >secret ~blue:rl:2:* {rights}");
     let () = raw.ask(&words.split(' ').collect::<Vec<_>>()).await;
     let url = format!("redis://limits:secret@{}", server.address());
     let blue = store(options(&url).with_prefix("blue").unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
