@@ -23,7 +23,7 @@ const PARTS: usize = 64;
 
 const EVICTIONS: &str = "ratelimit_table_evictions_total";
 
-/// How many limits a store holds unless told otherwise: some 60 MB.
+/// How many limits a store holds unless told otherwise: some 43 MB.
 const CAPACITY: usize = 1_000_000;
 
 /// Limits in the memory of this process: exact for one process, unknown to others, and gone with it.
@@ -155,12 +155,12 @@ impl MemoryStore {
         let (slot, quota) = (limit.slot(), limit.quota());
         let mut table = self.lock(part_of(&slot));
         let now_us = self.stopwatch.now_us();
-        let there = table.get_mut(&slot);
-        let before = gcra::rebase(quota, there.as_deref().copied(), now_us);
+        let at = table.find(&slot);
+        let before = gcra::rebase(quota, at.map(|at| table.at(at)), now_us);
         let after = gcra::consume(quota, Some(before), now_us, limit.cost());
-        match (there, after) {
-            (Some(state), Some(after)) => *state = after,
-            (Some(state), None) if gcra::is_beyond(quota, *state, now_us) => *state = before,
+        match (at, after) {
+            (Some(at), Some(after)) => table.set(at, after),
+            (Some(at), None) if gcra::is_beyond(quota, table.at(at), now_us) => table.set(at, before),
             (_, None) => {}
             (None, Some(after)) => {
                 Self::check_room_of(&mut table, limit, now_us, "limits.consume")?;
