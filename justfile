@@ -45,7 +45,7 @@ usage-both REQUESTS="1000000":
 
 # A process that counts usage, killed far more often than usual, over TOGGLEBOX_TEST_ENGINE
 usage-kills KILLS="200" ANSWERS="5000":
-    TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
+    TOGGLEBOX_TEST_KILLS={{KILLS}} TOGGLEBOX_TEST_ANSWERS={{ANSWERS}} cargo xtask with cargo test --release --package togglebox-cloud --test it -- --exact usage::however_often_the_process_is_killed_what_was_answered_is_counted_once --nocapture
 
 # Events in no order, added up on every store and by hand, far more of them than usual
 usage-recount EVENTS="1000000":

@@ -18,8 +18,15 @@ use crate::gcra::{self, Tat};
 use crate::key::{Digest, Tag};
 use crate::store::{Health, LimitStore, MOST_UNITS};
 
-/// Parts of the table, each under a lock of its own. A power of two.
-const PARTS: usize = 64;
+/// Parts of the table, each under a lock of its own, a power of two of them.
+const FEW_PARTS: usize = 64;
+
+/// So many where a store is large: what two threads ask for is rarely in one part then. Else its line of memory goes back and forth between
+/// their processors, which costs as much as the decision.
+const MANY_PARTS: usize = 512;
+
+/// The least limits of each of many parts: of fewer, some parts are full long before others.
+const OF_EACH: usize = 64;
 
 const EVICTIONS: &str = "ratelimit_table_evictions_total";
 
@@ -43,7 +50,11 @@ pub struct MemoryStore {
 struct Part(Mutex<Table>);
 
 /// The locks that a batch needs, in the order of the parts: two batches never wait for each other.
-struct Held<'t>(SmallVec<[(usize, MutexGuard<'t, Table>); MOST_LIMITS]>);
+struct Held<'t> {
+    /// How many parts the store has.
+    places: usize,
+    tables: SmallVec<[(usize, MutexGuard<'t, Table>); MOST_LIMITS]>,
+}
 
 impl MemoryStore {
     /// A store of a million limits, by the machine's clock.
@@ -55,15 +66,16 @@ impl MemoryStore {
     /// A store of so many limits (at least 64), by this clock.
     #[must_use]
     pub fn with(capacity: usize, stopwatch: Arc<dyn Stopwatch>) -> Self {
-        let each = (capacity / PARTS).max(1);
+        let parts = if capacity < MANY_PARTS * OF_EACH { FEW_PARTS } else { MANY_PARTS };
+        let each = (capacity / parts).max(1);
         describe_counter!(EVICTIONS, "Limits that were forgotten for want of room though they were not full.");
         let part = |_| Part(Mutex::new(Table::new(each, counter!(EVICTIONS))));
-        Self { parts: (0..PARTS).map(part).collect(), capacity: each * PARTS, stopwatch }
+        Self { parts: (0..parts).map(part).collect(), capacity: each * parts, stopwatch }
     }
 
     /// How many limits are held, full ones that nobody has looked at since included.
     pub fn len(&self) -> usize {
-        (0..PARTS).map(|part| self.lock(part).len()).sum()
+        (0..self.parts.len()).map(|part| self.lock(part).len()).sum()
     }
 
     /// Whether no limit is held.
@@ -78,7 +90,7 @@ impl MemoryStore {
 
     /// How many limits were forgotten for want of room though they were not full.
     pub fn evictions(&self) -> u64 {
-        (0..PARTS).map(|part| self.lock(part).evictions()).sum()
+        (0..self.parts.len()).map(|part| self.lock(part).evictions()).sum()
     }
 
     /// Sets the state of limits, as another store found them by its own clock: what stands there is at least as strict afterwards.
@@ -101,10 +113,14 @@ impl MemoryStore {
     }
 
     fn hold(&self, batch: &Batch) -> Held<'_> {
-        let mut parts: SmallVec<[usize; MOST_LIMITS]> = batch.limits().iter().map(|limit| part_of(&limit.slot())).collect();
+        let mut parts: SmallVec<[usize; MOST_LIMITS]> = batch.limits().iter().map(|limit| self.part_of(&limit.slot())).collect();
         parts.sort_unstable();
         parts.dedup();
-        Held(parts.into_iter().map(|part| (part, self.lock(part))).collect())
+        Held { places: self.parts.len(), tables: parts.into_iter().map(|part| (part, self.lock(part))).collect() }
+    }
+
+    fn part_of(&self, slot: &Digest) -> usize {
+        part_of(slot, self.parts.len())
     }
 
     fn look(&self, held: &mut Held<'_>, batch: &Batch) -> Reply {
@@ -153,7 +169,7 @@ impl MemoryStore {
     /// What most requests ask: one limit, which is looked up once.
     fn consume_one(&self, limit: &Limit) -> StoreResult<Reply> {
         let (slot, quota) = (limit.slot(), limit.quota());
-        let mut table = self.lock(part_of(&slot));
+        let mut table = self.lock(self.part_of(&slot));
         let now_us = self.stopwatch.now_us();
         let at = table.find(&slot);
         let before = gcra::rebase(quota, at.map(|at| table.at(at)), now_us);
@@ -206,14 +222,15 @@ impl Default for MemoryStore {
 
 impl Held<'_> {
     fn table(&mut self, slot: Digest) -> &mut Table {
-        let part = part_of(&slot);
-        let place = self.0.iter().position(|(held, _)| *held == part);
-        &mut self.0[place.expect("the part of every slot of the batch is held")].1
+        let part = part_of(&slot, self.places);
+        let place = self.tables.iter().position(|(held, _)| *held == part);
+        &mut self.tables[place.expect("the part of every slot of the batch is held")].1
     }
 }
 
-fn part_of(slot: &Digest) -> usize {
-    usize::from(slot.as_bytes()[0]) % PARTS
+fn part_of(slot: &Digest, parts: usize) -> usize {
+    let [one, other, ..] = *slot.as_bytes();
+    usize::from(u16::from_ne_bytes([one, other])) & (parts - 1)
 }
 
 #[async_trait]
