@@ -3,14 +3,15 @@
 use std::fmt;
 
 use papaya::Equivalent;
+use smol_str::SmolStr;
 
 /// The name that leads to a tenant: normalised, as [`HostRules::read`](crate::HostRules::read) gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostKey {
     /// The one label before the base domain: `acme` of `acme.example.com`.
-    Subdomain(Box<str>),
+    Subdomain(SmolStr),
     /// A whole host that is not below the base domain: `flags.acme.test`.
-    Domain(Box<str>),
+    Domain(SmolStr),
 }
 
 /// A [`HostKey`] that is borrowed, so that a look-up costs no allocation.
@@ -24,7 +25,7 @@ pub enum HostRef<'k> {
 
 impl HostKey {
     /// The same, borrowed.
-    pub const fn as_ref(&self) -> HostRef<'_> {
+    pub fn as_ref(&self) -> HostRef<'_> {
         match self {
             Self::Subdomain(label) => HostRef::Subdomain(label),
             Self::Domain(host) => HostRef::Domain(host),
@@ -42,7 +43,7 @@ impl HostRef<'_> {
     }
 }
 
-// Both derive `Hash` over the same variants, and `str` hashes as `Box<str>` does.
+// Both derive `Hash` over the same variants, and `str` hashes as `SmolStr` does.
 impl Equivalent<HostKey> for HostRef<'_> {
     fn equivalent(&self, key: &HostKey) -> bool {
         *self == key.as_ref()

@@ -51,10 +51,10 @@ fn slot(number: u64) -> Digest {
     Digest::of([number.to_le_bytes().as_slice()])
 }
 
-/// What a program does for a decision in the store, from the slot on.
+/// What the limiter does for a decision about one limit, from the slot on.
 fn decide(store: &MemoryStore, policy: PolicyName, slot: Digest, quota: Quota) {
-    let batch = Batch::one(Tag::Tenant(TenantId::DEFAULT), Limit::new(policy, slot, quota, 1).unwrap());
-    assert!(store.consume_now(&batch).unwrap().unwrap().passed);
+    let limit = Limit::new(policy, slot, quota, 1).unwrap();
+    assert!(store.consume_one_now(Tag::Tenant(TenantId::DEFAULT), &limit).unwrap().unwrap().passed);
 }
 
 /// Numbers below [`KEYS`] in an order that no cache foresees.
