@@ -6,7 +6,7 @@ mod aws;
 mod cursor;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
-#[cfg(any(feature = "dynamodb", feature = "sqs"))]
+#[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqlite", feature = "sqs"))]
 mod hex;
 #[cfg(any(feature = "dynamodb", feature = "postgres", feature = "sqs"))]
 mod home;

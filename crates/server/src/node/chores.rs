@@ -136,8 +136,7 @@ impl Node {
 
     /// Writes out what was counted, or the next part of it.
     pub(crate) async fn flush(&self) {
-        /// Figures of as many workspaces, as a rule. What there is of more has its turn the next time: each takes a transaction, and
-        /// the store has other things to do.
+        /// Figures of as many workspaces, as a rule. What there is of more has its turn the next time: the store has other things to do.
         const BATCHES: usize = 100;
         if let Err(error) = self.flusher.flush_some(BATCHES).await {
             tracing::warn!(

@@ -31,6 +31,15 @@ const LOOK_NO_FURTHER: &str = "SELECT set_config('togglebox.register', '', true)
 /// Lets a transaction see the revisions of every tenant: the policies name this setting.
 pub(super) const WATCH: &str = "SELECT set_config('togglebox.watch', 'on', true)";
 
+/// Shares locks one after the other, until one is not to be had at once: answers its place.
+const SHARE: &str = "-- statistics.share
+SELECT locks.place AS place FROM unnest($1::text::bigint[]) WITH ORDINALITY AS locks (number, place)
+WHERE NOT pg_try_advisory_xact_lock_shared(locks.number) LIMIT 1";
+
+/// Takes locks one after the other.
+const QUEUE: &str = "-- statistics.queue
+SELECT pg_advisory_xact_lock(locks.number) FROM unnest($1::text::bigint[]) AS locks (number)";
+
 /// Lets a transaction keep the usage of every tenant: the policies name this setting.
 #[cfg(feature = "metering")]
 pub(super) const KEEP_LEDGER: &str = "SELECT set_config('togglebox.ledger', 'on', true)";
@@ -85,6 +94,15 @@ impl Engine {
         };
         // A uuid has no character that could end the text.
         self.beginning(access, &format!("SELECT set_config('togglebox.tenant', '{tenant}', true){locks}"))
+    }
+
+    /// The same for a session that counts for several tenants: of the locks, that of the first.
+    fn preamble_together(&self, tenants: &[TenantId]) -> String {
+        let list: Vec<String> = tenants.iter().map(ToString::to_string).collect();
+        let lock = tenants.first().map(|first| format!(", pg_advisory_xact_lock_shared({})", lock_of(*first, "writes")));
+        let whose =
+            format!("SELECT set_config('togglebox.counting', '{{{}}}', true){}", list.join(","), lock.unwrap_or_default());
+        self.beginning(Access::Count, &whose)
     }
 
     /// The same for a session that is of no tenant, and takes no lock.
@@ -188,10 +206,18 @@ fn usage_lock() -> i64 {
     lock_of(TenantId::from_uuid(Uuid::max()), "ledger")
 }
 
+/// An array as the server reads it.
+fn numbers(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    format!("{{{}}}", numbers.join(","))
+}
+
 impl sql::Engine for Engine {
     type Session = Session;
 
     const NAME: &'static str = "postgres";
+
+    const HEX: &'static str = r"\x";
 
     const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
 INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
@@ -209,6 +235,24 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
     /// nodes merge sketches, which is a look and a write, too. No two transactions wait for each other.
     async fn begin(&self, tenant: TenantId, access: Access) -> sqlx::Result<Session> {
         self.begun(&self.preamble(tenant, access)).await
+    }
+
+    /// Whoever deletes something of one tenant, which may take a while, must not keep a hundred others waiting. So the first is waited for
+    /// while nothing is held yet, and of the others only what is to be had at once is taken. Other batches are waited for in the order of
+    /// their locks' numbers: no two transactions wait for each other.
+    async fn begin_together(&self, tenants: &[TenantId]) -> sqlx::Result<(Session, usize)> {
+        let mut session = self.begun(&self.preamble_together(tenants)).await?;
+        let writes = tenants.iter().skip(1).map(|tenant| lock_of(*tenant, "writes"));
+        let busy = sql::Session::optional(&mut session, Statement::new(SHARE).bind(numbers(writes))).await?;
+        let held = match busy {
+            // Places are counted from 1, and the first tenant is not in the list.
+            Some(row) => usize::try_from(sql::Row::int(&row, "place")?).unwrap_or(1),
+            None => tenants.len(),
+        };
+        let mut counts: Vec<i64> = tenants.iter().take(held).map(|tenant| lock_of(*tenant, "counts")).collect();
+        counts.sort_unstable();
+        sql::Session::execute(&mut session, Statement::new(QUEUE).bind(numbers(counts.into_iter()))).await?;
+        Ok((session, held))
     }
 
     async fn begin_watch(&self) -> sqlx::Result<Session> {
@@ -234,15 +278,19 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
         let columns = columns.iter().map(|(name, kind)| {
             let kind = match kind {
                 Kind::Uuid => "uuid",
-                #[cfg(feature = "metering")]
                 Kind::Int => "bigint",
-                #[cfg(feature = "metering")]
-                Kind::Text => "text",
+                Kind::Text | Kind::AnyText => "text",
+                Kind::Blob => "bytea",
             };
             format!("{name} {kind}")
         });
         let columns: Vec<_> = columns.collect();
         format!("json_to_recordset(${parameter}::json) AS given ({})", columns.join(", "))
+    }
+
+    /// As it is stored: the server knows no U+0000 in JSON either.
+    fn listed(text: &str) -> String {
+        text::stored(text.to_owned())
     }
 
     #[cfg(feature = "metering")]

@@ -27,6 +27,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         step(9, "unpaid", include_str!("migrations/0009_unpaid.sql")),
         step(10, "usage pools", include_str!("migrations/0010_usage_pools.sql")),
         step(11, "usage period", include_str!("migrations/0011_usage_period.sql")),
+        step(12, "counting together", include_str!("migrations/0012_counting_together.sql")),
     ]
 }
 

@@ -33,11 +33,13 @@ pub enum Kind {
     /// 32 hexadecimal digits.
     Uuid,
     /// A whole number.
-    #[cfg(feature = "metering")]
     Int,
     /// A text without control characters.
-    #[cfg(feature = "metering")]
     Text,
+    /// Any text, as [`Engine::listed`] writes it.
+    AnyText,
+    /// Hexadecimal digits after [`Engine::HEX`].
+    Blob,
 }
 
 /// A database of one make. A clone is another handle on the same connections.
@@ -48,6 +50,9 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
     /// Its name, for people.
     const NAME: &'static str;
 
+    /// What the hexadecimal digits of bytes begin with in a list.
+    const HEX: &'static str;
+
     /// Adds the subjects `$6`, a JSON list of hexadecimal texts, to `experiment_subjects`: those that are new.
     const ADD_SUBJECTS: &'static str;
 
@@ -57,6 +62,10 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// Begins a session. Nothing that it does reaches beyond the tenant.
     fn begin(&self, tenant: TenantId, access: Access) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
+
+    /// Begins a session that adds to counters of several tenants, each once in the list: of as many of the first of them as nobody else is
+    /// writing in, and of the very first as soon as it can be. Says how many. Nothing that it does reaches beyond the list.
+    fn begin_together(&self, tenants: &[TenantId]) -> impl Future<Output = sqlx::Result<(Self::Session, usize)>> + Send;
 
     /// Begins a session of one statement that is of no tenant: it sees the revisions of every one, and changes nothing.
     fn begin_watch(&self) -> impl Future<Output = sqlx::Result<Self::Session>> + Send;
@@ -78,6 +87,9 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// As in `FROM …`: the rows, called `given`, of a list of objects that is bound as JSON text at `parameter`; in their order.
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String;
+
+    /// A text as a list has it in a column of [`Kind::AnyText`].
+    fn listed(text: &str) -> String;
 
     /// Where rows whose values are bound one by one are faster than a list: how many of them a statement is given, and they, of so many columns,
     /// as in `INSERT …`. Statements have as few texts as can be, so that they stay prepared: what is left over goes as a list.

@@ -1,4 +1,4 @@
-//! A call that is of no tenant.
+//! A call that is of no one tenant.
 
 use togglebox_core::StoreResult;
 
@@ -6,7 +6,7 @@ use super::engine::{Engine, RowOf, Session};
 use super::error::failed;
 use super::statement::Statement;
 
-/// A call under way that belongs to no tenant, and sees what all have of the tables that it is for. Dropped without
+/// A call under way that belongs to no tenant, or to several, and sees what they have of the tables that it is for. Dropped without
 /// [`commit`](Self::commit), it leaves nothing behind.
 pub(super) struct Look<E: Engine> {
     session: E::Session,
@@ -20,7 +20,6 @@ impl<E: Engine> Look<E> {
     }
 
     /// The name of the port call.
-    #[cfg(feature = "metering")]
     pub(super) const fn operation(&self) -> &'static str {
         self.operation
     }
@@ -37,13 +36,11 @@ impl<E: Engine> Look<E> {
     }
 
     /// Runs a statement; says how many rows it changed.
-    #[cfg(any(feature = "billing", feature = "metering", feature = "tenancy"))]
     pub(super) async fn execute(&mut self, statement: Statement) -> StoreResult<u64> {
         self.session.execute(statement).await.map_err(failed::<E>(self.operation))
     }
 
     /// Makes everything lasting.
-    #[cfg(any(feature = "billing", feature = "metering", feature = "tenancy"))]
     pub(super) async fn commit(self) -> StoreResult<()> {
         self.session.commit().await.map_err(failed::<E>(self.operation))
     }

@@ -1,7 +1,7 @@
 //! The store ports over SQL, once for every engine.
 //!
 //! The statements are the same for all engines: parameters are `$1`, `$2` …, of which the first is always the tenant (but for what
-//! looks for tenants, in `tenancy`); comparisons that
+//! looks for tenants, in `tenancy`, and for lists of rows, which name it in each); comparisons that
 //! one engine calls `max` and the other `GREATEST` are spelt out. What must differ is in [`Engine`].
 //!
 //! # A write
@@ -29,6 +29,7 @@ mod page;
 pub(crate) mod pages;
 mod parameters;
 mod resets;
+mod rows;
 mod sessions;
 mod statement;
 #[cfg(test)]

@@ -46,8 +46,6 @@ pub(crate) fn indexed() -> Vec<String> {
         resets::REMOVE_ALL,
         attempts::FIND,
         attempts::FORGET,
-        statistics::EXISTING_EXPERIMENT,
-        statistics::FORGET_BATCHES,
         statistics::LAST_CLIENTS,
         statistics::BY_DAY,
         statistics::SAMPLES,
@@ -110,6 +108,16 @@ pub(crate) fn across<E: Engine>() -> Vec<String> {
 #[cfg(feature = "metering")]
 pub(crate) fn of_lists<E: Engine>() -> [String; 2] {
     usage::statements::listed::<E>()
+}
+
+/// The same of what is counted, of many tenants.
+pub(crate) fn counted<E: Engine>() -> Vec<String> {
+    statistics::statements::listed::<E>()
+}
+
+/// Statements that remove what was counted long ago of what is in a list.
+pub(crate) fn forgetting<E: Engine>() -> [String; 3] {
+    statistics::statements::forgetting::<E>()
 }
 
 /// Statements that keep the usage of all tenants: by an index, in its order.

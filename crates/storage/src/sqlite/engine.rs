@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::error;
+use crate::hex::hex;
 use crate::sql::{self, Access, Argument, Kind, Statement};
 
 /// Rows of a statement that is given them as values.
@@ -33,6 +34,8 @@ impl sql::Engine for Engine {
     type Session = Session;
 
     const NAME: &'static str = "sqlite";
+
+    const HEX: &'static str = "";
 
     // `WHERE true` keeps ON from being read as a join's.
     const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
@@ -57,6 +60,10 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         }
     }
 
+    async fn begin_together(&self, tenants: &[TenantId]) -> sqlx::Result<(Session, usize)> {
+        Ok((self.begin(TenantId::DEFAULT, Access::Count).await?, tenants.len()))
+    }
+
     async fn begin_watch(&self) -> sqlx::Result<Session> {
         // Every session reaches the whole file: what keeps tenants apart here is the statements.
         self.begin(TenantId::DEFAULT, Access::Read).await
@@ -79,12 +86,17 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
 
     fn given(parameter: u8, columns: &[(&str, Kind)]) -> String {
         let columns = columns.iter().map(|(name, kind)| match kind {
-            Kind::Uuid => format!("unhex(value ->> '{name}') AS {name}"),
-            #[cfg(feature = "metering")]
+            Kind::Uuid | Kind::Blob => format!("unhex(value ->> '{name}') AS {name}"),
+            Kind::AnyText => format!("CAST(unhex(value ->> '{name}') AS TEXT) AS {name}"),
             Kind::Int | Kind::Text => format!("value ->> '{name}' AS {name}"),
         });
         let columns: Vec<_> = columns.collect();
         format!("(SELECT {} FROM json_each(${parameter})) AS given", columns.join(", "))
+    }
+
+    /// As hexadecimal digits: a text out of JSON would end with its first U+0000.
+    fn listed(text: &str) -> String {
+        hex(text.as_bytes())
     }
 
     /// A third faster or more than a list, whose columns are looked up in it one by one.

@@ -4,7 +4,7 @@ use togglebox_core::{Entropy, EntropyExt as _, Timestamp};
 
 use crate::store::{Delta, ScopedDelta, StatisticsBatch};
 
-/// Puts deltas into as few batches as hold at most `limit` entries each (see [`entries`]), cutting long lists of subjects where
+/// Puts deltas into as few batches as hold at most `limit` entries each ([`Delta::entries`]), cutting long lists of subjects where
 /// needed.
 ///
 /// The deltas are sorted first: nodes that write at the same time then touch the same rows in the same order.
@@ -14,7 +14,7 @@ pub(super) fn batches(mut deltas: Vec<ScopedDelta>, limit: usize, now: Timestamp
     let mut room = 0;
     for ScopedDelta { scope, delta } in deltas {
         for delta in cut(delta, limit) {
-            let size = entries(&delta);
+            let size = delta.entries();
             if size > room || batches.is_empty() {
                 batches.push(StatisticsBatch { id: entropy.uuid(), at: now, deltas: Vec::new() });
                 room = limit;
@@ -28,21 +28,10 @@ pub(super) fn batches(mut deltas: Vec<ScopedDelta>, limit: usize, now: Timestamp
     batches
 }
 
-/// How much a delta weighs in a batch: one, and one for each subject or sketch. A sketch is at most 4 KiB.
-pub(super) const fn entries(delta: &Delta) -> usize {
-    1 + match delta {
-        Delta::Parameter { clients, .. } => clients.len(),
-        Delta::Flag { .. } => 0,
-        Delta::FlagUsers { users, .. } => users.len(),
-        Delta::Exposure { subjects, .. } => subjects.len(),
-        Delta::Conversion { subjects, .. } => subjects.len(),
-    }
-}
-
 /// A delta in pieces that add up to it, each of at most `limit` entries (at least two).
 fn cut(delta: Delta, limit: usize) -> Vec<Delta> {
     let most = limit.saturating_sub(1).max(1);
-    if entries(&delta) <= most + 1 {
+    if delta.entries() <= most + 1 {
         return vec![delta];
     }
     match delta {

@@ -11,6 +11,9 @@ use tracing::error;
 use super::Recorder;
 use crate::store::{StatisticsBatch, StatisticsStore};
 
+/// How many batches a store is offered at once.
+const OFFERED: usize = 100;
+
 /// Sends what a [`Recorder`] counted to a store.
 ///
 /// A batch stays here until the store has taken it, and is sent again as it is, under the same id, until then: each counted event
@@ -43,6 +46,11 @@ pub struct FlushReport {
 }
 
 impl FlushReport {
+    fn took(&mut self, batch: &StatisticsBatch) {
+        self.batches += 1;
+        self.deltas += batch.deltas.len() as u64;
+    }
+
     /// Batches that the store has given an answer to.
     fn sent(&self) -> usize {
         usize::try_from(self.batches + self.refused).unwrap_or(usize::MAX)
@@ -60,20 +68,20 @@ impl Flusher {
         Self { recorder, store, clock, entropy, pending: Mutex::default(), refused: AtomicU64::new(0) }
     }
 
-    /// Sends the batches that wait, in order, then everything counted since they were made. One flush runs at a time; another
-    /// waits for it.
+    /// Sends the batches that wait, in order, then everything counted since they were made: as many at once as the store takes. One flush
+    /// runs at a time; another waits for it.
     ///
-    /// Dropping the future loses nothing: a batch that was under way is sent again by the next flush.
+    /// Dropping the future loses nothing: batches that were under way are sent again by the next flush.
     ///
     /// # Errors
-    /// `Unavailable` from the store: this batch and those behind it wait for the next flush. Any other error would come back
-    /// for ever, so such a batch is dropped, counted in the report, and logged.
+    /// `Unavailable` from the store: the batches that were under way and those behind them wait for the next flush. Any other error would
+    /// come back for ever, so the batch that it is about is dropped, counted in the report, and logged.
     pub async fn flush(&self) -> StoreResult<FlushReport> {
         self.flush_some(usize::MAX).await
     }
 
     /// The same, but no more than `most` batches; the rest waits for the next flush, and what is counted meanwhile for the one after it. Where
-    /// ten thousand tenants are counted, each is a write, and this bounds what they take of the store.
+    /// ten thousand tenants are counted, this bounds what they take of the store at a time.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -101,9 +109,28 @@ impl Flusher {
         Ok(report)
     }
 
+    /// Sends the first batches, many at once.
     async fn send(&self, pending: &mut Pending, most: usize, report: &mut FlushReport) -> StoreResult<()> {
         while !pending.is_empty() && report.sent() < most {
-            self.send_one(pending, 0, report).await?;
+            let offered = pending.len().min(most - report.sent()).min(OFFERED);
+            if offered == 1 {
+                self.send_one(pending, 0, report).await?;
+                continue;
+            }
+            let taken = match self.store.record_together(&pending.make_contiguous()[..offered]).await {
+                Ok(taken) => taken.min(offered),
+                Err(unavailable) if *unavailable.kind() == StoreErrorKind::Unavailable => return Err(unavailable),
+                Err(_) => 0,
+            };
+            for (_, batch) in pending.drain(..taken) {
+                report.took(&batch);
+            }
+            if taken == 0 {
+                // Each by itself: what the store refuses of one tenant hits no other.
+                for _ in 0..offered {
+                    self.send_one(pending, 0, report).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -119,10 +146,7 @@ impl Flusher {
     async fn send_one(&self, pending: &mut Pending, place: usize, report: &mut FlushReport) -> StoreResult<()> {
         let Some((tenant, batch)) = pending.get(place) else { return Ok(()) };
         match self.store.record(*tenant, batch).await {
-            Ok(()) => {
-                report.batches += 1;
-                report.deltas += batch.deltas.len() as u64;
-            }
+            Ok(()) => report.took(batch),
             Err(unavailable) if *unavailable.kind() == StoreErrorKind::Unavailable => return Err(unavailable),
             Err(refusal) => {
                 report.refused += 1;

@@ -103,6 +103,19 @@ pub enum Delta {
     },
 }
 
+impl Delta {
+    /// How much it weighs in a batch: one, and one for each subject or sketch. A sketch is at most 4 KiB.
+    pub const fn entries(&self) -> usize {
+        1 + match self {
+            Self::Parameter { clients, .. } => clients.len(),
+            Self::Flag { .. } => 0,
+            Self::FlagUsers { users, .. } => users.len(),
+            Self::Exposure { subjects, .. } => subjects.len(),
+            Self::Conversion { subjects, .. } => subjects.len(),
+        }
+    }
+}
+
 /// A delta and the environment that it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopedDelta {
@@ -121,6 +134,13 @@ pub struct StatisticsBatch {
     pub at: Timestamp,
     /// The deltas.
     pub deltas: Vec<ScopedDelta>,
+}
+
+impl StatisticsBatch {
+    /// How much its deltas weigh together.
+    pub fn entries(&self) -> usize {
+        self.deltas.iter().map(|scoped| scoped.delta.entries()).sum()
+    }
 }
 
 /// A parameter's figures.
@@ -261,6 +281,19 @@ pub trait StatisticsStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// `Unavailable`: send the same batch again.
     async fn record(&self, tenant: TenantId, batch: &StatisticsBatch) -> StoreResult<()>;
+
+    /// Adds the first of these batches, of as many tenants as there may be: as many of them as the store takes in one step, at least one if
+    /// there is any. Answers how many; the caller goes on with the others. Each is added as [`record`](Self::record) adds it, and those of a
+    /// step all or none. A store that can tell what is said of many tenants in few words does so here.
+    ///
+    /// # Errors
+    /// `Unavailable`: send the same batches again. Any other error is about one of them, and nobody knows which: it shows when each is
+    /// recorded by itself.
+    async fn record_together(&self, batches: &[(TenantId, StatisticsBatch)]) -> StoreResult<usize> {
+        let Some((tenant, batch)) = batches.first() else { return Ok(0) };
+        self.record(*tenant, batch).await?;
+        Ok(1)
+    }
 
     /// A parameter's figures; `None` when nothing was ever recorded.
     ///

@@ -234,6 +234,7 @@ impl Scene {
         let (store, tenant, place) = (&stores.statistics, self.tenant, &self.place);
         match operation {
             "statistics.record" => told(store.record(tenant, &self.draft.batches[1]).await),
+            "statistics.record_together" => told(store.record_together(&[(tenant, self.draft.batches[1].clone())]).await),
             "statistics.parameter" => told(store.parameter(tenant, place, self.parameter.key(), at(1000)).await),
             "statistics.flag" => told(store.flag(tenant, place, &self.flag.key, at(1000)).await),
             "statistics.flag_by_country" => told(store.flag_by_country(tenant, place, &self.flag.key).await),
@@ -311,7 +312,7 @@ async fn bears_faults(stores: &ToggleStores, operation: &Operation) {
     // Most repeats are known by their audit record or their batch. What was removed is not there to be removed again.
     let (raises, recorded, again) = match name {
         "audit.prune" => (0, -before.records.len().cast_signed(), Ok("0".to_owned())),
-        "statistics.record" => (0, 0, answer.clone()),
+        "statistics.record" | "statistics.record_together" => (0, 0, answer.clone()),
         _ => (u64::from(operation.writes), isize::from(operation.writes), answer.clone()),
     };
     assert_eq!(raised(name, &before, &after), raises, "{name}: the revision");

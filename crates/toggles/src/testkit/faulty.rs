@@ -86,6 +86,8 @@ faulty_port! {
         read flag_by_country(scope: &Scope, key: &FlagKey) -> Vec<CountryCount>;
         read flag_by_day(scope: &Scope, key: &FlagKey, first: &str, last: &str) -> Vec<DayCount>;
         read experiment(scope: &Scope, key: &ExperimentKey) -> Option<ExperimentStatistics>;
+    } across {
+        write record_together(batches: &[(TenantId, StatisticsBatch)]) -> usize;
     }
 }
 

@@ -24,6 +24,7 @@ mod parameters;
 mod quotas;
 mod repetition;
 mod statistics;
+mod together;
 
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ pub use self::parameters::*;
 pub use self::quotas::*;
 pub use self::repetition::*;
 pub use self::statistics::*;
+pub use self::together::*;
 use crate::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
 /// The ports of one empty store. Clones are the same store.
@@ -182,6 +184,15 @@ macro_rules! toggle_store_suite {
             deltas_of_what_does_not_exist_are_left_out
             figures_are_deleted_with_what_they_are_of
             a_recreated_environment_has_no_figures
+            no_batches_are_none_taken
+            batches_of_many_tenants_together_count_as_one_by_one
+            batches_of_one_tenant_together_add_up
+            of_batches_together_those_that_are_known_count_no_more
+            what_is_deleted_is_left_out_of_batches_together
+            batches_together_of_many_nodes_at_once_all_count
+            batches_together_and_deletions_at_once_leave_no_orphans
+            any_number_of_batches_and_rows_is_counted
+            large_batches_are_taken_one_after_the_other
             an_audit_record_reads_back
             every_write_leaves_its_record
             audit_records_survive_deletion

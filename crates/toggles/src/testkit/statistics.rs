@@ -440,7 +440,7 @@ fn noise(characters: RangeInclusive<char>, length: usize) -> String {
 
 impl ToggleStores {
     /// Deletes a flag and makes it anew.
-    async fn renew_flag(&self, tenant: TenantId, place: &Scope, key: &str) {
+    pub(super) async fn renew_flag(&self, tenant: TenantId, place: &Scope, key: &str) {
         let stands = self.flags.find(tenant, place, &key.parse().unwrap()).await.unwrap().unwrap();
         self.flags.delete(tenant, place, &stands.key, stands.revision, &audit("flag.delete", key)).await.unwrap();
         self.with_flag(tenant, place, key).await;

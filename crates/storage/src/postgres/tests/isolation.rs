@@ -24,6 +24,23 @@ const LOOKED_AT: [&str; 5] = ["domain_claims", "given_up_subdomains", "members",
 const BILLED: &str = "billing_documents";
 /// What nodes ask about, for many tenants at once.
 const WATCHED: [&str; 2] = ["environments", "tenant_revisions"];
+/// What is counted, of many tenants at once.
+const COUNTED_TOGETHER: [&str; 12] = [
+    "experiment_conversions",
+    "experiment_days",
+    "experiment_metric_days",
+    "experiment_statistics",
+    "experiment_subjects",
+    "flag_countries",
+    "flag_days",
+    "flag_statistics",
+    "flag_users",
+    "parameter_clients",
+    "parameter_statistics",
+    "statistics_batches",
+];
+/// What that is about.
+const COUNTED_OF: [&str; 4] = ["environments", "experiments", "flags", "parameters"];
 /// What finds a tenant, or tells of all of them.
 const ACROSS: [&str; 17] = [
     "billing_documents_by_list",
@@ -131,7 +148,7 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
     let all = tables(&mut connection).await;
     let guarded = "SELECT c.relname::text FROM pg_class AS c JOIN pg_policy AS p ON p.polrelid = c.oid
         WHERE c.relrowsecurity AND c.relforcerowsecurity AND c.relowner <> 'togglebox_app'::regrole
-            AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+            AND p.polname = 'tenant_only' AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
             AND pg_get_expr(p.polqual, c.oid) = pg_get_expr(p.polwithcheck, c.oid)
             AND pg_get_expr(p.polqual, c.oid) LIKE '(tenant = %togglebox.tenant%'
         ORDER BY 1";
@@ -150,8 +167,10 @@ async fn every_table_is_guarded_and_owned_by_someone_else() {
     ];
     let watched = WATCHED.iter().map(|table| format!("{table} watch_looks SELECT"));
     let billed = [format!("{BILLED} billing_keeps ALL")];
+    let together = COUNTED_TOGETHER.iter().map(|table| format!("{table} counting_adds ALL"));
+    let together = together.chain(COUNTED_OF.iter().map(|table| format!("{table} counting_looks SELECT")));
     let mut expected: Vec<String> =
-        looks.chain(billed).chain(watched).chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
+        looks.chain(billed).chain(together).chain(watched).chain(changes).chain(kept).chain(ledger.map(str::to_owned)).collect();
     expected.sort_unstable();
     let mut others = texts(&mut connection, others).await;
     others.sort_unstable();
@@ -294,6 +313,35 @@ async fn who_watches_sees_what_is_watched_and_changes_nothing() {
         assert_eq!(tried(&mut connection, row).await, Err(NOT_ALLOWED.to_owned()), "{table}");
     }
     connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// Who counts for several tenants reaches what is counted of these, sees what that is of, and changes nothing else.
+#[tokio::test]
+async fn who_counts_for_tenants_reaches_what_is_counted_of_them_only() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let tables = filled(&database).await;
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    for (listed, reached) in [(format!("{{{A}}}"), 1), (format!("{{{A},{B}}}"), 2)] {
+        connection.execute("BEGIN").await.unwrap();
+        connection.execute(AssertSqlSafe(format!("SELECT set_config('togglebox.counting', '{listed}', true)"))).await.unwrap();
+        assert_no_counter(&mut connection).await;
+        for table in &tables {
+            let (counts, of) = (COUNTED_TOGETHER.contains(&table.as_str()), COUNTED_OF.contains(&table.as_str()));
+            assert_eq!(count(&mut connection, table).await, if counts || of { reached } else { 0 }, "{table}");
+            let changed = if counts { u64::try_from(reached).unwrap() } else { 0 };
+            for sql in [format!("UPDATE {table} SET tenant = tenant"), format!("DELETE FROM {table}")] {
+                assert_eq!(tried(&mut connection, sql.clone()).await, Ok(changed), "{sql}");
+            }
+            let nobodys = row_of(&mut connection, table, TenantId::DEFAULT).await;
+            assert_eq!(tried(&mut connection, nobodys).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+            if counts {
+                let give_away = format!("UPDATE {table} SET tenant = '{}' WHERE tenant = '{A}'", TenantId::DEFAULT);
+                assert_eq!(tried(&mut connection, give_away).await, Err(NOT_ALLOWED.to_owned()), "{table}");
+            }
+        }
+        connection.execute("ROLLBACK").await.unwrap();
+    }
+    assert_eq!(count(&mut connection, "flag_days").await, 0, "the list ends with the transaction");
 }
 
 /// What nodes count is of all tenants: under the setting for that they reach cells and hours, forget events, see the days, and nothing

@@ -10,3 +10,4 @@ mod server;
 mod suites;
 #[cfg(feature = "tenancy")]
 mod tenancy;
+mod together;

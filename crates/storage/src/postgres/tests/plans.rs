@@ -43,9 +43,13 @@ pub(super) async fn prepare(connection: &mut PgConnection, sql: &str) {
 /// How the server would run a statement whatever its parameters are.
 async fn plan(connection: &mut PgConnection, sql: &str) -> String {
     let highest = (1..=200).filter(|n| sql.contains(&format!("${n}"))).max().unwrap_or(0);
-    let arguments = vec!["NULL"; highest].join(", ");
+    plan_with(connection, sql, &vec!["NULL"; highest]).await
+}
+
+/// How the server would run a statement with these arguments.
+async fn plan_with(connection: &mut PgConnection, sql: &str, arguments: &[&str]) -> String {
     prepare(connection, sql).await;
-    let arguments = if highest == 0 { String::new() } else { format!("({arguments})") };
+    let arguments = if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
     let explain = format!("EXPLAIN (COSTS OFF) EXECUTE wanted {arguments}");
     let rows = sqlx::query(AssertSqlSafe(explain)).persistent(false).fetch_all(connection).await.unwrap();
     rows.iter().fold(String::new(), |mut plan, row| {
@@ -179,4 +183,54 @@ async fn what_keeps_documents_can_use_an_index() {
         assert!(plan.contains("Index Cond: ") && !plan.contains("Seq Scan") && !plan.contains("Sort"), "{sql}\n{plan}");
     }
     connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// A transaction that counts for a few tenants.
+async fn begin_counting(connection: &mut PgConnection, tenants: &str) {
+    connection.execute("BEGIN").await.unwrap();
+    let counting = format!("SELECT set_config('togglebox.counting', '{{{tenants}}}', true)");
+    connection.execute(AssertSqlSafe(counting)).await.unwrap();
+}
+
+/// So is what is counted of many tenants, row by row of a list.
+#[tokio::test]
+async fn what_is_counted_can_be_found_by_its_key() {
+    let Some(Opened { store, database: _database }) = Opened::fresh().await else { return };
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    begin_counting(&mut connection, "").await;
+    connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off").await.unwrap();
+    connection.execute("SET LOCAL plan_cache_mode = force_generic_plan").await.unwrap();
+    for sql in statements::counted::<Engine>() {
+        let plan = plan(&mut connection, &sql).await;
+        assert!(plan.starts_with("Function Scan on json_to_recordset given"), "{sql}\n{plan}");
+        assert_indexed(&sql, &plan);
+    }
+    connection.execute("ROLLBACK").await.unwrap();
+}
+
+/// What was counted long ago is looked for in the list's tenants only, by the planner's own judgement where the tables are full.
+#[tokio::test]
+async fn what_was_counted_long_ago_is_found_by_what_it_is_of() {
+    let Some(Opened { store, database }) = Opened::fresh().await else { return };
+    let of = "lpad(to_hex(n % 2000), 32, '0')::uuid";
+    // Rows without the rows that they refer to.
+    let fill = format!(
+        "SET session_replication_role = replica;
+        INSERT INTO statistics_batches SELECT {of}, gen_random_uuid(), n FROM generate_series(1, 60000) AS n;
+        INSERT INTO parameter_clients SELECT {of}, {of}, 'p', n, '' FROM generate_series(1, 60000) AS n;
+        INSERT INTO flag_users SELECT {of}, {of}, 'f', 'A', n, '' FROM generate_series(1, 60000) AS n;
+        ANALYZE"
+    );
+    database.run(&fill).await;
+    let row = |n: u32| format!(r#"{{"tenant":"{n:032x}","environment":"{n:032x}","key":"f","side":"A"}}"#);
+    let list = format!("'[{}]'", (0..100).map(row).collect::<Vec<_>>().join(","));
+    let mut connection = store.engine.pool.acquire().await.unwrap();
+    for planned in ["force_custom_plan", "force_generic_plan"] {
+        begin_counting(&mut connection, "").await;
+        connection.execute(AssertSqlSafe(format!("SET LOCAL plan_cache_mode = {planned}"))).await.unwrap();
+        for sql in statements::forgetting::<Engine>() {
+            assert_indexed(&sql, &plan_with(&mut connection, &sql, &[&list, "30000"]).await);
+        }
+        connection.execute("ROLLBACK").await.unwrap();
+    }
 }

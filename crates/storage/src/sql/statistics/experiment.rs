@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use togglebox_core::{StoreResult, TenantId, Timestamp};
+use togglebox_core::{StoreResult, TenantId};
 use togglebox_toggles::store::{
     ExperimentDay, ExperimentStatistics, MAX_SUM, MetricDay, MetricSample, Subject, SubjectSums, VariationTotals,
 };
@@ -10,30 +10,39 @@ use togglebox_toggles::{ExperimentKey, Scope, VariationKey};
 
 use super::super::Database;
 use super::super::cells::Cells;
-use super::super::engine::Engine;
-use super::batch::{Batch, Place};
+use super::super::engine::{Engine, Kind};
+use super::super::look::Look;
+use super::super::rows::Added;
+use super::things::Thing;
 use super::{about, latest, raise, sum_up};
+
 /// The smallest sum but zero. Its square is a number, too: where a product that vanishes is an error, it spoils no figure either.
 const MIN_SUM: f64 = 1e-145;
 
-const SEEN: &str = concat!(
-    "-- statistics.seen
-INSERT INTO experiment_statistics AS kept (tenant, environment, key, last_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant, environment, key) DO UPDATE SET ",
-    latest!("last_at")
-);
+pub(super) const SEEN: Added = Added {
+    name: "seen",
+    table: "experiment_statistics",
+    columns: &[("tenant", Kind::Uuid), ("environment", Kind::Uuid), ("key", Kind::Text), ("last_at", Kind::Int)],
+    key: "tenant, environment, key",
+    set: latest!("last_at"),
+};
 
-const ADD_DAY: &str = concat!(
-    "-- statistics.add_experiment_day
-INSERT INTO experiment_days AS kept (tenant, environment, key, variation, day, exposures, new_users, conversions)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (tenant, environment, key, variation, day) DO UPDATE SET ",
-    raise!("exposures"),
-    ", ",
-    raise!("new_users"),
-    ", ",
-    raise!("conversions")
-);
+pub(super) const DAY: Added = Added {
+    name: "add_experiment_days",
+    table: "experiment_days",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("variation", Kind::Text),
+        ("day", Kind::AnyText),
+        ("exposures", Kind::Int),
+        ("new_users", Kind::Int),
+        ("conversions", Kind::Int),
+    ],
+    key: "tenant, environment, key, variation, day",
+    set: concat!(raise!("exposures"), ", ", raise!("new_users"), ", ", raise!("conversions")),
+};
 
 const ADD_METRIC_DAY: &str = concat!(
     "-- statistics.add_metric_day
@@ -112,47 +121,38 @@ fn list(subjects: &[Subject]) -> String {
     json
 }
 
-impl<E: Engine> Batch<E> {
-    pub(super) async fn add_exposures(
-        &mut self,
-        place: Place<'_>,
+impl Thing<'_> {
+    /// Adds who saw a variation; answers how many of them are new to it.
+    pub(super) async fn add_subjects<E: Engine>(
+        self,
+        call: &mut Look<E>,
         variation: &VariationKey,
         day: &str,
-        exposures: u64,
         subjects: &[Subject],
-        last_at: Timestamp,
-    ) -> StoreResult<()> {
-        self.call.execute(place.statement(SEEN).bind(last_at)).await?;
-        let add = place.statement(E::ADD_SUBJECTS).bind(variation.as_str()).bind(day).bind(list(subjects));
-        let new_users = self.call.execute(add).await?;
-        let day = place.statement(ADD_DAY).bind(variation.as_str()).bind(day);
-        self.call.execute(day.bind(exposures).bind(new_users).bind(0_i64)).await?;
-        Ok(())
+    ) -> StoreResult<u64> {
+        call.execute(self.statement(E::ADD_SUBJECTS).bind(variation.as_str()).bind(day).bind(list(subjects))).await
     }
 
-    pub(super) async fn add_conversions(
-        &mut self,
-        place: Place<'_>,
+    /// Adds what each subject did; answers how many conversions that is. One by one, bound: in a list, a sum might lose a digit.
+    pub(super) async fn add_conversions<E: Engine>(
+        self,
+        call: &mut Look<E>,
         variation: &VariationKey,
         metric: &str,
         day: &str,
         subjects: &[SubjectSums],
-        last_at: Timestamp,
-    ) -> StoreResult<()> {
-        self.call.execute(place.statement(SEEN).bind(last_at)).await?;
+    ) -> StoreResult<u64> {
         let (mut conversions, mut total) = (0_u64, 0.0_f64);
         for added in subjects {
             conversions = conversions.saturating_add(added.conversions);
             total = kept(total + kept(added.sum));
-            let add = place.statement(ADD_CONVERSION).bind(variation.as_str()).bind(metric);
+            let add = self.statement(ADD_CONVERSION).bind(variation.as_str()).bind(metric);
             let add = add.bind(added.subject.0.as_slice()).bind(added.conversions);
-            self.call.execute(add.bind(added.values).bind(kept(added.sum))).await?;
+            call.execute(add.bind(added.values).bind(kept(added.sum))).await?;
         }
-        let add = place.statement(ADD_METRIC_DAY).bind(variation.as_str()).bind(metric);
-        self.call.execute(add.bind(day).bind(conversions).bind(total)).await?;
-        let add = place.statement(ADD_DAY).bind(variation.as_str()).bind(day);
-        self.call.execute(add.bind(0_i64).bind(0_i64).bind(conversions)).await?;
-        Ok(())
+        let add = self.statement(ADD_METRIC_DAY).bind(variation.as_str()).bind(metric);
+        call.execute(add.bind(day).bind(conversions).bind(total)).await?;
+        Ok(conversions)
     }
 }
 

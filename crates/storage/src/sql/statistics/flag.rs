@@ -6,39 +6,55 @@ use togglebox_toggles::{FlagKey, Scope, Side};
 
 use super::super::Database;
 use super::super::cells::Cells;
-use super::super::engine::Engine;
-use super::batch::{Batch, Place};
+use super::super::engine::{Engine, Kind};
+use super::super::rows::Added;
 use super::sketch::{LAST_USERS, Sketches, estimate, window};
 use super::{about, latest, raise};
 
-const ADD: &str = concat!(
-    "-- statistics.add_evaluations
-INSERT INTO flag_statistics AS kept (tenant, environment, key, served_a, served_b, last_at) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (tenant, environment, key) DO UPDATE SET ",
-    raise!("served_a"),
-    ", ",
-    raise!("served_b"),
-    ", ",
-    latest!("last_at")
-);
+pub(super) const TOTAL: Added = Added {
+    name: "add_evaluations",
+    table: "flag_statistics",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("served_a", Kind::Int),
+        ("served_b", Kind::Int),
+        ("last_at", Kind::Int),
+    ],
+    key: "tenant, environment, key",
+    set: concat!(raise!("served_a"), ", ", raise!("served_b"), ", ", latest!("last_at")),
+};
 
-const ADD_DAY: &str = concat!(
-    "-- statistics.add_flag_day
-INSERT INTO flag_days AS kept (tenant, environment, key, day, served_a, served_b) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (tenant, environment, key, day) DO UPDATE SET ",
-    raise!("served_a"),
-    ", ",
-    raise!("served_b")
-);
+pub(super) const DAY: Added = Added {
+    name: "add_flag_days",
+    table: "flag_days",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("day", Kind::AnyText),
+        ("served_a", Kind::Int),
+        ("served_b", Kind::Int),
+    ],
+    key: "tenant, environment, key, day",
+    set: concat!(raise!("served_a"), ", ", raise!("served_b")),
+};
 
-const ADD_COUNTRY: &str = concat!(
-    "-- statistics.add_flag_country
-INSERT INTO flag_countries AS kept (tenant, environment, key, country, served_a, served_b) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (tenant, environment, key, country) DO UPDATE SET ",
-    raise!("served_a"),
-    ", ",
-    raise!("served_b")
-);
+pub(super) const COUNTRY: Added = Added {
+    name: "add_flag_countries",
+    table: "flag_countries",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("country", Kind::AnyText),
+        ("served_a", Kind::Int),
+        ("served_b", Kind::Int),
+    ],
+    key: "tenant, environment, key, country",
+    set: concat!(raise!("served_a"), ", ", raise!("served_b")),
+};
 
 const TOTALS: &str = "-- statistics.flag
 SELECT s.key, s.served_a, s.served_b, s.last_at FROM environments AS e
@@ -57,38 +73,24 @@ WHERE tenant = $1 AND environment = (SELECT id FROM environments WHERE tenant = 
     AND key = $4 AND day BETWEEN $5 AND $6
 ORDER BY day";
 
-const USERS: Sketches = Sketches {
-    table: "flag_users",
-    find: "-- statistics.find_users
-SELECT key, sketch FROM flag_users WHERE tenant = $1 AND environment = $2 AND key = $3 AND side = $4 AND hour = $5",
-    put: "-- statistics.put_users
-INSERT INTO flag_users (tenant, environment, key, side, hour, sketch) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (tenant, environment, key, side, hour) DO UPDATE SET sketch = excluded.sketch",
-    forget: "-- statistics.forget_users
-DELETE FROM flag_users WHERE tenant = $1 AND environment = $2 AND key = $3 AND side = $4 AND hour < $5",
+pub(super) const USERS: Sketches = Sketches {
+    find: "find_users",
+    forget: "forget_users",
+    put: Added {
+        name: "put_users",
+        table: "flag_users",
+        columns: &[
+            ("tenant", Kind::Uuid),
+            ("environment", Kind::Uuid),
+            ("key", Kind::Text),
+            ("side", Kind::Text),
+            ("hour", Kind::Int),
+            ("sketch", Kind::Blob),
+        ],
+        key: "tenant, environment, key, side, hour",
+        set: "sketch = excluded.sketch",
+    },
 };
-
-impl<E: Engine> Batch<E> {
-    pub(super) async fn add_evaluations(
-        &mut self,
-        place: Place<'_>,
-        day: &str,
-        country: Option<&str>,
-        [a, b]: [u64; 2],
-        last_at: Timestamp,
-    ) -> StoreResult<()> {
-        self.call.execute(place.statement(ADD).bind(a).bind(b).bind(last_at)).await?;
-        self.call.execute(place.statement(ADD_DAY).bind(day).bind(a).bind(b)).await?;
-        if let Some(country) = country {
-            self.call.execute(place.statement(ADD_COUNTRY).bind(country).bind(a).bind(b)).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn add_flag_users(&mut self, place: Place<'_>, side: Side, users: &[(u64, Vec<u8>)]) -> StoreResult<()> {
-        self.merge_sketches(&USERS, |sql| place.statement(sql).bind(side.as_str()), users).await
-    }
-}
 
 impl<E: Engine> Database<E> {
     pub(super) async fn flag_statistics(
@@ -105,7 +107,7 @@ impl<E: Engine> Database<E> {
         let mut users = [0, 0];
         for (users, side) in users.iter_mut().zip([Side::A, Side::B]) {
             let last = about(&moment, LAST_USERS, scope, key.as_str()).bind(after).bind(until).bind(side.as_str());
-            *users = estimate(&moment.rows(last).await?, OPERATION, USERS.table)?;
+            *users = estimate(&moment.rows(last).await?, OPERATION, USERS.put.table)?;
         }
         let cells = Cells::new(&row, OPERATION, "flag_statistics", "key");
         Ok(Some(FlagStatistics {

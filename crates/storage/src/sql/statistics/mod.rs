@@ -1,14 +1,16 @@
 //! Statistics.
 //!
-//! Counters are added to where they stand, never read and written back. Distinct clients and users of the last day are sketches, one
+//! Counters are added to where they stand, never read and written back, those of many tenants by one statement. Distinct clients and users of the last day are sketches, one
 //! per hour, merged inside the transaction. Who saw which variation, and what each of them did, is kept per subject: significance
 //! is computed over users, not over events.
 
-mod batch;
 mod experiment;
 mod flag;
+mod intake;
 mod parameter;
 mod sketch;
+mod sums;
+mod things;
 
 use async_trait::async_trait;
 use togglebox_core::{StoreResult, TenantId, Timestamp};
@@ -23,9 +25,7 @@ use super::engine::Engine;
 use super::statement::Statement;
 
 #[cfg(test)]
-pub(super) use self::{
-    batch::EXISTING_EXPERIMENT, batch::FORGET_BATCHES, experiment::SAMPLES, flag::BY_DAY, sketch::LAST_CLIENTS,
-};
+pub(super) use self::{experiment::SAMPLES, flag::BY_DAY, sketch::LAST_CLIENTS};
 
 /// In an upsert of a row called `kept`: a column plus what is added, which ends at the largest number rather than turns over.
 macro_rules! raise {
@@ -98,6 +98,10 @@ impl<E: Engine> StatisticsStore for Database<E> {
         self.record_batch(tenant, batch).await
     }
 
+    async fn record_together(&self, batches: &[(TenantId, StatisticsBatch)]) -> StoreResult<usize> {
+        self.record_batches(batches).await
+    }
+
     async fn parameter(
         &self,
         tenant: TenantId,
@@ -134,5 +138,25 @@ impl<E: Engine> StatisticsStore for Database<E> {
         key: &ExperimentKey,
     ) -> StoreResult<Option<ExperimentStatistics>> {
         self.experiment_statistics(tenant, scope, key).await
+    }
+}
+
+/// Statements for tests that look at their plans.
+#[cfg(test)]
+pub(super) mod statements {
+    use super::super::engine::Engine;
+    use super::{flag, intake, parameter, things};
+
+    /// About what is in a list: each is found by its whole key.
+    pub(crate) fn listed<E: Engine>() -> Vec<String> {
+        let existing = things::Table::ALL.map(things::existing_statement::<E>);
+        let sketches = [parameter::CLIENTS, flag::USERS].map(|table| table.find_statement::<E>());
+        existing.into_iter().chain(sketches).collect()
+    }
+
+    /// They remove what is old of each thing or tenant in a list.
+    pub(crate) fn forgetting<E: Engine>() -> [String; 3] {
+        let [clients, users] = [parameter::CLIENTS, flag::USERS].map(|table| table.forget_statement::<E>());
+        [intake::forget_statement::<E>(), clients, users]
     }
 }

@@ -112,3 +112,28 @@ async fn what_keeps_documents_uses_an_index() {
         assert!(searches.iter().all(|step| step.contains("(shelf=? AND id=?)")), "{sql}\n{plan:#?}");
     }
 }
+
+/// The list is read from end to end, and each row that it names is found by its whole key.
+#[tokio::test]
+async fn what_is_counted_is_found_by_its_whole_key() {
+    let store = Sqlite::in_memory().await.unwrap();
+    for sql in statements::counted::<Engine>() {
+        let plan = plan(&store, &sql).await;
+        let (searches, scans): (Vec<_>, Vec<_>) =
+            plan.iter().filter(|step| !step.starts_with("CORRELATED")).partition(|step| step.starts_with("SEARCH"));
+        assert!(matches!(scans[..], [list] if list.starts_with("SCAN json_each ")), "{sql}\n{plan:#?}");
+        assert!(!searches.is_empty() && searches.iter().all(|step| step.matches("=?").count() >= 3), "{sql}\n{plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_counted_long_ago_is_found_by_what_it_is_of() {
+    let store = Sqlite::in_memory().await.unwrap();
+    for sql in statements::forgetting::<Engine>() {
+        let plan = plan(&store, &sql).await;
+        let scans = plan.iter().filter(|step| step.starts_with("SCAN"));
+        assert!(scans.clone().all(|step| step.starts_with("SCAN json_each ")), "{sql}\n{plan:#?}");
+        let found = |step: &&String| step.starts_with("SEARCH") && step.contains("tenant=?") && step.contains("<?");
+        assert_eq!(plan.iter().filter(found).count(), 1, "{sql}\n{plan:#?}");
+    }
+}

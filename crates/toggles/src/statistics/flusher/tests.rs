@@ -21,7 +21,7 @@ enum Fault {
     Before,
     /// Has taken the batch, and the answer is lost.
     After,
-    /// Will never take the batch.
+    /// Will never take the batch, or one of those that are sent together.
     Refusal,
 }
 
@@ -50,6 +50,8 @@ struct FakeStore(StdMutex<FakeState>);
 struct FakeState {
     /// Of the calls to come, first one first.
     faults: VecDeque<Fault>,
+    /// How many batches came with each call.
+    calls: Vec<usize>,
     /// Every batch ever sent, by id.
     sent: HashMap<Uuid, StatisticsBatch>,
     /// Ids of batches taken, in order.
@@ -77,23 +79,41 @@ impl FakeState {
     }
 }
 
-#[async_trait]
-impl StatisticsStore for FakeStore {
-    async fn record(&self, tenant: TenantId, batch: &StatisticsBatch) -> StoreResult<()> {
+impl FakeStore {
+    /// How many batches it takes at once.
+    const TOGETHER: usize = 3;
+
+    async fn call<'b>(&self, batches: impl Iterator<Item = (TenantId, &'b StatisticsBatch)> + Clone) -> StoreResult<()> {
         // Lets another flush run in between, if one can.
         tokio::task::yield_now().await;
         let mut state = self.0.lock().unwrap();
-        let known = state.sent.entry(batch.id).or_insert_with(|| batch.clone());
-        assert_eq!(known, batch, "a batch changed between two attempts");
+        state.calls.push(batches.clone().count());
+        for (_, batch) in batches.clone() {
+            let known = state.sent.entry(batch.id).or_insert_with(|| batch.clone());
+            assert_eq!(known, batch, "a batch changed between two attempts");
+        }
         let fault = state.faults.pop_front().unwrap_or(Fault::None);
         if matches!(fault, Fault::None | Fault::After) {
-            state.take(tenant, batch);
+            batches.for_each(|(tenant, batch)| state.take(tenant, batch));
         }
         match fault {
             Fault::None => Ok(()),
             Fault::Before | Fault::After => Err(StoreError::new(StoreErrorKind::Unavailable, "statistics.record")),
             Fault::Refusal => Err(StoreError::new(StoreErrorKind::Corrupt, "statistics.record")),
         }
+    }
+}
+
+#[async_trait]
+impl StatisticsStore for FakeStore {
+    async fn record(&self, tenant: TenantId, batch: &StatisticsBatch) -> StoreResult<()> {
+        self.call(std::iter::once((tenant, batch))).await
+    }
+
+    async fn record_together(&self, batches: &[(TenantId, StatisticsBatch)]) -> StoreResult<usize> {
+        let batches = &batches[..batches.len().min(Self::TOGETHER)];
+        self.call(batches.iter().map(|(tenant, batch)| (*tenant, batch))).await?;
+        Ok(batches.len())
     }
 
     async fn parameter(
@@ -157,6 +177,10 @@ impl Bench {
 
     fn faults(&self, faults: &[Fault]) {
         self.store.0.lock().unwrap().faults = faults.iter().copied().collect();
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        self.store.0.lock().unwrap().calls.clone()
     }
 
     fn totals(&self) -> Totals {
@@ -292,10 +316,67 @@ fn a_batch_that_is_refused_for_good_does_not_hold_up_the_others() {
     let mut bench = Bench::new();
     bench.record(0, 1, None);
     bench.record(1, 1, None);
-    bench.faults(&[Fault::Refusal]);
+    // Together with the other, then by itself.
+    bench.faults(&[Fault::Refusal; 2]);
     let report = run(bench.flusher.flush()).unwrap();
     assert_eq!((report.batches, report.refused, bench.flusher.refused()), (1, 1, 1));
     assert_eq!(run(bench.flusher.flush()).unwrap(), FlushReport::default());
+}
+
+#[test]
+fn batches_are_sent_as_many_at_once_as_the_store_takes() {
+    let mut bench = Bench::new();
+    for tenant in 0..8 {
+        bench.record(tenant, 1, None);
+    }
+    assert_eq!(run(bench.flusher.flush_some(7)).unwrap(), FlushReport { batches: 7, deltas: 7, refused: 0 });
+    assert_eq!(run(bench.flusher.flush()).unwrap(), FlushReport { batches: 1, deltas: 1, refused: 0 });
+    assert_eq!(bench.calls(), [3, 3, 1, 1]);
+    assert_eq!(bench.totals(), bench.expected);
+}
+
+#[test]
+fn what_is_refused_of_many_is_sent_one_by_one_and_only_what_is_refused_again_is_dropped() {
+    let mut bench = Bench::new();
+    for tenant in 0..4 {
+        bench.record(tenant, 1, None);
+    }
+    bench.faults(&[Fault::Refusal, Fault::None, Fault::Refusal]);
+    let report = run(bench.flusher.flush()).unwrap();
+    assert_eq!(report, FlushReport { batches: 3, deltas: 3, refused: 1 });
+    assert_eq!(bench.calls(), [3, 1, 1, 1, 1]);
+    assert_eq!(bench.flusher.refused(), 1);
+    assert_eq!(run(bench.flusher.flush()).unwrap(), FlushReport::default());
+    assert_eq!(bench.totals().exposures.len(), 3);
+}
+
+#[test]
+fn batches_whose_answer_was_lost_are_all_sent_again_under_their_ids() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut bench = Bench::new();
+        for tenant in 0..5 {
+            bench.record(tenant, 1, None);
+        }
+        bench.faults(&[Fault::None, fault]);
+        assert_eq!(*run(bench.flusher.flush()).unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert_eq!(bench.calls(), [3, 2]);
+        let report = run(bench.flusher.flush()).unwrap();
+        assert_eq!(report, FlushReport { batches: 2, deltas: 2, refused: 0 }, "those that were under way, and no others");
+        assert_eq!((bench.calls().len(), bench.store.0.lock().unwrap().sent.len()), (3, 5));
+        assert_eq!(bench.totals(), bench.expected);
+    }
+}
+
+#[test]
+fn a_store_that_goes_away_while_refused_batches_are_sent_one_by_one_gets_the_rest_later() {
+    let mut bench = Bench::new();
+    for tenant in 0..3 {
+        bench.record(tenant, 1, None);
+    }
+    bench.faults(&[Fault::Refusal, Fault::None, Fault::After]);
+    assert!(run(bench.flusher.flush()).is_err());
+    assert_eq!(run(bench.flusher.flush()).unwrap(), FlushReport { batches: 2, deltas: 2, refused: 0 });
+    assert_eq!((bench.totals(), bench.flusher.refused()), (bench.expected, 0));
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn batches_are_bounded_and_add_up() {
     let batches = recorder.drain(at(NOON), &SeededEntropy::new(1));
     let (mut exposures, mut subjects, mut conversions) = (0, 0, 0);
     for (_, batch) in &batches {
-        assert!(batch.deltas.iter().map(|scoped| super::super::batch::entries(&scoped.delta)).sum::<usize>() <= 10);
+        assert!(batch.deltas.iter().map(|scoped| scoped.delta.entries()).sum::<usize>() <= 10);
         for scoped in &batch.deltas {
             match &scoped.delta {
                 Delta::Exposure { exposures: more, subjects: users, .. } => {

@@ -1,0 +1,94 @@
+//! Statements of many rows, which go as one list.
+
+use std::marker::PhantomData;
+
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use togglebox_core::StoreResult;
+
+use super::call::json_text;
+use super::engine::{Engine, Kind};
+use super::look::Look;
+use super::statement::{Argument, Statement};
+use crate::hex::hex;
+
+/// How many rows a statement is given at most, so that a list of large values takes a few megabytes and not more.
+pub(super) const MOST: usize = 500;
+
+/// Columns of a list, in the order of its rows' cells.
+pub(super) type Columns = &'static [(&'static str, Kind)];
+
+/// A table whose rows are added to where they stand.
+pub(super) struct Added {
+    /// The statement's name.
+    pub(super) name: &'static str,
+    pub(super) table: &'static str,
+    /// The first of them are the key.
+    pub(super) columns: Columns,
+    pub(super) key: &'static str,
+    /// What becomes of a row, `kept`, that is there already.
+    pub(super) set: &'static str,
+}
+
+impl Added {
+    pub(super) fn statement<E: Engine>(&self) -> String {
+        let Self { name, table, columns, key, set } = self;
+        let (names, values, given) = (names(columns, ""), names(columns, "given."), E::given(1, columns));
+        // `WHERE true` keeps one engine from reading ON as a join's.
+        format!(
+            "-- statistics.{name}
+INSERT INTO {table} AS kept ({names}) SELECT {values} FROM {given} WHERE true
+ON CONFLICT ({key}) DO UPDATE SET {set}"
+        )
+    }
+
+    /// Adds rows, none of which is named twice.
+    pub(super) async fn add<E: Engine>(&self, call: &mut Look<E>, rows: Vec<Vec<Argument>>) -> StoreResult<()> {
+        for part in rows.chunks(MOST) {
+            let part = list::<E>(call.operation(), self.columns, part)?;
+            call.execute(Statement::new(self.statement::<E>()).bind(part)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of columns in a row, with something before each.
+pub(super) fn names(columns: &[(&str, Kind)], before: &str) -> String {
+    let names: Vec<String> = columns.iter().map(|(name, _)| format!("{before}{name}")).collect();
+    names.join(", ")
+}
+
+/// The list that a statement is given these rows by, as JSON text.
+pub(super) fn list<E: Engine>(
+    operation: &'static str,
+    columns: &[(&'static str, Kind)],
+    rows: &[impl AsRef<[Argument]>],
+) -> StoreResult<String> {
+    let rows: Vec<Row<'_, E>> = rows.iter().map(|row| Row { columns, cells: row.as_ref(), engine: PhantomData }).collect();
+    json_text(operation, &rows)
+}
+
+/// A row as an object.
+struct Row<'a, E> {
+    columns: &'a [(&'static str, Kind)],
+    cells: &'a [Argument],
+    engine: PhantomData<E>,
+}
+
+impl<E: Engine> Serialize for Row<'_, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.columns.len()))?;
+        for ((name, kind), cell) in self.columns.iter().zip(self.cells) {
+            match cell {
+                Argument::Int(value) => object.serialize_entry(name, value)?,
+                Argument::Float(value) => object.serialize_entry(name, value)?,
+                Argument::Text(Some(text)) if *kind == Kind::AnyText => object.serialize_entry(name, &E::listed(text))?,
+                Argument::Text(value) => object.serialize_entry(name, value)?,
+                Argument::Blob(value) => {
+                    object.serialize_entry(name, &value.as_deref().map(|bytes| format!("{}{}", E::HEX, hex(bytes))))?
+                }
+                Argument::Uuid(value) => object.serialize_entry(name, &value.map(uuid::Uuid::simple))?,
+            }
+        }
+        object.end()
+    }
+}
