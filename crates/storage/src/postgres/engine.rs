@@ -219,11 +219,6 @@ impl sql::Engine for Engine {
 
     const HEX: &'static str = r"\x";
 
-    const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
-INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
-SELECT $1, $2, $3, $4, decode(added.value, 'hex'), $5 FROM json_array_elements_text($6::json) AS added (value)
-ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
-
     #[cfg(feature = "tenancy")]
     const TABLES_OF_TENANTS: &'static str = "-- remains.tables
 SELECT tables.relname::text AS name FROM pg_class AS tables JOIN pg_attribute AS columns ON columns.attrelid = tables.oid
@@ -281,6 +276,7 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
                 Kind::Int => "bigint",
                 Kind::Text | Kind::AnyText => "text",
                 Kind::Blob => "bytea",
+                Kind::Float => "double precision",
             };
             format!("{name} {kind}")
         });
@@ -293,7 +289,6 @@ WHERE tables.relkind IN ('r', 'p') AND tables.relnamespace = current_schema()::r
         text::stored(text.to_owned())
     }
 
-    #[cfg(feature = "metering")]
     fn bound(_columns: usize) -> Option<(std::num::NonZeroUsize, String)> {
         None
     }

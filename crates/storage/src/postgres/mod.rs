@@ -28,14 +28,19 @@
 //! `togglebox.billing = on`, and `billing_keeps` lets them have `billing_documents`, nothing else. A commit takes an advisory lock for each
 //! address that it names, in the order of their numbers, with its first message.
 //!
+//! What is counted of several tenants is added in one transaction, which lists them in `togglebox.counting`: `counting_adds` lets it have
+//! the tables of statistics of these tenants, and `counting_looks` (`SELECT`) see which parameters, flags and experiments they have.
+//!
 //! The user of the address needs: `CREATE` on the schema (it owns the tables), and either `CREATEROLE` or a role that is there and
 //! granted to it. If neither is so, [`Postgres::open`] says what an administrator has to run.
 //!
 //! # Writes
 //!
 //! `READ COMMITTED`, one after the other within a tenant: each takes the tenant's advisory lock with its first message. Batches of
-//! statistics and last-used times share that lock, and take another one, so that they come one after the other, too. Tenants do not wait
-//! for each other, except for the writes to the register: those hold the row of its counter, after the tenant's lock, until they commit.
+//! statistics and last-used times share that lock, and take another one, so that they come one after the other, too. A transaction with
+//! batches of several tenants waits for the first lock of one of them, and then takes what it gets: batches of a tenant in which somebody
+//! is writing are left for the next one. Tenants do not wait for each other, except for such a transaction, and for the writes to the
+//! register: those hold the row of its counter, after the tenant's lock, until they commit.
 //! Reads of several statements are `REPEATABLE READ`; no read waits for a write. A deadlock or a failed serialisation,
 //! which can only come from statements that are not this program's, is tried again a few times. A connection that turns out dead when a
 //! transaction begins is replaced; one that dies later makes the call `Unavailable`, since nobody knows how far it came. So does a server

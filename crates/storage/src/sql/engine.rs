@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::future::Future;
-#[cfg(feature = "metering")]
 use std::num::NonZeroUsize;
 
 use sqlx::error::DatabaseError;
@@ -40,6 +39,8 @@ pub enum Kind {
     AnyText,
     /// Hexadecimal digits after [`Engine::HEX`].
     Blob,
+    /// A number.
+    Float,
 }
 
 /// A database of one make. A clone is another handle on the same connections.
@@ -52,9 +53,6 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// What the hexadecimal digits of bytes begin with in a list.
     const HEX: &'static str;
-
-    /// Adds the subjects `$6`, a JSON list of hexadecimal texts, to `experiment_subjects`: those that are new.
-    const ADD_SUBJECTS: &'static str;
 
     /// Names (`name`) every table that has a column `tenant`, as the database itself lists them.
     #[cfg(feature = "tenancy")]
@@ -93,7 +91,6 @@ pub trait Engine: Clone + Debug + Send + Sync + 'static {
 
     /// Where rows whose values are bound one by one are faster than a list: how many of them a statement is given, and they, of so many columns,
     /// as in `INSERT …`. Statements have as few texts as can be, so that they stay prepared: what is left over goes as a list.
-    #[cfg(feature = "metering")]
     fn bound(columns: usize) -> Option<(NonZeroUsize, String)>;
 
     /// What an error that the database itself told means for the caller.

@@ -1,6 +1,7 @@
 //! Statements of many rows, which go as one list.
 
 use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use togglebox_core::StoreResult;
@@ -30,22 +31,50 @@ pub(super) struct Added {
 }
 
 impl Added {
-    pub(super) fn statement<E: Engine>(&self) -> String {
+    /// The statement that adds these rows.
+    fn statement(&self, rows: &str) -> String {
         let Self { name, table, columns, key, set } = self;
-        let (names, values, given) = (names(columns, ""), names(columns, "given."), E::given(1, columns));
-        // `WHERE true` keeps one engine from reading ON as a join's.
         format!(
             "-- statistics.{name}
-INSERT INTO {table} AS kept ({names}) SELECT {values} FROM {given} WHERE true
-ON CONFLICT ({key}) DO UPDATE SET {set}"
+INSERT INTO {table} AS kept ({}) {rows}
+ON CONFLICT ({key}) DO UPDATE SET {set}",
+            names(columns, "")
         )
     }
 
     /// Adds rows, none of which is named twice.
     pub(super) async fn add<E: Engine>(&self, call: &mut Look<E>, rows: Vec<Vec<Argument>>) -> StoreResult<()> {
+        // In a list, a number may lose a digit where values are better bound.
+        if self.columns.iter().any(|(_, kind)| *kind == Kind::Float)
+            && let Some((most, values)) = E::bound(self.columns.len())
+        {
+            return self.bind(call, rows, most, &values).await;
+        }
+        // `WHERE true` keeps one engine from reading ON as a join's.
+        let given = format!("SELECT {} FROM {} WHERE true", names(self.columns, "given."), E::given(1, self.columns));
         for part in rows.chunks(MOST) {
             let part = list::<E>(call.operation(), self.columns, part)?;
-            call.execute(Statement::new(self.statement::<E>()).bind(part)).await?;
+            call.execute(Statement::new(self.statement(&given)).bind(part)).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds rows bound value by value: so many at once, the rest one by one.
+    async fn bind<E: Engine>(
+        &self,
+        call: &mut Look<E>,
+        mut rows: Vec<Vec<Argument>>,
+        most: NonZeroUsize,
+        values: &str,
+    ) -> StoreResult<()> {
+        let single = self.statement(&format!("VALUES ({})", vec!["?"; self.columns.len()].join(", ")));
+        let rest = rows.split_off(rows.len() - rows.len() % most);
+        for part in rows.chunks(most.get()) {
+            let many = Statement::new(self.statement(values));
+            call.execute(part.iter().flatten().cloned().fold(many, Statement::bind)).await?;
+        }
+        for row in rest {
+            call.execute(row.into_iter().fold(Statement::new(single.clone()), Statement::bind)).await?;
         }
         Ok(())
     }
@@ -84,7 +113,7 @@ impl<E: Engine> Serialize for Row<'_, E> {
                 Argument::Text(Some(text)) if *kind == Kind::AnyText => object.serialize_entry(name, &E::listed(text))?,
                 Argument::Text(value) => object.serialize_entry(name, value)?,
                 Argument::Blob(value) => {
-                    object.serialize_entry(name, &value.as_deref().map(|bytes| format!("{}{}", E::HEX, hex(bytes))))?
+                    object.serialize_entry(name, &value.as_deref().map(|bytes| format!("{}{}", E::HEX, hex(bytes))))?;
                 }
                 Argument::Uuid(value) => object.serialize_entry(name, &value.map(uuid::Uuid::simple))?,
             }

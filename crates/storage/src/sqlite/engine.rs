@@ -1,6 +1,5 @@
 //! SQLite under the stores.
 
-#[cfg(feature = "metering")]
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use crate::hex::hex;
 use crate::sql::{self, Access, Argument, Kind, Statement};
 
 /// Rows of a statement that is given them as values.
-#[cfg(feature = "metering")]
 const BOUND: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 
 /// The connections to one database: one that writes, a few that read.
@@ -36,12 +34,6 @@ impl sql::Engine for Engine {
     const NAME: &'static str = "sqlite";
 
     const HEX: &'static str = "";
-
-    // `WHERE true` keeps ON from being read as a join's.
-    const ADD_SUBJECTS: &'static str = "-- statistics.add_subjects
-INSERT INTO experiment_subjects (tenant, environment, key, variation, subject, first_day)
-SELECT $1, $2, $3, $4, unhex(value), $5 FROM json_each($6) WHERE true
-ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING";
 
     #[cfg(feature = "tenancy")]
     const TABLES_OF_TENANTS: &'static str = "-- remains.tables
@@ -88,7 +80,7 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
         let columns = columns.iter().map(|(name, kind)| match kind {
             Kind::Uuid | Kind::Blob => format!("unhex(value ->> '{name}') AS {name}"),
             Kind::AnyText => format!("CAST(unhex(value ->> '{name}') AS TEXT) AS {name}"),
-            Kind::Int | Kind::Text => format!("value ->> '{name}' AS {name}"),
+            Kind::Int | Kind::Text | Kind::Float => format!("value ->> '{name}' AS {name}"),
         });
         let columns: Vec<_> = columns.collect();
         format!("(SELECT {} FROM json_each(${parameter})) AS given", columns.join(", "))
@@ -100,7 +92,6 @@ WHERE tables.type = 'table' AND columns.name = 'tenant' ORDER BY tables.name";
     }
 
     /// A third faster or more than a list, whose columns are looked up in it one by one.
-    #[cfg(feature = "metering")]
     fn bound(columns: usize) -> Option<(NonZeroUsize, String)> {
         // Without a number: one is looked for in a list of all of them, each time that it is bound.
         let row = format!("({})", vec!["?"; columns].join(", "));

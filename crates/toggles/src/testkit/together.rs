@@ -57,7 +57,7 @@ async fn tenants(stores: &ToggleStores, count: u128) -> (Vec<TenantId>, Scope) {
     (tenants, scope("web", "production"))
 }
 
-/// Something of every kind, other figures for each `n`, and the same rows several times.
+/// Something of every kind, other figures for each `n`, and the same rows several times. Sums are such as come out the same in any order.
 fn everything(n: u16) -> Vec<Delta> {
     let times = u64::from(n) + 1;
     vec![
@@ -72,8 +72,8 @@ fn everything(n: u16) -> Vec<Delta> {
         exposure("x", "short", DAY, &[n, 1]),
         exposure("x", "short", NEXT_DAY, &[n, n + 1, 2]),
         exposure("x", "control", DAY, &[n]),
-        conversion("x", "short", "buy", DAY, &[(n, times, 2.5), (1, 1, 0.1)]),
-        conversion("x", "short", "visit", NEXT_DAY, &[(n, 1, 0.3)]),
+        conversion("x", "short", "buy", DAY, &[(n, times, 2.5), (1, 1, 0.125)]),
+        conversion("x", "short", "visit", NEXT_DAY, &[(n, 1, 0.25)]),
     ]
 }
 

@@ -1,23 +1,14 @@
 //! Exposures and conversions of experiments.
 
-use std::fmt::Write as _;
-
 use togglebox_core::{StoreResult, TenantId};
-use togglebox_toggles::store::{
-    ExperimentDay, ExperimentStatistics, MAX_SUM, MetricDay, MetricSample, Subject, SubjectSums, VariationTotals,
-};
+use togglebox_toggles::store::{ExperimentDay, ExperimentStatistics, MetricDay, MetricSample, VariationTotals};
 use togglebox_toggles::{ExperimentKey, Scope, VariationKey};
 
 use super::super::Database;
 use super::super::cells::Cells;
 use super::super::engine::{Engine, Kind};
-use super::super::look::Look;
-use super::super::rows::Added;
-use super::things::Thing;
+use super::super::rows::{self, Added, Columns};
 use super::{about, latest, raise, sum_up};
-
-/// The smallest sum but zero. Its square is a number, too: where a product that vanishes is an error, it spoils no figure either.
-const MIN_SUM: f64 = 1e-145;
 
 pub(super) const SEEN: Added = Added {
     name: "seen",
@@ -44,27 +35,64 @@ pub(super) const DAY: Added = Added {
     set: concat!(raise!("exposures"), ", ", raise!("new_users"), ", ", raise!("conversions")),
 };
 
-const ADD_METRIC_DAY: &str = concat!(
-    "-- statistics.add_metric_day
-INSERT INTO experiment_metric_days AS kept (tenant, environment, key, variation, metric, day, conversions, total)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (tenant, environment, key, variation, metric, day) DO UPDATE SET ",
-    raise!("conversions"),
-    ", ",
-    sum_up!("total")
-);
+pub(super) const METRIC_DAY: Added = Added {
+    name: "add_metric_days",
+    table: "experiment_metric_days",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("variation", Kind::Text),
+        ("metric", Kind::AnyText),
+        ("day", Kind::AnyText),
+        ("conversions", Kind::Int),
+        ("total", Kind::Float),
+    ],
+    key: "tenant, environment, key, variation, metric, day",
+    set: concat!(raise!("conversions"), ", ", sum_up!("total")),
+};
 
-const ADD_CONVERSION: &str = concat!(
-    "-- statistics.add_conversion
-INSERT INTO experiment_conversions AS kept (tenant, environment, key, variation, metric, subject, conversions, valued, total)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (tenant, environment, key, variation, metric, subject) DO UPDATE SET ",
-    raise!("conversions"),
-    ", ",
-    raise!("valued"),
-    ", ",
-    sum_up!("total")
-);
+pub(super) const CONVERSION: Added = Added {
+    name: "add_conversions",
+    table: "experiment_conversions",
+    columns: &[
+        ("tenant", Kind::Uuid),
+        ("environment", Kind::Uuid),
+        ("key", Kind::Text),
+        ("variation", Kind::Text),
+        ("metric", Kind::AnyText),
+        ("subject", Kind::Blob),
+        ("conversions", Kind::Int),
+        ("valued", Kind::Int),
+        ("total", Kind::Float),
+    ],
+    key: "tenant, environment, key, variation, metric, subject",
+    set: concat!(raise!("conversions"), ", ", raise!("valued"), ", ", sum_up!("total")),
+};
+
+/// The columns of a subject that saw a variation.
+pub(super) const SUBJECT: Columns = &[
+    ("tenant", Kind::Uuid),
+    ("environment", Kind::Uuid),
+    ("key", Kind::Text),
+    ("variation", Kind::Text),
+    ("subject", Kind::Blob),
+    ("first_day", Kind::AnyText),
+];
+
+/// Adds subjects; answers those that are new.
+pub(super) fn add_subjects_statement<E: Engine>() -> String {
+    // `WHERE true` keeps one engine from reading ON as a join's.
+    format!(
+        "-- statistics.add_subjects
+INSERT INTO experiment_subjects ({}) SELECT {} FROM {} WHERE true
+ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING
+RETURNING tenant, environment, key, variation, first_day",
+        rows::names(SUBJECT, ""),
+        rows::names(SUBJECT, "given."),
+        E::given(1, SUBJECT)
+    )
+}
 
 const LAST: &str = "-- statistics.experiment
 SELECT s.key, s.last_at FROM environments AS e
@@ -99,62 +127,6 @@ JOIN experiment_subjects AS s ON s.tenant = c.tenant AND s.environment = c.envir
 WHERE e.tenant = $1 AND e.platform = $2 AND e.name = $3 AND c.key = $4
 GROUP BY c.key, c.variation, c.metric
 ORDER BY c.variation, c.metric";
-
-/// A sum as it is kept. One that is not a number, or next to nothing, counts as nothing.
-fn kept(sum: f64) -> f64 {
-    // Not a number is not at least anything.
-    if sum.abs() >= MIN_SUM { sum.clamp(-MAX_SUM, MAX_SUM) } else { 0.0 }
-}
-
-/// The subjects as a JSON list of hexadecimal texts.
-fn list(subjects: &[Subject]) -> String {
-    let mut json = String::with_capacity(subjects.len() * 35 + 2);
-    json.push('[');
-    for (i, subject) in subjects.iter().enumerate() {
-        json.push_str(if i == 0 { "\"" } else { ",\"" });
-        for byte in subject.0 {
-            let _ = write!(json, "{byte:02x}");
-        }
-        json.push('"');
-    }
-    json.push(']');
-    json
-}
-
-impl Thing<'_> {
-    /// Adds who saw a variation; answers how many of them are new to it.
-    pub(super) async fn add_subjects<E: Engine>(
-        self,
-        call: &mut Look<E>,
-        variation: &VariationKey,
-        day: &str,
-        subjects: &[Subject],
-    ) -> StoreResult<u64> {
-        call.execute(self.statement(E::ADD_SUBJECTS).bind(variation.as_str()).bind(day).bind(list(subjects))).await
-    }
-
-    /// Adds what each subject did; answers how many conversions that is. One by one, bound: in a list, a sum might lose a digit.
-    pub(super) async fn add_conversions<E: Engine>(
-        self,
-        call: &mut Look<E>,
-        variation: &VariationKey,
-        metric: &str,
-        day: &str,
-        subjects: &[SubjectSums],
-    ) -> StoreResult<u64> {
-        let (mut conversions, mut total) = (0_u64, 0.0_f64);
-        for added in subjects {
-            conversions = conversions.saturating_add(added.conversions);
-            total = kept(total + kept(added.sum));
-            let add = self.statement(ADD_CONVERSION).bind(variation.as_str()).bind(metric);
-            let add = add.bind(added.subject.0.as_slice()).bind(added.conversions);
-            call.execute(add.bind(added.values).bind(kept(added.sum))).await?;
-        }
-        let add = self.statement(ADD_METRIC_DAY).bind(variation.as_str()).bind(metric);
-        call.execute(add.bind(day).bind(conversions).bind(total)).await?;
-        Ok(conversions)
-    }
-}
 
 impl<E: Engine> Database<E> {
     pub(super) async fn experiment_statistics(

@@ -116,12 +116,10 @@ async fn add<E: Engine>(mut call: Look<E>, batches: &[Of<'_>]) -> StoreResult<()
                 }
                 Delta::FlagUsers { side, users, .. } => sums.users.add(thing, Some(side.as_str()), users, batch.at),
                 Delta::Exposure { variation, day, exposures, subjects, last_at, .. } => {
-                    let new_users = thing.add_subjects(&mut call, variation, day, subjects).await?;
-                    sums.add_exposures(thing, variation, day, *exposures, new_users, *last_at);
+                    sums.outcomes.add_exposures(thing, variation.as_str(), day, *exposures, subjects, *last_at);
                 }
                 Delta::Conversion { variation, metric, day, subjects, last_at, .. } => {
-                    let conversions = thing.add_conversions(&mut call, variation, metric, day, subjects).await?;
-                    sums.add_conversions(thing, variation, day, conversions, *last_at);
+                    sums.outcomes.add_conversions(thing, variation.as_str(), metric, day, subjects, *last_at);
                 }
                 // A kind that is added to the port must be added here, too.
                 _ => return Err(unknown(call.operation())),

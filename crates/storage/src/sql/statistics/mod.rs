@@ -7,6 +7,7 @@
 mod experiment;
 mod flag;
 mod intake;
+mod outcomes;
 mod parameter;
 mod sketch;
 mod sums;
@@ -63,7 +64,7 @@ macro_rules! latest {
     };
 }
 
-/// In an upsert of a row called `kept`: a sum that stays within what [`experiment`] allows.
+/// In an upsert of a row called `kept`: a sum that stays within what [`outcomes`] allows.
 macro_rules! sum_up {
     ($column:literal) => {
         concat!(

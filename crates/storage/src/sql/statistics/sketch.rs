@@ -110,10 +110,11 @@ impl<'a> Hourly<'a> {
             if !(first..=now + 1).contains(&hour) {
                 continue;
             }
-            match Sketch::from_bytes(bytes) {
-                Some(sketch) => self.sketches.entry((thing, side, hour)).or_default().merge(&sketch),
-                None => tracing::warn!("Left out a distinct-count sketch of an unknown form"),
-            }
+            let Some(sketch) = Sketch::from_bytes(bytes) else {
+                tracing::warn!("Left out a distinct-count sketch of an unknown form");
+                continue;
+            };
+            self.sketches.entry((thing, side, hour)).or_default().merge(&sketch);
         }
     }
 

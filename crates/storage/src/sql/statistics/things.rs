@@ -23,9 +23,16 @@ pub(super) struct Thing<'a> {
 }
 
 impl Thing<'_> {
-    /// A statement about this thing: the parameters 1 to 3.
-    pub(super) fn statement(self, sql: &'static str) -> Statement {
-        Statement::new(sql).bind(self.tenant).bind(self.environment).bind(self.key)
+    pub(super) const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) const fn environment(&self) -> Uuid {
+        self.environment
+    }
+
+    pub(super) const fn key(&self) -> &str {
+        self.key
     }
 
     /// The columns that rows about this thing begin with.
