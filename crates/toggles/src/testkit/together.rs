@@ -287,14 +287,16 @@ pub async fn batches_together_and_deletions_at_once_leave_no_orphans(stores: &To
     }
 }
 
-/// More batches than any store takes at once, and more rows in one of them than fit a statement.
+/// More batches than any store takes at once, and more rows and subjects in one of them than fit a statement.
 pub async fn any_number_of_batches_and_rows_is_counted(stores: &ToggleStores) {
     let place = stores.with_environment(A, "web", "production").await;
     stores.with_one_of_each(A, &place).await;
     stores.with_environment(B, "web", "production").await;
     stores.with_one_of_each(B, &place).await;
-    let countries = (0..600).map(|n| served("f", DAY, Some(&format!("c{n:03}")), 1, 0)).collect();
-    let mut sent = vec![(B, batch(&place, countries))];
+    let mut many: Vec<Delta> = (0..600).map(|n| served("f", DAY, Some(&format!("c{n:03}")), 1, 0)).collect();
+    let bought: Vec<_> = (0..130).map(|n| (n, 2, f64::from(n) + 0.1)).collect();
+    many.extend([exposure("x", "short", DAY, &(0..600).collect::<Vec<_>>()), conversion("x", "short", "buy", DAY, &bought)]);
+    let mut sent = vec![(B, batch(&place, many))];
     let few = |n: u64| vec![served("f", DAY, Some("DE"), n, 1)];
     sent.extend((0..130).map(|n| (if n % 3 == 0 { A } else { B }, batch(&place, few(n)))));
     together(stores, &sent).await;
@@ -302,6 +304,11 @@ pub async fn any_number_of_batches_and_rows_is_counted(stores: &ToggleStores) {
     let of_a: u64 = (0..130).filter(|n| n % 3 == 0).sum();
     assert_eq!((a.served(), a.countries.len()), ((of_a, 44), 1));
     assert_eq!((b.served(), b.countries.len()), (((0..130).sum::<u64>() - of_a + 600, 86), 601));
+    let figures = b.experiment.unwrap();
+    assert_eq!(figures.variations[0].users, 600);
+    let bought = &figures.samples[0];
+    assert_eq!((bought.converted_users, bought.values), (130, 260));
+    assert!((bought.sum - (129.0 * 65.0 + 13.0)).abs() < 1e-6, "{bought:?}");
 }
 
 /// Batches that are together too much for one step are taken in several, and one that is too much by itself is taken all the same.
