@@ -29,6 +29,7 @@ impl<E: Engine> Call<E> {
         self.operation
     }
 
+    #[cfg(any(feature = "metering", feature = "tenancy"))]
     pub(super) const fn tenant(&self) -> TenantId {
         self.tenant
     }
