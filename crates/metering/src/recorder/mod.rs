@@ -79,7 +79,9 @@ impl RecorderOptions {
     /// memory. At least 2; 65,536 unless told otherwise.
     #[must_use]
     pub fn with_slots(self, slots: u32) -> Self {
-        Self { making: Making { slots: slots.max(2), ..self.making }, ..self }
+        let mut making = self.making;
+        making.slots = slots.max(2);
+        Self { making, ..self }
     }
 
     /// Counts in memory that is the file, instead of by a call of the system for each increment: a fraction of the time, and the same
