@@ -23,9 +23,9 @@ pub(super) struct Added {
     /// The statement's name.
     pub(super) name: &'static str,
     pub(super) table: &'static str,
-    /// The first of them are the key.
     pub(super) columns: Columns,
-    pub(super) key: &'static str,
+    /// How many of them, from the first on, are the key.
+    pub(super) key: usize,
     /// What becomes of a row, `kept`, that is there already.
     pub(super) set: &'static str,
 }
@@ -37,8 +37,9 @@ impl Added {
         format!(
             "-- statistics.{name}
 INSERT INTO {table} AS kept ({}) {rows}
-ON CONFLICT ({key}) DO UPDATE SET {set}",
-            names(columns, "")
+ON CONFLICT ({}) DO UPDATE SET {set}",
+            names(columns, ""),
+            names(&columns[..*key], "")
         )
     }
 
@@ -50,8 +51,7 @@ ON CONFLICT ({key}) DO UPDATE SET {set}",
         {
             return self.bind(call, rows, most, &values).await;
         }
-        // `WHERE true` keeps one engine from reading ON as a join's.
-        let given = format!("SELECT {} FROM {} WHERE true", names(self.columns, "given."), E::given(1, self.columns));
+        let given = given::<E>(self.columns);
         for part in rows.chunks(MOST) {
             let part = list::<E>(call.operation(), self.columns, part)?;
             call.execute(Statement::new(self.statement(&given)).bind(part)).await?;
@@ -84,6 +84,12 @@ ON CONFLICT ({key}) DO UPDATE SET {set}",
 pub(super) fn names(columns: &[(&str, Kind)], before: &str) -> String {
     let names: Vec<String> = columns.iter().map(|(name, _)| format!("{before}{name}")).collect();
     names.join(", ")
+}
+
+/// As in `INSERT … SELECT …`: these columns of the list that is a statement's first parameter.
+pub(super) fn given<E: Engine>(columns: &[(&str, Kind)]) -> String {
+    // `WHERE true` keeps one engine from reading an ON that follows as a join's.
+    format!("SELECT {} FROM {} WHERE true", names(columns, "given."), E::given(1, columns))
 }
 
 /// The list that a statement is given these rows by, as JSON text.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use togglebox_core::TenantId;
-use togglebox_ratelimit::{Batch, Digest, Limit, LimitStore as _, Quota, Tag, Warning, gcra};
+use togglebox_ratelimit::{Batch, Digest, Limit, LimitStore as _, Quota, RedisStore, Tag, Warning, gcra};
 
 use super::server::{self, Raw, Server};
 use super::{burst_only, in_time, options, patient, read, store, value};
@@ -14,6 +14,13 @@ fn batch(quota: Quota) -> Batch {
     Batch::one(TAG, Limit::new("api".parse().unwrap(), Digest::of([b"key".as_slice()]), quota, 1).unwrap())
 }
 
+/// The shared server, a prefix that no other test has, and a store under it.
+async fn shared() -> Option<(Raw, String, RedisStore)> {
+    let (url, prefix) = (server::shared()?, server::prefix());
+    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    Some((Raw::to(&url).await, prefix, store))
+}
+
 fn key(prefix: &str) -> String {
     format!("{prefix}:rl:2:{{{TAG}}}:api:{}", Digest::of([b"key".as_slice()]))
 }
@@ -21,9 +28,7 @@ fn key(prefix: &str) -> String {
 /// A key lives a second longer than its bucket needs to be full again, at least, and says nothing then that its absence would not say.
 #[tokio::test]
 async fn keys_outlive_what_they_say() {
-    let Some(url) = server::shared() else { return };
-    let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
-    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    let Some((mut raw, prefix, store)) = shared().await else { return };
     for (limit, period, burst) in [(10, 1000, 5), (7, 3000, 7), (1, 3_600_000, 24), (1_000_000, 1000, 1)] {
         let batch = batch(Quota::rate(limit, Duration::from_millis(period)).burst(burst).unwrap());
         let first = store.consume(&batch).await.unwrap();
@@ -45,9 +50,7 @@ async fn keys_outlive_what_they_say() {
 /// While a key lives long enough its time is left as it is, and said in its value; otherwise it is set anew.
 #[tokio::test]
 async fn the_time_of_a_key_is_set_when_it_has_to_be() {
-    let Some(url) = server::shared() else { return };
-    let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
-    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    let Some((mut raw, prefix, store)) = shared().await else { return };
     let batch = batch(Quota::rate(1, Duration::from_mins(1)).burst(100).unwrap());
     let (mut times, mut sets) = (Vec::new(), 0);
     for _ in 0..100 {
@@ -69,9 +72,7 @@ async fn the_time_of_a_key_is_set_when_it_has_to_be() {
 /// Whole microseconds, fractions, what a later version may add, and what is none of ours.
 #[tokio::test]
 async fn values_are_read_in_every_format() {
-    let Some(url) = server::shared() else { return };
-    let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
-    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    let Some((mut raw, prefix, store)) = shared().await else { return };
     // A seventh of an hour for each unit.
     let quota = Quota::rate(7, Duration::from_hours(1)).burst(7).unwrap();
     let now = store.peek(&batch(quota)).await.unwrap().now_us;
@@ -107,9 +108,7 @@ async fn values_are_read_in_every_format() {
 /// What a state that no clock of today would have left costs: one full bucket of waiting at the most, and it is gone with the first look.
 #[tokio::test]
 async fn a_value_from_another_age_is_brought_back_by_whoever_sees_it() {
-    let Some(url) = server::shared() else { return };
-    let (mut raw, prefix) = (Raw::to(&url).await, server::prefix());
-    let store = store(options(&url).with_prefix(&prefix).unwrap().with_timeout(togglebox_core::testkit::PATIENCE));
+    let Some((mut raw, prefix, store)) = shared().await else { return };
     let batch = batch(Quota::rate(1, Duration::from_mins(1)).burst(5).unwrap());
     raw.set(&key(&prefix), &value((1 << 53) - 1, 0, (1 << 53) - 1)).await;
     let reply = store.peek(&batch).await.unwrap();

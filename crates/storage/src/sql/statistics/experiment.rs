@@ -14,7 +14,7 @@ pub(super) const SEEN: Added = Added {
     name: "seen",
     table: "experiment_statistics",
     columns: &[("tenant", Kind::Uuid), ("environment", Kind::Uuid), ("key", Kind::Text), ("last_at", Kind::Int)],
-    key: "tenant, environment, key",
+    key: 3,
     set: latest!("last_at"),
 };
 
@@ -31,7 +31,7 @@ pub(super) const DAY: Added = Added {
         ("new_users", Kind::Int),
         ("conversions", Kind::Int),
     ],
-    key: "tenant, environment, key, variation, day",
+    key: 5,
     set: concat!(raise!("exposures"), ", ", raise!("new_users"), ", ", raise!("conversions")),
 };
 
@@ -48,7 +48,7 @@ pub(super) const METRIC_DAY: Added = Added {
         ("conversions", Kind::Int),
         ("total", Kind::Float),
     ],
-    key: "tenant, environment, key, variation, metric, day",
+    key: 6,
     set: concat!(raise!("conversions"), ", ", sum_up!("total")),
 };
 
@@ -66,7 +66,7 @@ pub(super) const CONVERSION: Added = Added {
         ("valued", Kind::Int),
         ("total", Kind::Float),
     ],
-    key: "tenant, environment, key, variation, metric, subject",
+    key: 6,
     set: concat!(raise!("conversions"), ", ", raise!("valued"), ", ", sum_up!("total")),
 };
 
@@ -82,15 +82,13 @@ pub(super) const SUBJECT: Columns = &[
 
 /// Adds subjects; answers those that are new.
 pub(super) fn add_subjects_statement<E: Engine>() -> String {
-    // `WHERE true` keeps one engine from reading ON as a join's.
     format!(
         "-- statistics.add_subjects
-INSERT INTO experiment_subjects ({}) SELECT {} FROM {} WHERE true
+INSERT INTO experiment_subjects ({}) {}
 ON CONFLICT (tenant, environment, key, variation, subject) DO NOTHING
 RETURNING tenant, environment, key, variation, first_day",
         rows::names(SUBJECT, ""),
-        rows::names(SUBJECT, "given."),
-        E::given(1, SUBJECT)
+        rows::given::<E>(SUBJECT)
     )
 }
 

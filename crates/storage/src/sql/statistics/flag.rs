@@ -22,7 +22,7 @@ pub(super) const TOTAL: Added = Added {
         ("served_b", Kind::Int),
         ("last_at", Kind::Int),
     ],
-    key: "tenant, environment, key",
+    key: 3,
     set: concat!(raise!("served_a"), ", ", raise!("served_b"), ", ", latest!("last_at")),
 };
 
@@ -37,7 +37,7 @@ pub(super) const DAY: Added = Added {
         ("served_a", Kind::Int),
         ("served_b", Kind::Int),
     ],
-    key: "tenant, environment, key, day",
+    key: 4,
     set: concat!(raise!("served_a"), ", ", raise!("served_b")),
 };
 
@@ -52,7 +52,7 @@ pub(super) const COUNTRY: Added = Added {
         ("served_a", Kind::Int),
         ("served_b", Kind::Int),
     ],
-    key: "tenant, environment, key, country",
+    key: 4,
     set: concat!(raise!("served_a"), ", ", raise!("served_b")),
 };
 
@@ -87,7 +87,7 @@ pub(super) const USERS: Sketches = Sketches {
             ("hour", Kind::Int),
             ("sketch", Kind::Blob),
         ],
-        key: "tenant, environment, key, side, hour",
+        key: 5,
         set: "sketch = excluded.sketch",
     },
 };

@@ -29,12 +29,11 @@ const MOST_ENTRIES: usize = 4_000;
 const BATCH: Columns = &[("tenant", Kind::Uuid), ("id", Kind::Uuid), ("at", Kind::Int)];
 
 fn remember_statement<E: Engine>() -> String {
-    // `WHERE true` keeps one engine from reading ON as a join's.
     format!(
         "-- statistics.remember_batches
-INSERT INTO statistics_batches (tenant, id, at) SELECT given.tenant, given.id, given.at FROM {} WHERE true
+INSERT INTO statistics_batches (tenant, id, at) {}
 ON CONFLICT (tenant, id) DO NOTHING RETURNING tenant, id",
-        E::given(1, BATCH)
+        rows::given::<E>(BATCH)
     )
 }
 

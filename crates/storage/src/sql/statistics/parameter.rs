@@ -21,7 +21,7 @@ pub(super) const TOTAL: Added = Added {
         ("fetches", Kind::Int),
         ("last_at", Kind::Int),
     ],
-    key: "tenant, environment, key",
+    key: 3,
     set: concat!(raise!("fetches"), ", ", latest!("last_at")),
 };
 
@@ -43,7 +43,7 @@ pub(super) const CLIENTS: Sketches = Sketches {
             ("hour", Kind::Int),
             ("sketch", Kind::Blob),
         ],
-        key: "tenant, environment, key, hour",
+        key: 4,
         set: "sketch = excluded.sketch",
     },
 };

@@ -67,7 +67,6 @@ impl<'a> Sums<'a> {
     }
 
     /// Adds everything to the tables.
-    /// Adds what there is, by the keys of rows.
     pub(super) async fn put<E: Engine>(self, call: &mut Look<E>) -> StoreResult<()> {
         put_totals(&parameter::TOTAL, call, self.fetches).await?;
         self.clients.merge(call, &parameter::CLIENTS).await?;
@@ -99,6 +98,7 @@ pub(super) async fn put_totals<E: Engine, const N: usize>(
     table.add(call, rows.collect()).await
 }
 
+/// Adds sums, by the keys of their rows.
 pub(super) async fn put<E: Engine, K, const N: usize>(
     table: &Added,
     call: &mut Look<E>,

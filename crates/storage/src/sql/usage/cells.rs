@@ -12,6 +12,7 @@ use super::super::Database;
 use super::super::cells::Cells;
 use super::super::engine::{Access, Engine, Kind, Row, RowOf};
 use super::super::look::Look;
+use super::super::rows;
 use super::super::statement::Statement;
 use super::{BORDERS, Borders, list};
 
@@ -60,11 +61,7 @@ const COLUMNS: [(&str, Kind); 6] = [
 
 /// Raises cells to what a list gives; answers those that were raised, or are new.
 pub(super) fn raise_statement<E: Engine>() -> String {
-    // `WHERE true` keeps one engine from reading ON as a join's.
-    raise_from(&format!(
-        "SELECT given.tenant, given.meter, given.minute, given.labels, given.writer, given.total FROM {} WHERE true",
-        E::given(1, &COLUMNS)
-    ))
+    raise_from(&rows::given::<E>(&COLUMNS))
 }
 
 fn raise_from(rows: &str) -> String {
