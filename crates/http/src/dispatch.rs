@@ -58,26 +58,24 @@ enum AtOnce {
 }
 
 /// Answers a request, whatever it is: at once where nothing needs to be waited for, which spares the state of a task.
-pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Serving {
+pub(crate) fn serve(api: &Arc<Api>, mut visit: Visit, request: ServiceRequest) -> Serving {
     let now = api.clock.now();
     let (request, payload) = request.into_parts();
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
-    let at_once = caught(|| span(&id, visit.label()), || answer_at_once(api, &visit, &request, now));
+    let at_once = caught(&mut visit, |visit| span(&id, visit.label()), |visit| answer_at_once(api, visit, &request, now));
     let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::new()));
     let at_once = match at_once {
         AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
             let response = respond(api, &request, (outcome, limits), &id, wanted, now);
-            #[cfg(feature = "cloud")]
-            crate::cloud::metering::count(api, visit.tenant, &request, &response);
             log_in_span(&request, response.status(), &id, visit.label());
+            #[cfg(feature = "cloud")]
+            crate::cloud::metering::count(api, &mut visit, &request, &response, now);
             return Either::Left(ready(Ok(ServiceResponse::new(request, response))));
         }
         other => other,
     };
     let (api, span) = (Arc::clone(api), span(&id, visit.label()));
-    #[cfg(feature = "cloud")]
-    let tenant = visit.tenant;
     let answer = async move {
         let mut limits = LimitHeaders::new();
         let outcome = match at_once {
@@ -87,17 +85,17 @@ pub(crate) fn serve(api: &Arc<Api>, visit: Visit, request: ServiceRequest) -> Se
             }
             AtOnce::Passed(told) => {
                 limits = told;
-                caught_while_waiting(answer(&api, visit, &request, payload, now, None)).await.unwrap_or_else(failed)
+                caught_while_waiting(answer(&api, &mut visit, &request, payload, now, None)).await.unwrap_or_else(failed)
             }
             AtOnce::Open => {
-                let answer = answer(&api, visit, &request, payload, now, Some(&mut limits));
+                let answer = answer(&api, &mut visit, &request, payload, now, Some(&mut limits));
                 caught_while_waiting(answer).await.unwrap_or_else(failed)
             }
         };
         let outcome = encoded(outcome, wanted).await;
         let response = respond(&api, &request, (outcome, limits), &id, wanted, now);
         #[cfg(feature = "cloud")]
-        crate::cloud::metering::count(&api, tenant, &request, &response);
+        crate::cloud::metering::count(&api, &mut visit, &request, &response, now);
         log(&request, response.status());
         Ok(ServiceResponse::new(request, response))
     };
@@ -124,7 +122,7 @@ pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> Ser
 
 /// The answer to a read, if it is in memory, and so is whoever asks. Nothing on the way to the handler takes a share in something that
 /// another core uses, but for the caller; and nothing logs. Whoever is to be turned away is so elsewhere.
-fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestamp) -> AtOnce {
+fn answer_at_once(api: &Api, visit: &mut Visit, request: &HttpRequest, now: Timestamp) -> AtOnce {
     let path = visit.path(request.uri().path());
     let Some((index, raw)) = api.router.find(routed_as(request.method()), path) else { return AtOnce::Open };
     let route = &api.routes[index];
@@ -155,7 +153,7 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
     }
     #[cfg(feature = "cloud")]
     if principal.is_some() {
-        match crate::cloud::allowance::expect_room_now(api, visit, request, route, now) {
+        match crate::cloud::allowance::expect_room_now(api, visit, route, now) {
             Some(Ok(())) => {}
             Some(Err(error)) => return AtOnce::Answered((Err(error), route.caching), limits),
             None => return AtOnce::Passed(limits),
@@ -169,7 +167,7 @@ fn answer_at_once(api: &Api, visit: &Visit, request: &HttpRequest, now: Timestam
     let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
     let looked = api.memory.look(tenant, call.param(0), call.param(1), |environment| {
         #[cfg(feature = "cloud")]
-        note((api, tenant), request, index, principal.as_deref(), (&params, Named::Known(environment.is_some())));
+        note((api, tenant), &mut visit.tab, index, principal.as_deref(), (&params, Named::Known(environment.is_some())));
         read(&call, environment)
     });
     match looked {
@@ -254,7 +252,7 @@ fn preflight(api: &Api) -> HttpResponse {
 /// `limits`: where to tell of limits; `None` when they have been asked already.
 async fn answer(
     api: &Arc<Api>,
-    visit: Visit,
+    visit: &mut Visit,
     request: &HttpRequest,
     mut payload: Payload,
     now: Timestamp,
@@ -288,7 +286,7 @@ async fn answer(
                     visit.expect_open(route, now)?;
                     gate::admit(&principal, route.access)?;
                     #[cfg(feature = "cloud")]
-                    crate::cloud::allowance::expect_room(api, &visit, request, route, now).await?;
+                    crate::cloud::allowance::expect_room(api, visit, route, now).await?;
                     Some(principal)
                 }
                 Err(error) => {
@@ -303,7 +301,7 @@ async fn answer(
         let mut call = call(api, tenant, request, &raw, now)?;
         call.principal = principal;
         #[cfg(feature = "cloud")]
-        note((api, tenant), request, index, call.principal.as_deref(), (&call.params, Named::Unknown));
+        note((api, tenant), &mut visit.tab, index, call.principal.as_deref(), (&call.params, Named::Unknown));
         match route.body_limit {
             #[cfg(feature = "cloud")]
             Some(limit) if route.reading == Reading::Bytes => {
@@ -319,7 +317,7 @@ async fn answer(
                 #[cfg(feature = "cloud")]
                 note(
                     (api, tenant),
-                    request,
+                    &mut visit.tab,
                     index,
                     call.principal.as_deref(),
                     (&call.params, Named::Known(environment.is_some())),

@@ -7,14 +7,16 @@ use futures_util::FutureExt as _;
 use tracing::Span;
 
 use crate::error::{ApiError, Result};
+use crate::visit::Visit;
 
-/// What `answer` gives; an error when it panics. The line is written in the request's `span`, which is made only then, and so carries
-/// its id.
+/// What `answer` gives of a visit; an error when it panics. The line is written in the request's `span`, which is made only then, and so
+/// carries its id.
 ///
 /// What a handler leaves behind half done is what any failing handler may: stores are written in transactions, and locks are taken
 /// over from whoever panicked under them.
-pub(crate) fn caught<T>(span: impl FnOnce() -> Span, answer: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(answer)).map_err(|panic| span().in_scope(|| internal(&*panic)))
+pub(crate) fn caught<T>(visit: &mut Visit, span: impl FnOnce(&Visit) -> Span, answer: impl FnOnce(&mut Visit) -> T) -> Result<T> {
+    let answered = catch_unwind(AssertUnwindSafe(|| answer(visit)));
+    answered.map_err(|panic| span(visit).in_scope(|| internal(&*panic)))
 }
 
 /// Like [`caught`], for what waits, in the span that it waits in.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use togglebox_core::{TenantId, Timestamp};
 
+#[cfg(feature = "cloud")]
+use crate::cloud::metering::Tab;
 use crate::error::{ApiError, Code, Result};
 use crate::route::{Access, Route, RouteClass};
 
 /// For whom a request is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Visit {
     pub(crate) tenant: TenantId,
     /// How many bytes at the beginning of the path name the tenant.
@@ -19,6 +21,9 @@ pub(crate) struct Visit {
     pub(crate) closed: Option<Arc<Closed>>,
     /// What is known of the tenant, where there are several.
     pub(crate) known: Option<Arc<dyn Known>>,
+    /// What the request is counted under, where there are several.
+    #[cfg(feature = "cloud")]
+    pub(crate) tab: Tab,
 }
 
 /// What is known of a tenant.
@@ -76,7 +81,14 @@ impl Visit {
 
     /// To a tenant that its host names.
     pub(crate) const fn of(tenant: TenantId) -> Self {
-        Self { tenant, skip: 0, closed: None, known: None }
+        Self {
+            tenant,
+            skip: 0,
+            closed: None,
+            known: None,
+            #[cfg(feature = "cloud")]
+            tab: Tab::NEW,
+        }
     }
 
     /// What the log calls the tenant; `None` where there is only one, it is the deployment itself, or its name is not known.

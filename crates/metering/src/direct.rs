@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use togglebox_core::{Clock, Entropy, StoreError, StoreErrorKind, StoreResult, TenantId};
 
 use crate::store::{MOST_CELLS, UsageSink};
-use crate::{Cell, CellKey, Labels, Meters, Minute, RecordError, Series, Usage, WriterId};
+use crate::{Cell, CellKey, Labels, MeterId, Meters, Minute, PartlyRecorded, RecordError, Series, Usage, WriterId};
 
 /// Counts in memory, and in the store before an answer goes out: for platforms that may end a process at any time and give it no disk (AWS
 /// Lambda and the like). Where there is a disk, a [`Recorder`](crate::Recorder) costs a thousandth of it.
@@ -90,6 +90,17 @@ impl DirectRecorder {
         let count = counts.of.entry(key).or_default();
         count.total = count.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
         Ok(())
+    }
+
+    /// Several meters of one tenant, which have the same values of their dimensions.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_each`](crate::Recorder::record_each), but for those of a disk.
+    pub fn add_each(&self, tenant: TenantId, values: &[&str], quantities: &[(MeterId, u64)]) -> Result<(), PartlyRecorded> {
+        quantities.iter().enumerate().try_for_each(|(recorded, (meter, quantity))| {
+            let usage = Usage { tenant, meter: *meter, values };
+            self.add(&usage, *quantity).map_err(|error| PartlyRecorded { recorded, error })
+        })
     }
 
     /// Brings everything that was counted so far to the store.

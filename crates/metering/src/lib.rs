@@ -38,7 +38,7 @@ pub use meter::{InvalidMeter, Meter, MeterId, Meters};
 pub use period_usage::PeriodUsage;
 pub use pool::{Ask, InvalidHolders, Leased, Pool, Step};
 pub use quota::{Anchor, Check, Period, Quota, Told};
-pub use recorder::{Fill, RecordError, Recorder, RecorderOptions, Usage};
+pub use recorder::{Fill, PartlyRecorded, RecordError, Recorder, RecorderOptions, Usage};
 pub use sealing::{Finality, Gap, Sealing, Watermark};
 pub use time::{BeforeEpoch, Day, Grain, Hour, InvalidSpan, Minute, Month, Span};
 pub use totals::Totals;

@@ -1,6 +1,7 @@
 //! What is counted: a closed set that the embedding service gives once, at its start.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::labels::{MOST_DIMENSIONS, is_dimension};
@@ -24,11 +25,10 @@ pub enum InvalidMeter {
 }
 
 /// The name of a meter, such as `api.requests`. It lies in the value itself, so that copying and comparing one allocates nothing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct MeterId {
-    /// Filled up with zeros, so that the order is that of the text.
-    text: [u8; Self::MOST_BYTES],
-    length: u8,
+    /// Filled up with zeros, so that the order is that of the text; the last byte is the length.
+    bytes: [u8; Self::MOST_BYTES + 1],
 }
 
 impl MeterId {
@@ -37,7 +37,26 @@ impl MeterId {
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        self.text.get(..usize::from(self.length)).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+        let length = usize::from(self.bytes[Self::MOST_BYTES]);
+        self.bytes.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+
+    /// The same bytes as two numbers, which a processor compares at once: meters are compared at every increment.
+    const fn halves(&self) -> [u128; 2] {
+        let (halves, _) = self.bytes.as_chunks::<16>();
+        [u128::from_ne_bytes(halves[0]), u128::from_ne_bytes(halves[1])]
+    }
+}
+
+impl PartialEq for MeterId {
+    fn eq(&self, other: &Self) -> bool {
+        self.halves() == other.halves()
+    }
+}
+
+impl Hash for MeterId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.halves().hash(state);
     }
 }
 
@@ -48,11 +67,13 @@ impl FromStr for MeterId {
         let invalid = || InvalidMeter::Name(name.chars().take(64).collect());
         let fits = name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.'));
-        let mut text = [0; Self::MOST_BYTES];
+        let mut bytes = [0; Self::MOST_BYTES + 1];
+        let (text, [last]) = bytes.split_at_mut(Self::MOST_BYTES) else { return Err(invalid()) };
         match (text.get_mut(..name.len()), u8::try_from(name.len())) {
             (Some(place), Ok(length)) if fits => {
                 place.copy_from_slice(name.as_bytes());
-                Ok(Self { text, length })
+                *last = length;
+                Ok(Self { bytes })
             }
             _ => Err(invalid()),
         }
@@ -129,7 +150,12 @@ impl Meters {
 
     /// The one of this name.
     pub fn get(&self, meter: MeterId) -> Option<&Meter> {
-        self.0.binary_search_by_key(&meter, Meter::id).ok().and_then(|place| self.0.get(place))
+        self.place(meter).and_then(|place| self.0.get(place))
+    }
+
+    /// Where it is among all of them.
+    pub(crate) fn place(&self, meter: MeterId) -> Option<usize> {
+        self.0.iter().position(|known| known.id == meter)
     }
 
     /// All of them, by name.

@@ -27,6 +27,9 @@ const AT_ONCE: usize = 8;
 /// A tenant that nobody has asked about for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
 
+/// When somebody has asked is known to so much.
+const NOTED: Duration = Duration::from_secs(1);
+
 /// Never, in milliseconds since 1970.
 const NEVER: i64 = i64::MIN;
 
@@ -61,7 +64,7 @@ struct Epoch {
     counted: AtomicU64,
     /// When the store was read last.
     read_ms: AtomicI64,
-    /// When somebody last wanted to know, and how much was left then.
+    /// When somebody last wanted to know, within [`NOTED`], and how much was left then, as far as that makes a difference.
     checked_ms: AtomicI64,
     left: AtomicU64,
 }
@@ -83,8 +86,7 @@ impl PeriodUsage {
             Check::Allow { remaining } | Check::Warn { remaining } => remaining,
             Check::Deny { .. } => 0,
         };
-        epoch.left.store(left, Ordering::Relaxed);
-        epoch.checked_ms.store(now.as_ms(), Ordering::Relaxed);
+        epoch.note(left, now);
         check
     }
 
@@ -195,6 +197,18 @@ impl Epoch {
 
     fn is_of(&self, period: Period, minute: Minute) -> bool {
         self.period == period && minute < self.span.until()
+    }
+
+    /// Somebody has checked. What every request writes, cores take from each other: so it is written only where it makes a difference.
+    fn note(&self, left: u64, now: Timestamp) {
+        if interval(self.left.load(Ordering::Relaxed)) != interval(left) {
+            self.left.store(left, Ordering::Relaxed);
+        }
+        let [checked, read] = [&self.checked_ms, &self.read_ms].map(|moment| moment.load(Ordering::Relaxed));
+        let is_noted = checked >= read && checked <= now.as_ms() && now < Timestamp::from_ms(checked).plus(NOTED);
+        if !is_noted {
+            self.checked_ms.store(now.as_ms(), Ordering::Relaxed);
+        }
     }
 
     fn used(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use tempfile::TempDir;
-use togglebox_core::{ManualClock, OsEntropy, TenantId, Timestamp};
+use togglebox_core::{Clock as _, ManualClock, OsEntropy, TenantId, Timestamp};
 use togglebox_metering::{Meter, Meters, Recorder, RecorderOptions, Usage};
 
 #[test]
@@ -20,15 +20,18 @@ fn counting_in_known_series_allocates_nothing() {
 fn measured(mapped: bool) {
     let directory = TempDir::new().unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-    let meters = Meters::new([Meter::new("requests", ["operation", "status"]).unwrap()]).unwrap();
+    let dimensions = ["operation", "status"];
+    let meters = Meters::new(["requests", "bytes"].map(|name| Meter::new(name, dimensions).unwrap())).unwrap();
     let options = RecorderOptions::in_directory(directory.path()).with_slots(4096);
     let options = if mapped { options.mapped() } else { options };
     let recorder = Recorder::open(meters, options, Arc::<ManualClock>::clone(&clock), Arc::new(OsEntropy)).unwrap();
-    let (meter, operations) = ("requests".parse().unwrap(), ["read", "write", "list"]);
+    let ([meter, bytes], operations) = (["requests", "bytes"].map(|name| name.parse().unwrap()), ["read", "write", "list"]);
     let count = |rounds| {
         for _ in 0..rounds {
             for operation in operations {
-                recorder.record(&Usage { tenant: TenantId::DEFAULT, meter, values: &[operation, "304"] }, 3).unwrap();
+                let (tenant, values) = (TenantId::DEFAULT, [operation, "304"]);
+                recorder.record(&Usage { tenant, meter, values: &values }, 3).unwrap();
+                recorder.record_each(clock.now(), tenant, &values, &[(meter, 1), (bytes, 700)]).unwrap();
             }
         }
     };

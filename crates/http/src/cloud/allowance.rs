@@ -8,9 +8,8 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpMessage as _, HttpRequest};
 use togglebox_core::{TenantId, Timestamp};
-use togglebox_metering::{Check, Minute, Period, Quota, Span, Unit};
+use togglebox_metering::{Check, Minute, Period, Quota, Span};
 use togglebox_multitenancy::{Beyond, Requests};
 
 use super::metering::Metering;
@@ -64,34 +63,27 @@ fn need<'m>(api: &'m Api, visit: &Visit, route: &Route, now: Timestamp) -> Optio
 
 /// Lets a request of somebody who was let in through, unless it is one too many. `None`: it is not known here, and somebody has to be
 /// [asked](expect_room).
-pub(crate) fn expect_room_now(
-    api: &Api,
-    visit: &Visit,
-    request: &HttpRequest,
-    route: &Route,
-    now: Timestamp,
-) -> Option<Result<()>> {
+pub(crate) fn expect_room_now(api: &Api, visit: &mut Visit, route: &Route, now: Timestamp) -> Option<Result<()>> {
     let Some(need) = need(api, visit, route, now) else { return Some(Ok(())) };
     if !need.is_hard {
         return Some(need.room(need.metering.period().check(need.tenant, &need.quota, 1, now), now));
     }
     // One that has its unit is let in again.
-    if !request.extensions().contains::<Unit>() {
-        let unit = need.metering.units().take_now(need.tenant, &need.quota, now)?;
-        request.extensions_mut().insert(unit);
+    if !visit.tab.has_unit() {
+        visit.tab.put(need.metering.units().take_now(need.tenant, &need.quota, now)?);
     }
     Some(Ok(()))
 }
 
 /// The same, and asks the store where it has to be asked.
-pub(crate) async fn expect_room(api: &Api, visit: &Visit, request: &HttpRequest, route: &Route, now: Timestamp) -> Result<()> {
-    if let Some(known) = expect_room_now(api, visit, request, route, now) {
+pub(crate) async fn expect_room(api: &Api, visit: &mut Visit, route: &Route, now: Timestamp) -> Result<()> {
+    if let Some(known) = expect_room_now(api, visit, route, now) {
         return known;
     }
     let Some(need) = need(api, visit, route, now) else { return Ok(()) };
     match need.metering.units().take(need.tenant, &need.quota, now).await.map_err(failure::store)? {
         Ok(unit) => {
-            request.extensions_mut().insert(unit);
+            visit.tab.put(unit);
             Ok(())
         }
         Err(check) => need.room(check, now),

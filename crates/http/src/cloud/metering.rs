@@ -13,17 +13,20 @@ use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
+use smallvec::{SmallVec, smallvec};
+use smol_str::{SmolStr, SmolStrBuilder, format_smolstr};
 use togglebox_auth::Principal;
 use togglebox_core::{OsEntropy, StoreResult, TenantId, Timestamp};
 use togglebox_metering::store::{UsageLedger, UsageStore};
 use togglebox_metering::{
-    DirectRecorder, Flusher, InvalidMeter, LeasedQuota, Meter, MeterId, Meters, Misses, PeriodUsage, Progress, Recorder, Unit,
-    Usage, is_usage,
+    DirectRecorder, Flusher, InvalidMeter, LeasedQuota, Meter, MeterId, Meters, Misses, PartlyRecorded, PeriodUsage, Progress,
+    Recorder, Unit, is_usage,
 };
 use tokio::time::timeout;
 
 use crate::api::Api;
 use crate::route::{Access, Route, RouteClass};
+use crate::visit::Visit;
 
 /// Requests that were answered.
 pub(super) const REQUESTS: &str = "api.requests";
@@ -247,22 +250,50 @@ impl Metering {
         self.period.read_due(now, MOST).await.map(drop)
     }
 
-    fn record(&self, usage: &Usage<'_>, quantity: u64) {
+    /// Counts an answer, under these values of the dimensions. How many requests it is comes first.
+    fn record(&self, now: Timestamp, tenant: TenantId, values: &[&str], quantities: &[(MeterId, u64)]) {
         let recorded = match &self.counter {
-            Counter::Files { recorder, .. } => recorder.record(usage, quantity),
-            Counter::Direct(recorder) => recorder.add(usage, quantity),
+            Counter::Files { recorder, .. } => recorder.record_each(now, tenant, values, quantities),
+            Counter::Direct(recorder) => recorder.add_each(tenant, values, quantities),
         };
-        let Err(error) = recorded else {
-            if usage.meter == self.requests {
-                self.period.add(usage.tenant, quantity);
+        let recorded = match recorded {
+            Ok(()) => quantities.len(),
+            Err(PartlyRecorded { recorded, error }) => {
+                self.misses.note(&error);
+                recorded
             }
-            return;
         };
-        self.misses.note(&error);
+        let requests = quantities.iter().take(recorded).find(|(meter, _)| *meter == self.requests);
+        if let Some((_, quantity)) = requests {
+            self.period.add(tenant, *quantity);
+        }
     }
 }
 
-/// Who was let in and where: what an answer is counted under. It travels with the request.
+/// What a request is counted under, and whether it was. It belongs to the request, and nobody else sees it.
+#[derive(Debug)]
+pub(crate) struct Tab {
+    admitted: Option<Admitted>,
+    /// Of a hard quota. Given back unless the answer counts.
+    unit: Option<Unit>,
+}
+
+impl Tab {
+    /// Of a request that has just come.
+    pub(crate) const NEW: Self = Self { admitted: None, unit: None };
+
+    /// Whether the request has a unit of a hard quota.
+    pub(super) const fn has_unit(&self) -> bool {
+        self.unit.is_some()
+    }
+
+    /// The request has this unit.
+    pub(super) fn put(&mut self, unit: Unit) {
+        self.unit = Some(unit);
+    }
+}
+
+/// Who was let in and where: what an answer is counted under.
 #[derive(Debug)]
 struct Admitted {
     route: usize,
@@ -276,9 +307,9 @@ enum Place {
     /// In no environment, or in one that does not exist.
     Nowhere,
     /// In this environment, if it was answered without an error.
-    There(String),
+    There(SmolStr),
     /// In this environment of a platform, if it exists: it may be answered without an error where it does not.
-    Maybe(String, String),
+    Maybe(Box<(String, String)>),
 }
 
 /// What is known of the environment that a path names.
@@ -290,11 +321,11 @@ pub(crate) enum Named {
     Unknown,
 }
 
-/// That a request was counted.
+/// That a request was counted: for whoever has to wait until it is for good.
 #[derive(Debug)]
 struct Counted;
 
-/// Whether a request was counted.
+/// Whether a request was counted, where answers [wait](Metering::waits).
 pub(super) fn is_counted(request: &HttpRequest) -> bool {
     request.extensions().contains::<Counted>()
 }
@@ -309,7 +340,7 @@ enum Key {
 /// Notes who was let in, and where.
 pub(crate) fn note(
     (api, tenant): (&Api, TenantId),
-    request: &HttpRequest,
+    tab: &mut Tab,
     route: usize,
     principal: Option<&Principal>,
     (params, named): (&[Cow<'_, str>], Named),
@@ -330,57 +361,59 @@ pub(crate) fn note(
             Named::Known(false) => Place::Nowhere,
             // What is reported of an environment that does not exist is dropped without an error.
             Named::Unknown if found.class == RouteClass::Statistics => {
-                Place::Maybe(platform.clone().into_owned(), environment.clone().into_owned())
+                Place::Maybe(Box::new((platform.clone().into_owned(), environment.clone().into_owned())))
             }
             Named::Known(true) | Named::Unknown => Place::There(place(platform, environment)),
         },
         _ => Place::Nowhere,
     };
-    request.extensions_mut().insert(Admitted { route, key, place });
+    tab.admitted = Some(Admitted { route, key, place });
 }
 
 /// Counts an answer to somebody who was let in.
-pub(crate) fn count(api: &Api, tenant: TenantId, request: &HttpRequest, response: &HttpResponse) {
-    let Some(metering) = api.metering() else { return };
+pub(crate) fn count(api: &Api, visit: &mut Visit, request: &HttpRequest, response: &HttpResponse, now: Timestamp) {
     // Given back unless the answer counts.
-    let unit = request.extensions_mut().remove::<Unit>();
-    let Some(Admitted { route, key, place }) = request.extensions_mut().remove::<Admitted>() else { return };
-    let (status, Some(operation)) = (response.status(), operation(&api.routes[route])) else { return };
+    let unit = visit.tab.unit.take();
+    let (tenant, Some(Admitted { route, key, place })) = (visit.tenant, &visit.tab.admitted) else { return };
+    let Some(metering) = api.metering() else { return };
+    let (status, Some(operation)) = (response.status(), operation(&api.routes[*route])) else { return };
     if !is_usage(status.as_u16()) {
         return;
     }
     // Only of what there is: anybody could ask for anything.
     let environment = match place {
-        Place::There(environment) if status.as_u16() < 400 => Some(environment),
-        Place::Maybe(platform, environment) => {
-            let exists = api.memory().look(tenant, &platform, &environment, |environment| environment.is_some());
-            matches!(exists, Poll::Ready(true)).then(|| self::place(&platform, &environment))
+        Place::There(environment) if status.as_u16() < 400 => Some(Cow::Borrowed(environment)),
+        Place::Maybe(names) => {
+            let (platform, environment) = &**names;
+            let exists = api.memory().look(tenant, platform, environment, |environment| environment.is_some());
+            matches!(exists, Poll::Ready(true)).then(|| Cow::Owned(self::place(platform, environment)))
         }
         Place::There(_) | Place::Nowhere => None,
     };
-    let environment = environment.as_deref().unwrap_or(NONE);
+    let environment = environment.as_ref().map_or(NONE, |environment| environment.as_str());
     let mut digits = uuid::Uuid::encode_buffer();
     let key = match key {
         Key::Own(id) => &*id.as_simple().encode_lower(&mut digits),
         Key::Signed => SIGNED_KEY,
         Key::Person => PERSON,
     };
-    let values = [environment, key, operation];
-    let usage = |meter| Usage { tenant, meter, values: &values };
-    metering.record(&usage(metering.requests), 1);
+    let mut quantities: SmallVec<[(MeterId, u64); METERS.len()]> = smallvec![(metering.requests, 1)];
     if status == StatusCode::NOT_MODIFIED {
-        metering.record(&usage(metering.not_modified), 1);
+        quantities.push((metering.not_modified, 1));
     }
     // The body of an answer to HEAD stays here.
     if let BodySize::Sized(bytes @ 1..) = response.body().size()
         && request.method() != Method::HEAD
     {
-        metering.record(&usage(metering.bytes), bytes);
+        quantities.push((metering.bytes, bytes));
     }
+    metering.record(now, tenant, &[environment, key, operation], &quantities);
     if let Some(unit) = unit {
         unit.spend();
     }
-    request.extensions_mut().insert(Counted);
+    if metering.waits() {
+        request.extensions_mut().insert(Counted);
+    }
 }
 
 /// What a route does, in the word that usage is told by; `None` of what is not counted.
@@ -396,19 +429,28 @@ fn operation(route: &Route) -> Option<&'static str> {
 }
 
 /// An environment as a value: what does not fit is cut, and told apart by a hash.
-fn place(platform: &str, environment: &str) -> String {
-    let whole = format!("{platform}/{environment}");
-    let fits = |text: &str| {
-        text.len() <= MOST_BYTES && !text.starts_with('~') && !text.contains(|c: char| c.is_control() || c == ',' || c == '=')
-    };
+fn place(platform: &str, environment: &str) -> SmolStr {
+    let mut whole = SmolStrBuilder::new();
+    whole.push_str(platform);
+    whole.push('/');
+    whole.push_str(environment);
+    let whole = whole.finish();
     if fits(&whole) {
         return whole;
     }
-    let hash = Sha256::digest(&whole);
+    let hash = Sha256::digest(whole.as_bytes());
     let hash = hash[..8].iter().fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
     let kept: Cow<'_, str> =
         whole.chars().map(|c| if c.is_ascii_alphanumeric() || "-_/.".contains(c) { c } else { '_' }).take(40).collect();
-    format!("{kept}~{hash:016x}")
+    format_smolstr!("{kept}~{hash:016x}")
+}
+
+/// Whether a text is a value as it is.
+fn fits(text: &str) -> bool {
+    let is_plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b'.'));
+    text.len() <= MOST_BYTES
+        && (is_plain(text) || !(text.starts_with('~') || text.contains(|c: char| c.is_control() || c == ',' || c == '=')))
 }
 
 #[cfg(test)]

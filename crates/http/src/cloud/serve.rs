@@ -258,7 +258,7 @@ impl Cloud {
     fn is_doubtful(&self, skip: usize, found: &Found, request: &ServiceRequest) -> bool {
         let Ok(Resolved { entry, .. }) = found else { return false };
         let is_owed = !entry.is_gone && entry.closed.as_ref().is_some_and(|closed| closed.owed.is_some());
-        is_owed && dispatch::is_closed(&self.workspaces, &visit(skip, entry), request)
+        is_owed && dispatch::is_closed(&self.workspaces, &visit(skip, Arc::clone(entry)), request)
     }
 
     /// The workspace of a request, after this node has heard what changed until a moment ago. It asks the store so seldom that nobody can make
@@ -281,10 +281,7 @@ impl Cloud {
 
     fn arrive(&self, skip: usize, found: Found, request: ServiceRequest) -> dispatch::Serving {
         match found {
-            Ok(Resolved { entry, .. }) if !entry.is_gone => {
-                let visit = visit(skip, &entry);
-                dispatch::serve(&self.workspaces, visit, request)
-            }
+            Ok(Resolved { entry, .. }) if !entry.is_gone => dispatch::serve(&self.workspaces, visit(skip, entry), request),
             Ok(_) => self.refuse(request, nobody()),
             Err(error) => self.refuse(request, unresolved(&error)),
         }
@@ -324,8 +321,10 @@ impl Cloud {
     }
 }
 
-fn visit(skip: usize, entry: &Arc<ServedWorkspace>) -> Visit {
-    Visit { tenant: entry.tenant(), skip, closed: entry.closed.clone(), known: Some(Arc::<ServedWorkspace>::clone(entry)) }
+fn visit(skip: usize, entry: Arc<ServedWorkspace>) -> Visit {
+    let (tenant, closed) = (entry.tenant(), entry.closed.clone());
+    // The share that the resolver gave goes on: another one would have to be asked of other cores.
+    Visit { skip, closed, known: Some(entry), ..Visit::of(tenant) }
 }
 
 /// What a token says of its workspace.

@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use togglebox_core::{Clock, Entropy, TenantId};
+use arc_swap::{ArcSwap, Guard};
+use togglebox_core::{Clock, Entropy, TenantId, Timestamp};
 
 pub(crate) use self::generation::Generation;
 pub use self::series::Usage;
-use self::series::{Counted, Open, Place, UsageKey};
+use self::series::{Counted, Counting, Group, GroupKey, GroupRef, Open, Place, of};
 use crate::slab::{Making, Slab, TakeError};
 use crate::{BeforeEpoch, Cell, InvalidLabels, Labels, MeterId, Meters, Minute, Series};
 
@@ -54,6 +54,17 @@ pub enum RecordError {
     /// The recorder has been closed.
     #[error("counting has ended")]
     Closed,
+}
+
+/// Some of what was to be counted together was not.
+#[derive(Debug, thiserror::Error)]
+#[error("only the first {recorded} of several were counted")]
+pub struct PartlyRecorded {
+    /// How many were, of those that were given.
+    pub recorded: usize,
+    /// Why the next one was not.
+    #[source]
+    pub error: RecordError,
 }
 
 /// Where and how much is counted.
@@ -110,7 +121,7 @@ pub struct Recorder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     options: RecorderOptions,
-    series: papaya::HashMap<UsageKey, Arc<Counted>, foldhash::fast::RandomState>,
+    groups: papaya::HashMap<GroupKey, Arc<Group>, foldhash::fast::RandomState>,
     registry: Mutex<Registry>,
     current: ArcSwap<Generation>,
     /// Full ones, that are still being sent.
@@ -150,7 +161,7 @@ struct Syncs {
 
 #[derive(Debug, Default)]
 struct Registry {
-    all: Vec<Arc<Counted>>,
+    all: Vec<Arc<Group>>,
     of_tenant: HashMap<TenantId, usize>,
 }
 
@@ -172,7 +183,7 @@ impl Recorder {
             clock,
             entropy,
             options,
-            series: papaya::HashMap::default(),
+            groups: papaya::HashMap::default(),
             registry: Mutex::default(),
             current: ArcSwap::from_pointee(Generation::new(1, slab)),
             retired: Mutex::default(),
@@ -191,55 +202,64 @@ impl Recorder {
     /// # Errors
     /// [`RecordError`].
     pub fn record(&self, usage: &Usage<'_>, quantity: u64) -> Result<(), RecordError> {
-        let series = self.series.pin();
-        match series.get(usage) {
-            Some(counted) => self.count(counted, quantity),
-            None => self.count(&self.enter(usage)?, quantity),
+        let Usage { tenant, meter, values } = *usage;
+        self.record_each(self.clock.now(), tenant, values, &[(meter, quantity)]).map_err(|partly| partly.error)
+    }
+
+    /// Counts several meters of one tenant, which have the same values of their dimensions: hardly more than one of them costs. They count
+    /// in the minute of `now`, which is what the recorder's clock showed a moment ago, or in the first one that is not sent yet.
+    ///
+    /// # Errors
+    /// One could not be counted, as [`record`](Self::record) tells it. Those before it are; those after it were not tried.
+    pub fn record_each(
+        &self,
+        now: Timestamp,
+        tenant: TenantId,
+        values: &[&str],
+        quantities: &[(MeterId, u64)],
+    ) -> Result<(), PartlyRecorded> {
+        let now = Minute::of(now).map_err(|error| PartlyRecorded { recorded: 0, error: error.into() })?;
+        let group = GroupRef { tenant, values };
+        let known = self.groups.pin();
+        let mut held = known.get(&group).map(|group| group.lock());
+        // Asked under the lock: see `settle`.
+        let mut at = held.as_ref().map(|_| self.at(now));
+        for (recorded, (meter, quantity)) in quantities.iter().enumerate() {
+            let counting = held.as_mut().zip(self.meters.place(*meter)).and_then(|(held, meter)| of(held, meter));
+            let outcome = match (counting, &at) {
+                (Some(counting), Some(Ok(at))) => at.count(counting, *quantity),
+                (Some(_), Some(Err(Closed))) => Err(RecordError::Closed),
+                _ => {
+                    // Whoever enters a series locks its group.
+                    (held, at) = (None, None);
+                    self.record_new(&Usage { tenant, meter: *meter, values }, *quantity, now)
+                }
+            };
+            outcome.map_err(|error| PartlyRecorded { recorded, error })?;
+        }
+        Ok(())
+    }
+
+    /// Counts in a series that is not known by its values, or not with this meter.
+    fn record_new(&self, usage: &Usage<'_>, quantity: u64, now: Minute) -> Result<(), RecordError> {
+        let (group, meter) = self.enter(usage)?;
+        let mut group = group.lock();
+        let at = self.at(now).map_err(|Closed| RecordError::Closed)?;
+        match of(&mut group, meter) {
+            Some(counting) => at.count(counting, quantity),
+            // It was entered, and stays.
+            None => Err(RecordError::UnknownMeter(usage.meter)),
         }
     }
 
-    fn count(&self, counted: &Arc<Counted>, quantity: u64) -> Result<(), RecordError> {
-        if quantity == 0 {
-            return Ok(());
-        }
-        let now = Minute::of(self.clock.now())?;
-        let mut place = counted.lock();
-        // Loaded under the lock: see `settle`.
+    /// Where and when is counted. To be asked under the lock of what is counted.
+    fn at(&self, now: Minute) -> Result<At, Closed> {
         if self.closed.load(Ordering::SeqCst) {
-            return Err(RecordError::Closed);
+            return Err(Closed);
         }
-        let generation = self.current.load();
-        let place = match &mut *place {
-            Some(place) if place.generation == generation.number => place,
-            other => {
-                let entry = generation.slab.enter(counted.tenant, &counted.series).map_err(refused)?;
-                other.insert(Place { generation: generation.number, entry, open: None })
-            }
-        };
         // A clock that steps back does not lead into minutes that are sent.
         let floor = Minute::from_number(self.floor.load(Ordering::SeqCst));
-        match &mut place.open {
-            Some(open) if open.minute >= now.max(floor) => {
-                let total = open.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
-                generation.slab.set(&mut open.taken, total).map_err(RecordError::Io)?;
-                open.total = total;
-                generation.raise(open.taken.slot(), total);
-            }
-            open => {
-                if quantity > Cell::MOST {
-                    return Err(RecordError::Overflow);
-                }
-                let minute = now.max(floor);
-                let taken = match generation.slab.take(place.entry, minute, quantity) {
-                    Err(TakeError::Full) => return Err(RecordError::Full),
-                    Err(TakeError::Io(error)) => return Err(RecordError::Io(error)),
-                    Ok(taken) => taken,
-                };
-                generation.begin(taken.slot(), counted, minute, quantity);
-                *open = Some(Open { minute, taken, total: quantity });
-            }
-        }
-        Ok(())
+        Ok(At { generation: self.current.load(), minute: now.max(floor) })
     }
 
     /// Waits until everything that was recorded before is on the disk, so that it outlives a power loss as well. Those who wait at the same
@@ -275,38 +295,50 @@ impl Recorder {
         retired.iter().try_for_each(|generation| generation.sync())
     }
 
-    /// Finds the series of usage that is not known by its key, or makes it.
-    fn enter(&self, usage: &Usage<'_>) -> Result<Arc<Counted>, RecordError> {
+    /// Finds the series of usage, or makes it: the group that has it, and the place of the meter.
+    fn enter(&self, usage: &Usage<'_>) -> Result<(Arc<Group>, usize), RecordError> {
         let Usage { tenant, meter, values } = *usage;
-        let known = self.meters.get(meter).ok_or(RecordError::UnknownMeter(meter))?;
+        let unknown = RecordError::UnknownMeter(meter);
+        let Some((place, known)) = self.meters.place(meter).zip(self.meters.get(meter)) else { return Err(unknown) };
         let dimensions = known.dimensions().len();
         if dimensions != values.len() {
             return Err(RecordError::Dimensions { meter, dimensions, given: values.len() });
         }
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let series = self.series.pin();
+        let groups = self.groups.pin();
+        let known_as = |group: GroupRef<'_>| {
+            groups.get(&group).filter(|group| of(&mut group.lock(), place).is_some()).map(|group| (Arc::clone(group), place))
+        };
         // Somebody else may have been faster.
-        if let Some(counted) = series.get(usage) {
-            return Ok(Arc::clone(counted));
+        let own = GroupRef { tenant, values };
+        if let Some(known) = known_as(own) {
+            return Ok(known);
         }
         // Also of those that are not told apart: what is no value is an error, not "other".
         let labels = Labels::new(known.dimensions().zip(values.iter().copied()))?;
+        let others = vec![Labels::OTHER; dimensions];
         let of_tenant = registry.of_tenant.entry(tenant).or_default();
-        let (key, labels) = if *of_tenant < self.options.series_per_tenant {
+        let (group, labels) = if *of_tenant < self.options.series_per_tenant {
             *of_tenant += 1;
-            (UsageKey::of(usage), labels)
+            (own, labels)
         } else {
-            let others = vec![Labels::OTHER; dimensions];
-            let other = Usage { values: &others, ..*usage };
-            if let Some(counted) = series.get(&other) {
-                return Ok(Arc::clone(counted));
+            let other = GroupRef { tenant, values: &others };
+            if let Some(known) = known_as(other) {
+                return Ok(known);
             }
-            (UsageKey::of(&other), Labels::other(known.dimensions())?)
+            (other, Labels::other(known.dimensions())?)
         };
-        let counted = Arc::new(Counted::new(tenant, Series { meter, labels }));
-        registry.all.push(Arc::clone(&counted));
-        series.insert(key, Arc::clone(&counted));
-        Ok(counted)
+        let series = Arc::new(Counted { tenant, series: Series { meter, labels } });
+        let counting = Counting { meter: place, series, place: None };
+        if let Some(known) = groups.get(&group) {
+            known.lock().push(counting);
+            return Ok((Arc::clone(known), place));
+        }
+        let made = Arc::new(Group::default());
+        made.lock().push(counting);
+        registry.all.push(Arc::clone(&made));
+        groups.insert(group.to_key(), Arc::clone(&made));
+        Ok((made, place))
     }
 
     /// Begins a new file, under a new writer; the old one is sent to its end. The flusher does that before a file is full.
@@ -346,11 +378,11 @@ impl Recorder {
         self.floor.fetch_max(floor.number(), Ordering::SeqCst);
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let generations = std::iter::once(self.current.load_full()).chain(retired).collect();
-        // Whoever counts has the lock of a series. Who gets it after this sees the new floor and the new file; so does who counts in a
-        // series that is entered after this.
+        // Whoever counts has the lock of a group. Who gets it after this sees the new floor and the new file; so does who counts in a
+        // group that is entered after this.
         let all = self.registry.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
-        for counted in all {
-            drop(counted.lock());
+        for group in all {
+            drop(group.lock());
         }
         generations
     }
@@ -371,6 +403,54 @@ impl Recorder {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+}
+
+/// Counting has ended.
+#[derive(Clone, Copy, Debug)]
+struct Closed;
+
+/// Where and when is counted.
+struct At {
+    generation: Guard<Arc<Generation>>,
+    minute: Minute,
+}
+
+impl At {
+    /// Counts in a series whose group is locked.
+    fn count(&self, counting: &mut Counting, quantity: u64) -> Result<(), RecordError> {
+        if quantity == 0 {
+            return Ok(());
+        }
+        let (generation, Counting { series, place, .. }) = (&*self.generation, counting);
+        let place = match place {
+            Some(place) if place.generation == generation.number => place,
+            other => {
+                let entry = generation.slab.enter(series.tenant, &series.series).map_err(refused)?;
+                other.insert(Place { generation: generation.number, entry, open: None })
+            }
+        };
+        match &mut place.open {
+            Some(open) if open.minute >= self.minute => {
+                let total = open.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
+                generation.slab.set(&mut open.taken, total).map_err(RecordError::Io)?;
+                open.total = total;
+                generation.raise(open.taken.slot(), total);
+            }
+            open => {
+                if quantity > Cell::MOST {
+                    return Err(RecordError::Overflow);
+                }
+                let taken = match generation.slab.take(place.entry, self.minute, quantity) {
+                    Err(TakeError::Full) => return Err(RecordError::Full),
+                    Err(TakeError::Io(error)) => return Err(RecordError::Io(error)),
+                    Ok(taken) => taken,
+                };
+                generation.begin(taken.slot(), series, self.minute, quantity);
+                *open = Some(Open { minute: self.minute, taken, total: quantity });
+            }
+        }
+        Ok(())
     }
 }
 

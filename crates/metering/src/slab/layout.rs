@@ -132,31 +132,39 @@ pub(super) fn write_slot(writer: WriterId, at: u32, key: SlotKey, total: u64) ->
     put(&mut bytes, 8, &key.entry.to_le_bytes());
     let sum = crc(writer, at, &bytes[..12]);
     put(&mut bytes, 12, &sum.to_le_bytes());
-    put(&mut bytes, WORDS_AT, &write_word(sum, total).0);
+    put(&mut bytes, WORDS_AT, &Word::new(sum, total).bytes());
     (bytes, sum)
 }
 
-/// Sixteen bytes that no border of a page goes through.
-#[repr(align(16))]
-pub(super) struct Word(pub(super) [u8; WORD_BYTES]);
+/// A total and its sum, which are written together: no border of a page goes through them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word {
+    total: u64,
+    sum: u32,
+}
 
 /// Where the sum of a word is, while its total is being stored.
 pub(super) const UNDER_WAY: [u8; 8] = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
 
-#[cfg(feature = "mapped")]
 impl Word {
-    /// The same bytes as two numbers of the machine.
-    pub(super) fn halves(&self) -> [u64; 2] {
-        [0, 8].map(|at| u64::from_ne_bytes(array(&self.0, at)))
+    /// A total. `key` is the sum of the slot's key, which has the writer and the slot's number in it.
+    pub(super) fn new(key: u32, total: u64) -> Self {
+        Self { total, sum: word_crc(key, total) }
     }
-}
 
-/// A total. `key` is the sum of the slot's key, which has the writer and the slot's number in it.
-pub(super) fn write_word(key: u32, total: u64) -> Word {
-    let mut word = [0; WORD_BYTES];
-    put(&mut word, 0, &total.to_le_bytes());
-    put(&mut word, 8, &word_crc(key, total).to_le_bytes());
-    Word(word)
+    /// As it is in the file.
+    pub(super) fn bytes(self) -> [u8; WORD_BYTES] {
+        let mut bytes = [0; WORD_BYTES];
+        put(&mut bytes, 0, &self.total.to_le_bytes());
+        put(&mut bytes, 8, &self.sum.to_le_bytes());
+        bytes
+    }
+
+    /// The same bytes as two numbers in memory.
+    #[cfg(feature = "mapped")]
+    pub(super) const fn halves(self) -> [u64; 2] {
+        [self.total.to_le(), (self.sum as u64).to_le()]
+    }
 }
 
 fn word_crc(key: u32, total: u64) -> u32 {
@@ -266,7 +274,7 @@ mod tests {
     fn the_greater_sound_word_counts() {
         let key = SlotKey { series: 0, minute: Minute::EPOCH, entry: 0 };
         let (mut bytes, sum) = write_slot(WRITER, 0, key, 12);
-        put(&mut bytes, 48, &write_word(sum, 13).0);
+        put(&mut bytes, 48, &Word::new(sum, 13).bytes());
         assert_eq!(read_slot(WRITER, 0, &bytes), Slot::Sound { key, total: 13, torn: false });
         let mut cut = bytes;
         put(&mut cut, 56, &UNDER_WAY);

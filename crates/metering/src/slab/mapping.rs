@@ -28,7 +28,7 @@ impl Mapping {
     }
 
     /// Writes a word. That takes three stores, in this order: a process that is killed between them leaves one that says so.
-    pub(super) fn put(&self, at: u64, word: &Word) -> io::Result<()> {
+    pub(super) fn put(&self, at: u64, word: Word) -> io::Result<()> {
         let at = usize::try_from(at).map_err(io::Error::other)?;
         let (place, place_of_sum) = (self.half(at)?, self.half(at + size_of::<u64>())?);
         let [total, sum] = word.halves();

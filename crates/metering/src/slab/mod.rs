@@ -172,18 +172,18 @@ impl Slab {
 
     /// Sets the total of a slot that one took.
     pub(crate) fn set(&self, taken: &mut Taken, total: u64) -> io::Result<()> {
-        let (word, at) = (layout::write_word(taken.sum, total), layout::word_at(taken.slot, taken.second));
-        self.put(at, &word)?;
+        let (word, at) = (Word::new(taken.sum, total), layout::word_at(taken.slot, taken.second));
+        self.put(at, word)?;
         taken.second = !taken.second;
         Ok(())
     }
 
-    fn put(&self, at: u64, word: &Word) -> io::Result<()> {
+    fn put(&self, at: u64, word: Word) -> io::Result<()> {
         #[cfg(feature = "mapped")]
         if let Some(mapping) = &self.mapping {
             return mapping.put(at, word);
         }
-        self.file.write_all_at(&word.0, at)
+        self.file.write_all_at(&word.bytes(), at)
     }
 
     /// Whether totals are stored in memory that is the file.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use togglebox_core::{TenantId, Timestamp};
+use togglebox_core::{ManualClock, OsEntropy, TenantId, Timestamp};
 use togglebox_metering::store::{UsageQuery, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
-use togglebox_metering::{Cell, Grain, Minute, RecordError, Span, Usage};
+use togglebox_metering::{Cell, Grain, Meter, Meters, Minute, RecordError, Recorder, RecorderOptions, Span, Usage};
 
 use crate::support::{clock_at, directory, flusher, meters, open, open_as, request, requests, store};
 
@@ -104,6 +104,42 @@ async fn series_that_are_too_many_are_counted_as_other() {
     assert_eq!(sums.iter().map(|(.., total)| total).sum::<u64>(), 40);
     assert!(sums.contains(&(10, Some("~other".into()), 24)));
     assert!(!sums.iter().any(|(_, value, _)| value.is_none()));
+}
+
+#[tokio::test]
+async fn meters_with_the_same_values_are_counted_together_and_apart() {
+    let (directory, clock, store) = (directory(), clock_at(10), store());
+    let names = ["requests", "bytes", "answers"];
+    let meters = Meters::new(names.map(|name| Meter::new(name, ["environment", "operation"]).unwrap())).unwrap();
+    let options = RecorderOptions::in_directory(directory.path()).with_slots(64).with_series_per_tenant(4);
+    let recorder = Arc::new(Recorder::open(meters, options, Arc::<ManualClock>::clone(&clock), Arc::new(OsEntropy)).unwrap());
+    let flusher = flusher(&recorder, Arc::<MemoryStore>::clone(&store));
+    let [requests, bytes, answers] = names.map(|name| name.parse().unwrap());
+    let count = |minute, operation, quantities: &[_]| {
+        recorder.record_each(Minute::from_number(minute).start(), TenantId::DEFAULT, &["live", operation], quantities)
+    };
+    count(10, "read", &[(requests, 1), (bytes, 100)]).unwrap();
+    count(10, "read", &[(requests, 1), (answers, 10), (bytes, 0)]).unwrap();
+    count(10, "read", &[]).unwrap();
+    count(10, "write", &[(requests, 1), (bytes, 200)]).unwrap();
+    count(9, "read", &[(bytes, 1000)]).unwrap();
+    // The fourth series, requests that write, is the last that is told apart; what is known goes on.
+    count(11, "list", &[(requests, 1), (bytes, 300)]).unwrap();
+    count(11, "read", &[(bytes, 2000)]).unwrap();
+    let unknown = count(11, "read", &[(requests, 1), ("unknown".parse().unwrap(), 1), (bytes, 1)]).unwrap_err();
+    assert_eq!((unknown.recorded, unknown.error.to_string().as_str()), (1, "there is no meter unknown"));
+    flusher.flush().await.unwrap();
+    let span = Span::new(Minute::EPOCH, Minute::from_number(1440)).unwrap();
+    let sums = async |meter| {
+        let query = UsageQuery::new(meter, span, Grain::Minute).unwrap().by("operation");
+        let buckets = store.series(TenantId::DEFAULT, &query).await.unwrap();
+        let sums = buckets.into_iter().map(|bucket| (bucket.start.number(), bucket.value.unwrap().to_string(), bucket.total));
+        sums.collect::<Vec<_>>()
+    };
+    let expected = |sums: &[(u32, &str, u64)]| sums.iter().map(|sum| (sum.0, sum.1.to_owned(), sum.2)).collect::<Vec<_>>();
+    assert_eq!(sums(requests).await, expected(&[(10, "read", 2), (10, "write", 1), (11, "read", 1), (11, "~other", 1)]));
+    assert_eq!(sums(bytes).await, expected(&[(10, "read", 1100), (10, "~other", 200), (11, "read", 2000), (11, "~other", 300)]));
+    assert_eq!(sums(answers).await, expected(&[(10, "read", 10)]));
 }
 
 #[test]

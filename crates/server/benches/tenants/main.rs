@@ -6,8 +6,10 @@
 //! the ratios round by round: of the rates, and of the processor time that the server itself took for a request, in which the clients
 //! have no part.
 //!
+//! Then one workspace, its requests counted and not: see [`counted`].
+//!
 //! `cargo bench -p togglebox-server --features cloud --bench tenants`; `-- Zipf` runs what has that in its name alone, beside the
-//! open-source server.
+//! open-source server, and `-- counted` what is counted.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
 
@@ -15,6 +17,7 @@
 mod choice;
 #[path = "../support/contents.rs"]
 mod contents;
+mod counted;
 #[path = "../support/load.rs"]
 mod load;
 mod service;
@@ -70,41 +73,44 @@ fn main() {
         return service::serve(kind);
     }
     let folder = tempfile::tempdir().unwrap();
-    measure(folder.path(), arguments.first().map(String::as_str));
+    let wanted = arguments.first().map(String::as_str);
+    if wanted.is_none_or(|wanted| wanted != counted::NAME) {
+        measure(folder.path(), wanted);
+    }
+    if wanted.is_none_or(|wanted| wanted == counted::NAME) {
+        counted::measure(folder.path());
+    }
+}
+
+/// A file with the plans of the service.
+fn plans(folder: &Path) -> String {
+    let file = folder.join("plans.toml");
+    std::fs::write(&file, PLANS).unwrap();
+    file.into_os_string().into_string().unwrap()
 }
 
 fn measure(folder: &Path, wanted: Option<&str>) {
     let file = |name: &str| folder.join(name);
-    let plans = file("plans.toml");
-    std::fs::write(&plans, PLANS).unwrap();
+    let plans = plans(folder);
     // The only tenant of the open-source server is asked for as the first workspace is.
     let (first, all) = (Workspace::first(1), Workspace::first(MANY));
     let only = [Workspace { tenant: TenantId::DEFAULT, ..first[0].clone() }];
     workspaces::fill(&file("open.db"), &only, false);
     workspaces::fill(&file("one.db"), &first, true);
     workspaces::fill(&file("many.db"), &all, true);
-    for (name, copy) in [("one", "one-limited"), ("many", "many-limited"), ("one", "one-counted")] {
+    for (name, copy) in [("one", "one-limited"), ("many", "many-limited")] {
         std::fs::copy(file(&format!("{name}.db")), file(&format!("{copy}.db"))).unwrap();
     }
     let start = |kind, name: &str, settings: &[(&str, &str)]| Service::start(kind, &file(name), settings);
-    let plans = plans.to_str().unwrap();
-    let cloud = |name: &str, rates, metering| {
-        let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", plans), ("PLAN_RATES", rates), ("METERING", metering)];
+    let cloud = |name: &str, rates| {
+        let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", rates), ("METERING", "false")];
         start(Kind::Cloud, name, &settings)
     };
     let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
-    let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off", "false"));
-    let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce", "false"));
-    let one_counted = cloud("one-counted.db", "off", "true");
+    let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
+    let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));
     let at_start = many.resident_bytes();
-    let each = [
-        (&open, &only[..]),
-        (&one, &first),
-        (&many, &all),
-        (&one_limited, &first),
-        (&many_limited, &all),
-        (&one_counted, &first),
-    ];
+    let each = [(&open, &only[..]), (&one, &first), (&many, &all), (&one_limited, &first), (&many_limited, &all)];
     let ask_all = || each.iter().for_each(|(service, workspaces)| ask_each(service.address(), workspaces));
     ask_all();
     remembered(&one, &many, at_start);
@@ -124,7 +130,6 @@ fn measure(folder: &Path, wanted: Option<&str>) {
         case("1, limited", &one_limited, &first, uniform),
         case("10,000, uniform, limited", &many_limited, &all, uniform),
         case("10,000, Zipf, limited", &many_limited, &all, Choice::Zipf),
-        case("1, counted", &one_counted, &first, uniform),
     ];
     let chosen = |(place, case): &(usize, Case<'_>)| *place == 0 || wanted.is_none_or(|wanted| case.name.contains(wanted));
     let cases: Vec<_> = cases.into_iter().enumerate().filter(chosen).map(|(_, case)| case).collect();
