@@ -167,7 +167,13 @@ fn answer_at_once(api: &Api, visit: &mut Visit, request: &HttpRequest, now: Time
     let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
     let looked = api.memory.look(tenant, call.param(0), call.param(1), |environment| {
         #[cfg(feature = "cloud")]
-        note((api, tenant), &mut visit.tab, index, principal.as_deref(), (&params, Named::Known(environment.is_some())));
+        note(
+            (api, tenant),
+            &mut visit.tab,
+            index,
+            principal.as_deref(),
+            (&params, Named::Known(environment.map(|environment| environment.value))),
+        );
         read(&call, environment)
     });
     match looked {
@@ -320,7 +326,7 @@ async fn answer(
                     &mut visit.tab,
                     index,
                     call.principal.as_deref(),
-                    (&call.params, Named::Known(environment.is_some())),
+                    (&call.params, Named::Known(environment.as_ref().map(|environment| &*environment.value))),
                 );
                 read(&call.read(), environment.as_ref().map(Fresh::borrowed))
             }

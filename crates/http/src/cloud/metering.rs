@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::api::Api;
 use crate::route::{Access, Route, RouteClass};
+use crate::serving::ServedEnvironment;
 use crate::visit::Visit;
 
 /// Requests that were answered.
@@ -313,10 +314,10 @@ enum Place {
 }
 
 /// What is known of the environment that a path names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// It exists, or it does not.
-    Known(bool),
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Named<'e> {
+    /// It is this one, or it does not exist.
+    Known(Option<&'e ServedEnvironment>),
     /// Whoever answers finds out.
     Unknown,
 }
@@ -343,7 +344,7 @@ pub(crate) fn note(
     tab: &mut Tab,
     route: usize,
     principal: Option<&Principal>,
-    (params, named): (&[Cow<'_, str>], Named),
+    (params, named): (&[Cow<'_, str>], Named<'_>),
 ) {
     // The central host is no workspace.
     if tenant == super::CENTRAL || api.metering().is_none() {
@@ -358,12 +359,13 @@ pub(crate) fn note(
     let found = &api.routes[route];
     let place = match params {
         [platform, environment, ..] if found.path.contains("/environments/{environment}") => match named {
-            Named::Known(false) => Place::Nowhere,
+            Named::Known(None) => Place::Nowhere,
+            Named::Known(Some(known)) => Place::There(known.counted_as(place).clone()),
             // What is reported of an environment that does not exist is dropped without an error.
             Named::Unknown if found.class == RouteClass::Statistics => {
                 Place::Maybe(Box::new((platform.clone().into_owned(), environment.clone().into_owned())))
             }
-            Named::Known(true) | Named::Unknown => Place::There(place(platform, environment)),
+            Named::Unknown => Place::There(place(platform, environment)),
         },
         _ => Place::Nowhere,
     };

@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+#[cfg(feature = "cloud")]
+use smol_str::SmolStr;
 use togglebox_core::{Revision, Timestamp};
 use togglebox_toggles::store::EnvironmentState;
 use togglebox_toggles::{Scope, Snapshot};
@@ -25,6 +27,9 @@ pub(crate) struct ServedEnvironment {
     flags: OnceLock<Arc<Rendered>>,
     experiments: OnceLock<Arc<Rendered>>,
     values: OnceLock<Arc<Rendered>>,
+    /// What its requests are counted under.
+    #[cfg(feature = "cloud")]
+    counted_as: OnceLock<SmolStr>,
 }
 
 /// `meta` of an unpaged list of flags or experiments.
@@ -42,7 +47,16 @@ impl ServedEnvironment {
 
     /// The environment is not there (any more).
     pub(super) const fn gone(scope: Scope, id: Uuid) -> Self {
-        Self { scope, snapshot: None, id, flags: OnceLock::new(), experiments: OnceLock::new(), values: OnceLock::new() }
+        Self {
+            scope,
+            snapshot: None,
+            id,
+            flags: OnceLock::new(),
+            experiments: OnceLock::new(),
+            values: OnceLock::new(),
+            #[cfg(feature = "cloud")]
+            counted_as: OnceLock::new(),
+        }
     }
 
     pub(super) const fn is_gone(&self) -> bool {
@@ -52,6 +66,12 @@ impl ServedEnvironment {
     /// Where it is.
     pub(crate) const fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The value that its requests are counted under, which `make` makes of platform and environment.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn counted_as(&self, make: impl FnOnce(&str, &str) -> SmolStr) -> &SmolStr {
+        self.counted_as.get_or_init(|| make(self.scope.platform.as_str(), self.scope.environment.as_str()))
     }
 
     /// Its contents.

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::RecordError;
 use super::series::Counted;
-use crate::slab::Slab;
+use crate::slab::{Slab, Taken};
 use crate::{Cell, Minute};
 
 /// One file of this process; each has a writer of its own.
@@ -27,6 +28,8 @@ pub(crate) struct Generation {
 struct Tally {
     series: OnceLock<Arc<Counted>>,
     minute: AtomicU32,
+    /// Whether the next total goes into the second word of the slot.
+    second: AtomicBool,
     total: AtomicU64,
     acknowledged: AtomicU64,
 }
@@ -58,20 +61,27 @@ impl Generation {
     }
 
     /// A slot is in use from now on. Under the lock of its series.
-    pub(super) fn begin(&self, slot: u32, series: &Arc<Counted>, minute: Minute, total: u64) {
-        if let Some(tally) = self.tally(slot) {
+    pub(super) fn begin(&self, taken: Taken, series: &Arc<Counted>, minute: Minute, total: u64) {
+        if let Some(tally) = self.tally(taken.slot()) {
             tally.minute.store(minute.number(), Ordering::Relaxed);
+            tally.second.store(true, Ordering::Relaxed);
             tally.total.store(total, Ordering::Relaxed);
             // Each slot is taken once. Whoever sees the series sees the rest.
             drop(tally.series.set(Arc::clone(series)));
         }
     }
 
-    /// A slot has a greater total. Under the lock of its series.
-    pub(super) fn raise(&self, slot: u32, total: u64) {
-        if let Some(tally) = self.tally(slot) {
-            tally.total.store(total, Ordering::Release);
-        }
+    /// Adds to the total of a slot, first in the file. Under the lock of its series.
+    pub(super) fn raise(&self, taken: Taken, quantity: u64) -> Result<(), RecordError> {
+        // There is one for each slot that can be taken.
+        let Some(tally) = self.tally(taken.slot()) else { return Err(RecordError::Full) };
+        let total = tally.total.load(Ordering::Relaxed).checked_add(quantity);
+        let total = total.filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
+        let second = tally.second.load(Ordering::Relaxed);
+        self.slab.set(taken, second, total).map_err(RecordError::Io)?;
+        tally.second.store(!second, Ordering::Relaxed);
+        tally.total.store(total, Ordering::Release);
+        Ok(())
     }
 
     /// Every total that the store has not acknowledged.

@@ -432,10 +432,7 @@ impl At {
         };
         match &mut place.open {
             Some(open) if open.minute >= self.minute => {
-                let total = open.total.checked_add(quantity).filter(|total| *total <= Cell::MOST).ok_or(RecordError::Overflow)?;
-                generation.slab.set(&mut open.taken, total).map_err(RecordError::Io)?;
-                open.total = total;
-                generation.raise(open.taken.slot(), total);
+                generation.raise(open.taken, quantity)?;
             }
             open => {
                 if quantity > Cell::MOST {
@@ -446,8 +443,8 @@ impl At {
                     Err(TakeError::Io(error)) => return Err(RecordError::Io(error)),
                     Ok(taken) => taken,
                 };
-                generation.begin(taken.slot(), series, self.minute, quantity);
-                *open = Some(Open { minute: self.minute, taken, total: quantity });
+                generation.begin(taken, series, self.minute, quantity);
+                *open = Some(Open { minute: self.minute, taken });
             }
         }
         Ok(())

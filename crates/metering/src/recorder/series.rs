@@ -112,12 +112,11 @@ pub(super) struct Place {
     pub(super) open: Option<Open>,
 }
 
-/// The cell that grows.
+/// The cell that grows. Its total is beside the slab alone: what is here does not change, so that cores need not take it from each other.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) minute: Minute,
     pub(super) taken: Taken,
-    pub(super) total: u64,
 }
 
 impl Group {

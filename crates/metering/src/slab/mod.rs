@@ -68,8 +68,6 @@ pub(crate) struct Entry {
 pub(crate) struct Taken {
     slot: u32,
     sum: u32,
-    /// Whether the next total goes into the second word.
-    second: bool,
 }
 
 impl Taken {
@@ -156,7 +154,7 @@ impl Slab {
         Ok(Entry { place, sum })
     }
 
-    /// Takes a slot for a total of a series in a minute, which has this much at first.
+    /// Takes a slot for a total of a series in a minute, which has this much at first, in its first word.
     pub(crate) fn take(&self, entry: Entry, minute: Minute, total: u64) -> Result<Taken, TakeError> {
         // Looked at first, so that those who ask in vain for years do not come around.
         let next = self.next.load(Ordering::Relaxed);
@@ -167,15 +165,12 @@ impl Slab {
         let key = SlotKey { series: entry.place, minute, entry: entry.sum };
         let (bytes, sum) = layout::write_slot(self.writer, slot, key, total);
         self.file.write_all_at(&bytes, layout::slot_at(slot)).map_err(TakeError::Io)?;
-        Ok(Taken { slot, sum, second: true })
+        Ok(Taken { slot, sum })
     }
 
-    /// Sets the total of a slot that one took.
-    pub(crate) fn set(&self, taken: &mut Taken, total: u64) -> io::Result<()> {
-        let (word, at) = (Word::new(taken.sum, total), layout::word_at(taken.slot, taken.second));
-        self.put(at, word)?;
-        taken.second = !taken.second;
-        Ok(())
+    /// Sets the total of a slot that one took, in the word that does not have the last one.
+    pub(crate) fn set(&self, taken: Taken, second: bool, total: u64) -> io::Result<()> {
+        self.put(layout::word_at(taken.slot, second), Word::new(taken.sum, total))
     }
 
     fn put(&self, at: u64, word: Word) -> io::Result<()> {

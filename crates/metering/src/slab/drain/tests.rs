@@ -25,8 +25,8 @@ fn new(directory: &Path, slots: u32) -> Slab {
 /// A slab with these increments by series and minute, as a recorder writes them; and what is in it.
 fn filled(directory: &Path, increments: &[(u8, u8, u64)]) -> BTreeMap<CellKey, u64> {
     let slab = new(directory, 64);
-    let (mut entries, mut slots, mut totals): (BTreeMap<u8, Entry>, BTreeMap<_, Taken>, BTreeMap<CellKey, u64>) =
-        Default::default();
+    let (mut entries, mut totals): (BTreeMap<u8, Entry>, BTreeMap<CellKey, u64>) = Default::default();
+    let mut slots: BTreeMap<_, (Taken, bool)> = BTreeMap::new();
     for (n, at, amount) in increments {
         let minute = Minute::from_number(u32::from(*at));
         let key = CellKey { tenant: tenant(*n), series: series(*n), minute, writer: slab.writer() };
@@ -34,9 +34,12 @@ fn filled(directory: &Path, increments: &[(u8, u8, u64)]) -> BTreeMap<CellKey, u
         *total += amount;
         let entry = *entries.entry(*n).or_insert_with(|| slab.enter(tenant(*n), &series(*n)).unwrap());
         match slots.get_mut(&(*n, *at)) {
-            Some(taken) => slab.set(taken, *total).unwrap(),
+            Some((taken, second)) => {
+                slab.set(*taken, *second, *total).unwrap();
+                *second = !*second;
+            }
             None => {
-                slots.insert((*n, *at), slab.take(entry, minute, *total).unwrap());
+                slots.insert((*n, *at), (slab.take(entry, minute, *total).unwrap(), true));
             }
         }
     }
