@@ -12,6 +12,8 @@ use togglebox_toggles::statistics::{Flusher, Recorder};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
 
 use crate::budget::BodyBudget;
+#[cfg(feature = "cloud")]
+use crate::cloud::metering::Toll;
 use crate::config::ApiConfig;
 use crate::dispatch;
 use crate::error::ApiError;
@@ -100,6 +102,9 @@ pub struct Api {
     pub(crate) limits: Option<ApiLimits>,
     /// Whether anything limits a route, in the order of `routes`.
     pub(crate) limited: Vec<bool>,
+    /// What requests of a route are counted as, in the order of `routes`.
+    #[cfg(feature = "cloud")]
+    pub(crate) tolls: Vec<Toll>,
     pub(crate) batches: RecentBatches,
     pub(crate) bodies: BodyBudget,
     pub(crate) openapi: Arc<Rendered>,
@@ -145,6 +150,8 @@ impl Api {
         let is_limited = |route: &Route| services.limits.as_ref().is_some_and(|limits| limits.is_for(route.class));
         Arc::new(Self {
             limited: routes.iter().map(is_limited).collect(),
+            #[cfg(feature = "cloud")]
+            tolls: routes.iter().map(Toll::of).collect(),
             standing: StandingHeaders::new(&config),
             openapi: Rendered::new(document.to_string().into_bytes()),
             bodies: BodyBudget::new(config.body_memory),

@@ -49,8 +49,10 @@ impl MeterId {
 }
 
 impl PartialEq for MeterId {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.halves() == other.halves()
+        let ([one, two], [other_one, other_two]) = (self.halves(), other.halves());
+        one == other_one && two == other_two
     }
 }
 

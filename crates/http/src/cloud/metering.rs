@@ -13,7 +13,6 @@ use actix_web::body::{BodySize, MessageBody as _};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
-use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, SmolStrBuilder, format_smolstr};
 use togglebox_auth::Principal;
 use togglebox_core::{OsEntropy, StoreResult, TenantId, Timestamp};
@@ -356,13 +355,12 @@ pub(crate) fn note(
         Principal::SignedKey(_) => Key::Signed,
         _ => Key::Person,
     };
-    let found = &api.routes[route];
     let place = match params {
-        [platform, environment, ..] if found.path.contains("/environments/{environment}") => match named {
+        [platform, environment, ..] if api.tolls[route].in_environment => match named {
             Named::Known(None) => Place::Nowhere,
             Named::Known(Some(known)) => Place::There(known.counted_as(place).clone()),
             // What is reported of an environment that does not exist is dropped without an error.
-            Named::Unknown if found.class == RouteClass::Statistics => {
+            Named::Unknown if api.routes[route].class == RouteClass::Statistics => {
                 Place::Maybe(Box::new((platform.clone().into_owned(), environment.clone().into_owned())))
             }
             Named::Unknown => Place::There(place(platform, environment)),
@@ -378,7 +376,7 @@ pub(crate) fn count(api: &Api, visit: &mut Visit, request: &HttpRequest, respons
     let unit = visit.tab.unit.take();
     let (tenant, Some(Admitted { route, key, place })) = (visit.tenant, &visit.tab.admitted) else { return };
     let Some(metering) = api.metering() else { return };
-    let (status, Some(operation)) = (response.status(), operation(&api.routes[*route])) else { return };
+    let (status, Some(operation)) = (response.status(), api.tolls[*route].operation) else { return };
     if !is_usage(status.as_u16()) {
         return;
     }
@@ -399,17 +397,18 @@ pub(crate) fn count(api: &Api, visit: &mut Visit, request: &HttpRequest, respons
         Key::Signed => SIGNED_KEY,
         Key::Person => PERSON,
     };
-    let mut quantities: SmallVec<[(MeterId, u64); METERS.len()]> = smallvec![(metering.requests, 1)];
-    if status == StatusCode::NOT_MODIFIED {
-        quantities.push((metering.not_modified, 1));
+    // An answer without a change has no body, and that of an answer to HEAD stays here.
+    let more = match response.body().size() {
+        _ if status == StatusCode::NOT_MODIFIED => Some((metering.not_modified, 1)),
+        BodySize::Sized(bytes @ 1..) if request.method() != Method::HEAD => Some((metering.bytes, bytes)),
+        _ => None,
+    };
+    let requests = (metering.requests, 1);
+    let values = [environment, key, operation];
+    match more {
+        Some(more) => metering.record(now, tenant, &values, &[requests, more]),
+        None => metering.record(now, tenant, &values, &[requests]),
     }
-    // The body of an answer to HEAD stays here.
-    if let BodySize::Sized(bytes @ 1..) = response.body().size()
-        && request.method() != Method::HEAD
-    {
-        quantities.push((metering.bytes, bytes));
-    }
-    metering.record(now, tenant, &[environment, key, operation], &quantities);
     if let Some(unit) = unit {
         unit.spend();
     }
@@ -418,7 +417,21 @@ pub(crate) fn count(api: &Api, visit: &mut Visit, request: &HttpRequest, respons
     }
 }
 
-/// What a route does, in the word that usage is told by; `None` of what is not counted.
+/// What requests of a route are counted as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Toll {
+    /// What the route does, in the word that usage is told by; `None` of what is not counted.
+    operation: Option<&'static str>,
+    /// Whether it is about an environment, which its first two parameters name.
+    in_environment: bool,
+}
+
+impl Toll {
+    pub(crate) fn of(route: &Route) -> Self {
+        Self { operation: operation(route), in_environment: route.path.contains("/environments/{environment}") }
+    }
+}
+
 fn operation(route: &Route) -> Option<&'static str> {
     match route.class {
         RouteClass::Service => None,

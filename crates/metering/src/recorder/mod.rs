@@ -14,7 +14,7 @@ use togglebox_core::{Clock, Entropy, TenantId, Timestamp};
 
 pub(crate) use self::generation::Generation;
 pub use self::series::Usage;
-use self::series::{Counted, Counting, Group, GroupKey, GroupRef, Open, Place, of};
+use self::series::{Counted, Counting, Group, GroupKey, GroupRef, Joined, Open, Place, of};
 use crate::slab::{Making, Slab, TakeError};
 use crate::{BeforeEpoch, Cell, InvalidLabels, Labels, MeterId, Meters, Minute, Series};
 
@@ -219,9 +219,8 @@ impl Recorder {
         quantities: &[(MeterId, u64)],
     ) -> Result<(), PartlyRecorded> {
         let now = Minute::of(now).map_err(|error| PartlyRecorded { recorded: 0, error: error.into() })?;
-        let group = GroupRef { tenant, values };
-        let known = self.groups.pin();
-        let mut held = known.get(&group).map(|group| group.lock());
+        let (known, joined) = (self.groups.pin(), Joined::new(values));
+        let mut held = known.get(&joined.of(tenant)).map(|group| group.lock());
         // Asked under the lock: see `settle`.
         let mut at = held.as_ref().map(|_| self.at(now));
         for (recorded, (meter, quantity)) in quantities.iter().enumerate() {
@@ -310,19 +309,19 @@ impl Recorder {
             groups.get(&group).filter(|group| of(&mut group.lock(), place).is_some()).map(|group| (Arc::clone(group), place))
         };
         // Somebody else may have been faster.
-        let own = GroupRef { tenant, values };
+        let (own, others) = (Joined::new(values), Joined::new(&vec![Labels::OTHER; dimensions]));
+        let own = own.of(tenant);
         if let Some(known) = known_as(own) {
             return Ok(known);
         }
         // Also of those that are not told apart: what is no value is an error, not "other".
         let labels = Labels::new(known.dimensions().zip(values.iter().copied()))?;
-        let others = vec![Labels::OTHER; dimensions];
         let of_tenant = registry.of_tenant.entry(tenant).or_default();
         let (group, labels) = if *of_tenant < self.options.series_per_tenant {
             *of_tenant += 1;
             (own, labels)
         } else {
-            let other = GroupRef { tenant, values: &others };
+            let other = others.of(tenant);
             if let Some(known) = known_as(other) {
                 return Ok(known);
             }

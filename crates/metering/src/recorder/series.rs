@@ -1,6 +1,5 @@
 //! The series that a process counts.
 
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use papaya::Equivalent;
@@ -21,65 +20,51 @@ pub struct Usage<'a> {
     pub values: &'a [&'a str],
 }
 
-/// Whose, and the values of dimensions: what the series are found by, of all meters that are counted with them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct GroupRef<'a> {
-    pub(super) tenant: TenantId,
-    pub(super) values: &'a [&'a str],
+/// Values of dimensions, in one piece: compared with one look, and without looking all over memory.
+#[derive(Debug)]
+pub(super) struct Joined(SmallVec<[u8; 128]>);
+
+impl Joined {
+    pub(super) fn new(values: &[&str]) -> Self {
+        /// A byte that is in no text, so that no two lists of texts are the same bytes.
+        const END: u8 = 0xff;
+
+        let mut joined = Self(SmallVec::new());
+        for value in values {
+            joined.0.extend_from_slice(value.as_bytes());
+            joined.0.push(END);
+        }
+        joined
+    }
+
+    pub(super) fn of(&self, tenant: TenantId) -> GroupRef<'_> {
+        GroupRef { tenant, values: &self.0 }
+    }
 }
 
-/// The same, kept in one piece, so that it is compared without looking all over memory.
-#[derive(Debug, PartialEq, Eq)]
+/// Whose, and the values of dimensions: what the series are found by, of all meters that are counted with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupRef<'a> {
+    tenant: TenantId,
+    values: &'a [u8],
+}
+
+/// The same, kept.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupKey {
     tenant: TenantId,
-    /// Each value and [`END`].
     values: Box<[u8]>,
 }
 
-/// A byte that is in no text, so that no two lists of texts are the same bytes.
-const END: u8 = 0xff;
-
 impl GroupRef<'_> {
     pub(super) fn to_key(self) -> GroupKey {
-        let values = self.values.iter().flat_map(|value| value.bytes().chain([END]));
-        GroupKey { tenant: self.tenant, values: values.collect() }
-    }
-}
-
-fn hash<'a>(tenant: TenantId, values: impl Iterator<Item = &'a [u8]>, state: &mut impl Hasher) {
-    tenant.hash(state);
-    for value in values {
-        state.write(value);
-        state.write_u8(END);
-    }
-}
-
-impl Hash for GroupRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self.tenant, self.values.iter().map(|value| value.as_bytes()), state);
-    }
-}
-
-impl Hash for GroupKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let values = self.values.strip_suffix(&[END]).into_iter().flat_map(|values| values.split(|byte| *byte == END));
-        hash(self.tenant, values, state);
+        GroupKey { tenant: self.tenant, values: self.values.into() }
     }
 }
 
 impl Equivalent<GroupKey> for GroupRef<'_> {
     fn equivalent(&self, key: &GroupKey) -> bool {
-        if self.tenant != key.tenant {
-            return false;
-        }
-        let mut kept = &*key.values;
-        for value in self.values {
-            match kept.strip_prefix(value.as_bytes()).and_then(|kept| kept.strip_prefix(&[END])) {
-                Some(rest) => kept = rest,
-                None => return false,
-            }
-        }
-        kept.is_empty()
+        self.tenant == key.tenant && *self.values == *key.values
     }
 }
 
@@ -146,8 +131,8 @@ mod tests {
             other in proptest::collection::vec("[ab]{0,2}", 0..4),
         ) {
             let [one, other] = [&one, &other].map(|values| values.iter().map(String::as_str).collect::<Vec<_>>());
-            let [given, kept] = [&one, &other].map(|values| GroupRef { tenant: TenantId::DEFAULT, values });
-            let (hasher, kept) = (foldhash::fast::RandomState::default(), kept.to_key());
+            let (given, kept) = (Joined::new(&one), Joined::new(&other).of(TenantId::DEFAULT).to_key());
+            let (hasher, given) = (foldhash::fast::RandomState::default(), given.of(TenantId::DEFAULT));
             prop_assert_eq!(given.equivalent(&kept), one == other);
             prop_assert_eq!(hasher.hash_one(given) == hasher.hash_one(&kept), one == other);
         }

@@ -4,6 +4,7 @@
 //! of each, and those that count are compared with two that do not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::choice::Choice;
 use crate::load::{Requests, median};
@@ -14,8 +15,8 @@ use crate::{AT_REST, Case, Round, ask_each, plans, request, round, workspaces};
 /// What the part is called.
 pub(crate) const NAME: &str = "counted";
 
-const ROUNDS: usize = 45;
-const NODES: usize = 9;
+const ROUNDS: usize = 40;
+const NODES: usize = 20;
 
 /// Without, without once more, and with.
 const KINDS: [(&str, &str); 3] = [("not counted", "false"), ("not counted, again", "false"), (NAME, "true")];
@@ -27,7 +28,8 @@ pub(crate) fn measure(folder: &Path) {
     let start = |node: usize, kind: usize| {
         let file = folder.join(format!("counted-{node}-{kind}.db"));
         std::fs::copy(&original, &file).unwrap();
-        let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", "off"), ("METERING", KINDS[kind].1)];
+        let settings =
+            [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", "off"), ("METERING", KINDS[kind].1)];
         Service::start(Kind::Cloud, &file, &settings)
     };
     let nodes: Vec<[Service; 3]> = (0..NODES).map(|node| std::array::from_fn(|kind| start(node, kind))).collect();
@@ -35,6 +37,7 @@ pub(crate) fn measure(folder: &Path) {
     ask_all();
     std::thread::sleep(AT_REST);
     ask_all();
+    nodes.iter().flatten().for_each(Service::pause);
     let rounds: Vec<Vec<Round>> = (0..ROUNDS)
         .map(|number| {
             let nodes = &nodes[number % NODES];
@@ -63,5 +66,10 @@ pub(crate) fn measure(folder: &Path) {
 
 fn of(service: &Service, first: &[Workspace]) -> Round {
     let requests = Requests::new(first.iter().map(request).collect(), Choice::Uniform.draw(first.len(), 1));
-    round(&Case { name: NAME, service, requests })
+    service.resume();
+    // What it has to catch up with.
+    std::thread::sleep(Duration::from_millis(300));
+    let round = round(&Case { name: NAME, service, requests });
+    service.pause();
+    round
 }

@@ -70,6 +70,20 @@ impl Service {
         f64::from(kib) * 1024.0
     }
 
+    /// Stops it where it is, so that it takes nothing from others, until it is [resumed](Self::resume).
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{sent}");
+    }
+
     /// The processor time that it has taken.
     pub(crate) fn busy(&self) -> Duration {
         let stat = std::fs::read_to_string(self.proc("stat")).unwrap();
