@@ -1,6 +1,6 @@
 //! What a node remembers of callers, so that a request costs no question to the store.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,7 +47,9 @@ impl Default for CachePolicy {
 pub(super) struct Entry {
     pub(super) principal: Arc<Principal>,
     /// The tenant's floor when loading began: what was announced later may not be in here.
-    floor: Revision,
+    loaded: Revision,
+    /// The same, as it is now.
+    floor: Arc<Floor>,
     loaded_at: Timestamp,
     /// Void from this moment on, whatever the policy says: a session's, a grace's or a key's end.
     void_from: Option<Timestamp>,
@@ -77,9 +79,9 @@ impl Entry {
         (failed..Timestamp::from_ms(failed).plus(pause).as_ms()).contains(&now.as_ms())
     }
 
-    /// Until when the entry may be used at all, and whether it is fresh. `confirmed_at`: when the store last said that the tenant's
-    /// accounts are where they were when this was loaded.
-    fn state(&self, now: Timestamp, confirmed_at: Timestamp, policy: &CachePolicy) -> State {
+    /// Until when the entry may be used at all, and whether it is fresh.
+    fn state(&self, now: Timestamp, policy: &CachePolicy) -> State {
+        let Some(confirmed_at) = self.floor.confirmed_at(self.loaded) else { return State::Void };
         // A clock that was set back makes an entry look young: then it is not trusted.
         let age_known = now >= self.loaded_at;
         // Where a session stands is more than the accounts' revision tells.
@@ -124,42 +126,66 @@ impl Remembered {
 }
 
 /// A loading that has begun. What it finds counts as known at the floor of its beginning.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Loading {
     tenant: TenantId,
     subject: Subject,
-    floor: Revision,
+    floor: Arc<Floor>,
+    revision: Revision,
     at: Timestamp,
 }
 
-/// What is known of a tenant's accounts.
-#[derive(Clone, Copy, Debug)]
+/// What is known of a tenant's accounts. Each entry of the tenant has a share in it, so that a request need not look it up.
+#[derive(Debug)]
 struct Floor {
     /// The highest revision that this node was told of.
-    revision: Revision,
-    /// When the store was last asked, and said that this is where they are.
-    confirmed_at: Timestamp,
+    revision: AtomicU64,
+    /// When the store was last asked, in milliseconds since 1970, and said that this is where they are.
+    confirmed_ms: AtomicI64,
+    /// Held while one of them is changed.
+    changing: Mutex<()>,
 }
 
 impl Default for Floor {
     fn default() -> Self {
-        Self::told(Revision::ZERO)
+        Self { revision: AtomicU64::new(0), confirmed_ms: AtomicI64::new(i64::MIN), changing: Mutex::new(()) }
     }
 }
 
 impl Floor {
-    const fn told(revision: Revision) -> Self {
-        Self { revision, confirmed_at: Timestamp::from_ms(i64::MIN) }
+    fn revision(&self) -> Revision {
+        Revision::new(self.revision.load(Ordering::Acquire))
     }
 
-    fn raised(self, revision: Revision) -> Self {
-        if revision > self.revision { Self::told(revision) } else { self }
+    /// When the store last said that the accounts are at `revision`; `None` where this node was told of another one.
+    ///
+    /// The time is read first. Where the floor rises in between, that of an earlier revision may come with the new one: it is earlier than
+    /// the loading of whatever was loaded since, and so changes nothing.
+    fn confirmed_at(&self, revision: Revision) -> Option<Timestamp> {
+        let confirmed_at = Timestamp::from_ms(self.confirmed_ms.load(Ordering::Acquire));
+        (self.revision() == revision).then_some(confirmed_at)
     }
 
-    fn confirmed(self, revision: Revision, at: Timestamp) -> Self {
-        let raised = self.raised(revision);
-        // What was asked before the news came tells nothing new.
-        if revision == raised.revision { Self { confirmed_at: raised.confirmed_at.max(at), ..raised } } else { raised }
+    fn raise(&self, revision: Revision) {
+        self.change(revision, None);
+    }
+
+    /// What was asked before the news came tells nothing new.
+    fn confirm(&self, revision: Revision, at: Timestamp) {
+        self.change(revision, Some(at));
+    }
+
+    fn change(&self, revision: Revision, confirmed_at: Option<Timestamp>) {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.revision();
+        if revision > known {
+            // In this order: nobody takes what was said of the old one for something that was said of the new one.
+            self.confirmed_ms.store(i64::MIN, Ordering::Release);
+            self.revision.store(revision.get(), Ordering::Release);
+        }
+        if let Some(at) = confirmed_at.filter(|_| revision >= known) {
+            self.confirmed_ms.fetch_max(at.as_ms(), Ordering::AcqRel);
+        }
     }
 }
 
@@ -171,7 +197,7 @@ impl Floor {
 pub(super) struct PrincipalCache {
     policy: CachePolicy,
     entries: papaya::HashMap<(TenantId, Subject), Arc<Entry>, Keyed>,
-    floors: papaya::HashMap<TenantId, Floor, Keyed>,
+    floors: papaya::HashMap<TenantId, Arc<Floor>, Keyed>,
     /// Held while room is made, so that one caller does it.
     sweeping: Mutex<()>,
 }
@@ -183,26 +209,21 @@ impl PrincipalCache {
 
     /// Forgets what was learnt of `tenant` before `revision`.
     pub(super) fn raise(&self, tenant: TenantId, revision: Revision) {
-        self.floors.pin().update_or_insert(tenant, |floor| floor.raised(revision), Floor::told(revision));
+        self.floor(tenant).raise(revision);
     }
 
     /// The same; and the store was asked at `at`, so that what was learnt at this revision is as good as learnt then.
     pub(super) fn confirm(&self, tenant: TenantId, revision: Revision, at: Timestamp) {
-        let confirmed = Floor::told(revision).confirmed(revision, at);
-        self.floors.pin().update_or_insert(tenant, |floor| floor.confirmed(revision, at), confirmed);
+        self.floor(tenant).confirm(revision, at);
     }
 
-    fn floor(&self, tenant: TenantId) -> Floor {
-        self.floors.pin().get(&tenant).copied().unwrap_or_default()
+    fn floor(&self, tenant: TenantId) -> Arc<Floor> {
+        Arc::clone(self.floors.pin().get_or_insert_with(tenant, Arc::default))
     }
 
     pub(super) fn get(&self, tenant: TenantId, subject: Subject, now: Timestamp) -> Remembered {
         let Some(entry) = self.entries.pin().get(&(tenant, subject)).map(Arc::clone) else { return Remembered::Nothing };
-        let floor = self.floor(tenant);
-        if entry.floor != floor.revision {
-            return Remembered::Nothing;
-        }
-        match entry.state(now, floor.confirmed_at, &self.policy) {
+        match entry.state(now, &self.policy) {
             State::Fresh => Remembered::Fresh(entry),
             State::Stale => Remembered::Stale(entry),
             State::Void => Remembered::Nothing,
@@ -211,7 +232,8 @@ impl PrincipalCache {
 
     /// Begins loading. To be called before the store is asked.
     pub(super) fn begin(&self, tenant: TenantId, subject: Subject, at: Timestamp) -> Loading {
-        Loading { tenant, subject, floor: self.floor(tenant).revision, at }
+        let floor = self.floor(tenant);
+        Loading { tenant, subject, revision: floor.revision(), floor, at }
     }
 
     /// Remembers what a loading found.
@@ -222,6 +244,7 @@ impl PrincipalCache {
         };
         let entry = Arc::new(Entry {
             principal: Arc::new(principal),
+            loaded: loading.revision,
             floor: loading.floor,
             loaded_at: loading.at,
             void_from,
@@ -243,10 +266,7 @@ impl PrincipalCache {
             return;
         }
         let entries = self.entries.pin();
-        entries.retain(|(tenant, _), entry| {
-            let floor = self.floor(*tenant);
-            entry.floor == floor.revision && entry.state(now, floor.confirmed_at, &self.policy) == State::Fresh
-        });
+        entries.retain(|_, entry| entry.state(now, &self.policy) == State::Fresh);
         if entries.len() > self.policy.capacity / 2 {
             entries.clear();
         }
@@ -367,6 +387,27 @@ mod tests {
         cache.raise(A, Revision::new(5));
         cache.raise(A, Revision::new(4));
         assert!(is_fresh(&cache, A, 1, at(102)), "old news changes nothing");
+    }
+
+    #[test]
+    fn what_is_said_of_a_later_revision_is_never_taken_for_an_earlier_one() {
+        for _ in 0..2_000 {
+            let cache = PrincipalCache::new(CachePolicy::default());
+            cache.raise(A, Revision::new(1));
+            remember_key(&cache, at(100), None);
+            let begin = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    begin.wait();
+                    cache.confirm(A, Revision::new(1), at(110));
+                    cache.confirm(A, Revision::new(2), at(1_000));
+                });
+                begin.wait();
+                while is_fresh(&cache, A, 9, at(110)) {
+                    assert!(!is_fresh(&cache, A, 9, at(1_001)));
+                }
+            });
+        }
     }
 
     #[test]

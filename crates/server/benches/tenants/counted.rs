@@ -28,8 +28,7 @@ pub(crate) fn measure(folder: &Path) {
     let start = |node: usize, kind: usize| {
         let file = folder.join(format!("counted-{node}-{kind}.db"));
         std::fs::copy(&original, &file).unwrap();
-        let settings =
-            [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", "off"), ("METERING", KINDS[kind].1)];
+        let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", "off"), ("METERING", KINDS[kind].1)];
         Service::start(Kind::Cloud, &file, &settings)
     };
     let nodes: Vec<[Service; 3]> = (0..NODES).map(|node| std::array::from_fn(|kind| start(node, kind))).collect();
