@@ -94,8 +94,9 @@ pub(crate) fn serve(api: &Arc<Api>, mut visit: Visit, request: ServiceRequest) -
         };
         let outcome = encoded(outcome, wanted).await;
         let response = respond(&api, &request, (outcome, limits), &id, wanted, now);
+        // The request may have taken its time: it counts when it is answered.
         #[cfg(feature = "cloud")]
-        crate::cloud::metering::count(&api, &mut visit, &request, &response, now);
+        crate::cloud::metering::count(&api, &mut visit, &request, &response, api.clock.now());
         log(&request, response.status());
         Ok(ServiceResponse::new(request, response))
     };

@@ -270,11 +270,11 @@ impl Metering {
     }
 }
 
-/// What a request is counted under, and whether it was. It belongs to the request, and nobody else sees it.
+/// What a request is counted under, and its unit of a hard quota. It belongs to the request, and nobody else sees it.
 #[derive(Debug)]
 pub(crate) struct Tab {
     admitted: Option<Admitted>,
-    /// Of a hard quota. Given back unless the answer counts.
+    /// Given back unless the answer counts.
     unit: Option<Unit>,
 }
 

@@ -60,7 +60,7 @@ impl Generation {
         self.cells.get(usize::try_from(slot).ok()?)
     }
 
-    /// A slot is in use from now on. Under the lock of its series.
+    /// A slot is in use from now on. Under the lock of its group.
     pub(super) fn begin(&self, taken: Taken, series: &Arc<Counted>, minute: Minute, total: u64) {
         if let Some(tally) = self.tally(taken.slot()) {
             tally.minute.store(minute.number(), Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl Generation {
         }
     }
 
-    /// Adds to the total of a slot, first in the file. Under the lock of its series.
+    /// Adds to the total of a slot, first in the file. Under the lock of its group.
     pub(super) fn raise(&self, taken: Taken, quantity: u64) -> Result<(), RecordError> {
         // There is one for each slot that can be taken.
         let Some(tally) = self.tally(taken.slot()) else { return Err(RecordError::Full) };

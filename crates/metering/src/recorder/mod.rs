@@ -14,7 +14,7 @@ use togglebox_core::{Clock, Entropy, TenantId, Timestamp};
 
 pub(crate) use self::generation::Generation;
 pub use self::series::Usage;
-use self::series::{Counted, Counting, Group, GroupKey, GroupRef, Joined, Open, Place, of};
+use self::series::{Counted, Counting, Group, GroupKey, Joined, Open, Place, of};
 use crate::slab::{Making, Slab, TakeError};
 use crate::{BeforeEpoch, Cell, InvalidLabels, Labels, MeterId, Meters, Minute, Series};
 
@@ -58,7 +58,7 @@ pub enum RecordError {
 
 /// Some of what was to be counted together was not.
 #[derive(Debug, thiserror::Error)]
-#[error("only the first {recorded} of several were counted")]
+#[error("of several that were to be counted, {recorded} were")]
 pub struct PartlyRecorded {
     /// How many were, of those that were given.
     pub recorded: usize,
@@ -161,8 +161,16 @@ struct Syncs {
 
 #[derive(Debug, Default)]
 struct Registry {
-    all: Vec<Arc<Group>>,
+    /// By number.
+    all: Vec<Entered>,
     of_tenant: HashMap<TenantId, usize>,
+}
+
+/// A group, and the places of the meters that were entered in it: known here, so that nobody waits for a group while all wait for the registry.
+#[derive(Debug)]
+struct Entered {
+    group: Arc<Group>,
+    meters: Vec<usize>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -241,12 +249,14 @@ impl Recorder {
 
     /// Counts in a series that is not known by its values, or not with this meter.
     fn record_new(&self, usage: &Usage<'_>, quantity: u64, now: Minute) -> Result<(), RecordError> {
-        let (group, meter) = self.enter(usage)?;
+        let (group, meter, series) = self.enter(usage)?;
         let mut group = group.lock();
         let at = self.at(now).map_err(|Closed| RecordError::Closed)?;
+        if of(&mut group, meter).is_none() {
+            group.push(Counting { meter, series: Arc::new(Counted { tenant: usage.tenant, series }), place: None });
+        }
         match of(&mut group, meter) {
             Some(counting) => at.count(counting, quantity),
-            // It was entered, and stays.
             None => Err(RecordError::UnknownMeter(usage.meter)),
         }
     }
@@ -294,8 +304,8 @@ impl Recorder {
         retired.iter().try_for_each(|generation| generation.sync())
     }
 
-    /// Finds the series of usage, or makes it: the group that has it, and the place of the meter.
-    fn enter(&self, usage: &Usage<'_>) -> Result<(Arc<Group>, usize), RecordError> {
+    /// Under what usage is counted: in which group, which has the series or is to have it, with the meter of which place.
+    fn enter(&self, usage: &Usage<'_>) -> Result<(Arc<Group>, usize, Series), RecordError> {
         let Usage { tenant, meter, values } = *usage;
         let unknown = RecordError::UnknownMeter(meter);
         let Some((place, known)) = self.meters.place(meter).zip(self.meters.get(meter)) else { return Err(unknown) };
@@ -303,41 +313,32 @@ impl Recorder {
         if dimensions != values.len() {
             return Err(RecordError::Dimensions { meter, dimensions, given: values.len() });
         }
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let groups = self.groups.pin();
-        let known_as = |group: GroupRef<'_>| {
-            groups.get(&group).filter(|group| of(&mut group.lock(), place).is_some()).map(|group| (Arc::clone(group), place))
-        };
-        // Somebody else may have been faster.
-        let (own, others) = (Joined::new(values), Joined::new(&vec![Labels::OTHER; dimensions]));
-        let own = own.of(tenant);
-        if let Some(known) = known_as(own) {
-            return Ok(known);
-        }
         // Also of those that are not told apart: what is no value is an error, not "other".
         let labels = Labels::new(known.dimensions().zip(values.iter().copied()))?;
-        let of_tenant = registry.of_tenant.entry(tenant).or_default();
-        let (group, labels) = if *of_tenant < self.options.series_per_tenant {
-            *of_tenant += 1;
-            (own, labels)
-        } else {
-            let other = others.of(tenant);
-            if let Some(known) = known_as(other) {
-                return Ok(known);
-            }
-            (other, Labels::other(known.dimensions())?)
+        let (own, others) = (Joined::new(values), Joined::new(&vec![Labels::OTHER; dimensions]));
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let Registry { all, of_tenant } = &mut *registry;
+        let groups = self.groups.pin();
+        // Somebody else may have been faster.
+        let is_told_apart = groups.get(&own.of(tenant)).is_some_and(|group| all[group.number].meters.contains(&place)) || {
+            let of_tenant = of_tenant.entry(tenant).or_default();
+            let has_room = *of_tenant < self.options.series_per_tenant;
+            *of_tenant += usize::from(has_room);
+            has_room
         };
-        let series = Arc::new(Counted { tenant, series: Series { meter, labels } });
-        let counting = Counting { meter: place, series, place: None };
-        if let Some(known) = groups.get(&group) {
-            known.lock().push(counting);
-            return Ok((Arc::clone(known), place));
+        let (key, labels) =
+            if is_told_apart { (own.of(tenant), labels) } else { (others.of(tenant), Labels::other(known.dimensions())?) };
+        let number = groups.get(&key).map_or(all.len(), |group| group.number);
+        if number == all.len() {
+            let group = Arc::new(Group::new(number));
+            groups.insert(key.to_key(), Arc::clone(&group));
+            all.push(Entered { group, meters: Vec::new() });
         }
-        let made = Arc::new(Group::default());
-        made.lock().push(counting);
-        registry.all.push(Arc::clone(&made));
-        groups.insert(group.to_key(), Arc::clone(&made));
-        Ok((made, place))
+        let Entered { group, meters } = &mut all[number];
+        if !meters.contains(&place) {
+            meters.push(place);
+        }
+        Ok((Arc::clone(group), place, Series { meter, labels }))
     }
 
     /// Begins a new file, under a new writer; the old one is sent to its end. The flusher does that before a file is full.
@@ -379,7 +380,9 @@ impl Recorder {
         let generations = std::iter::once(self.current.load_full()).chain(retired).collect();
         // Whoever counts has the lock of a group. Who gets it after this sees the new floor and the new file; so does who counts in a
         // group that is entered after this.
-        let all = self.registry.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<_> = registry.all.iter().map(|entered| Arc::clone(&entered.group)).collect();
+        drop(registry);
         for group in all {
             drop(group.lock());
         }

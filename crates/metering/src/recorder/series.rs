@@ -10,7 +10,7 @@ use crate::slab::{Entry, Taken};
 use crate::{MeterId, Minute, Series};
 
 /// What is used: whose, of which meter, and the values of its dimensions in the order in which the meter has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Usage<'a> {
     /// Whose.
     pub tenant: TenantId,
@@ -20,9 +20,10 @@ pub struct Usage<'a> {
     pub values: &'a [&'a str],
 }
 
-/// Values of dimensions, in one piece: compared with one look, and without looking all over memory.
+/// Values of dimensions, in one piece: compared with one look, and without looking all over memory. Those of labels that can be, of 200 bytes
+/// at the most, lie on the stack.
 #[derive(Debug)]
-pub(super) struct Joined(SmallVec<[u8; 128]>);
+pub(super) struct Joined(SmallVec<[u8; 256]>);
 
 impl Joined {
     pub(super) fn new(values: &[&str]) -> Self {
@@ -69,8 +70,12 @@ impl Equivalent<GroupKey> for GroupRef<'_> {
 }
 
 /// The series of one tenant with the same values, of each meter that was counted with them.
-#[derive(Debug, Default)]
-pub(super) struct Group(Mutex<SmallVec<[Counting; 2]>>);
+#[derive(Debug)]
+pub(super) struct Group {
+    /// In the registry.
+    pub(super) number: usize,
+    counting: Mutex<SmallVec<[Counting; 2]>>,
+}
 
 /// A series, and where it is counted at the moment.
 #[derive(Debug)]
@@ -97,7 +102,8 @@ pub(super) struct Place {
     pub(super) open: Option<Open>,
 }
 
-/// The cell that grows. Its total is beside the slab alone: what is here does not change, so that cores need not take it from each other.
+/// The cell that grows. Its total is beside the slab alone, so that as little as can be is written at each increment: what one core writes,
+/// another has to fetch.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) minute: Minute,
@@ -105,9 +111,13 @@ pub(super) struct Open {
 }
 
 impl Group {
+    pub(super) fn new(number: usize) -> Self {
+        Self { number, counting: Mutex::default() }
+    }
+
     /// Held while they are counted: all increments of a series come one after the other.
     pub(super) fn lock(&self) -> MutexGuard<'_, SmallVec<[Counting; 2]>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -132,16 +132,20 @@ pub(super) fn write_slot(writer: WriterId, at: u32, key: SlotKey, total: u64) ->
     put(&mut bytes, 8, &key.entry.to_le_bytes());
     let sum = crc(writer, at, &bytes[..12]);
     put(&mut bytes, 12, &sum.to_le_bytes());
-    put(&mut bytes, WORDS_AT, &Word::new(sum, total).bytes());
+    put(&mut bytes, WORDS_AT, &Word::new(sum, total).bytes().0);
     (bytes, sum)
 }
 
-/// A total and its sum, which are written together: no border of a page goes through them.
+/// A total and its sum, which are written together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
     total: u64,
     sum: u32,
 }
+
+/// Sixteen bytes that no border of a page goes through: one write takes them from memory whole.
+#[repr(align(16))]
+pub(super) struct WordBytes(pub(super) [u8; WORD_BYTES]);
 
 /// Where the sum of a word is, while its total is being stored.
 pub(super) const UNDER_WAY: [u8; 8] = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
@@ -153,11 +157,11 @@ impl Word {
     }
 
     /// As it is in the file.
-    pub(super) fn bytes(self) -> [u8; WORD_BYTES] {
+    pub(super) fn bytes(self) -> WordBytes {
         let mut bytes = [0; WORD_BYTES];
         put(&mut bytes, 0, &self.total.to_le_bytes());
         put(&mut bytes, 8, &self.sum.to_le_bytes());
-        bytes
+        WordBytes(bytes)
     }
 
     /// The same bytes as two numbers in memory.
@@ -274,7 +278,7 @@ mod tests {
     fn the_greater_sound_word_counts() {
         let key = SlotKey { series: 0, minute: Minute::EPOCH, entry: 0 };
         let (mut bytes, sum) = write_slot(WRITER, 0, key, 12);
-        put(&mut bytes, 48, &Word::new(sum, 13).bytes());
+        put(&mut bytes, 48, &Word::new(sum, 13).bytes().0);
         assert_eq!(read_slot(WRITER, 0, &bytes), Slot::Sound { key, total: 13, torn: false });
         let mut cut = bytes;
         put(&mut cut, 56, &UNDER_WAY);

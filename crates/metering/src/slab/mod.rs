@@ -178,7 +178,7 @@ impl Slab {
         if let Some(mapping) = &self.mapping {
             return mapping.put(at, word);
         }
-        self.file.write_all_at(&word.bytes(), at)
+        self.file.write_all_at(&word.bytes().0, at)
     }
 
     /// Whether totals are stored in memory that is the file.

@@ -8,7 +8,7 @@ use togglebox_metering::store::{UsageQuery, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
 use togglebox_metering::{Cell, Grain, Meter, Meters, Minute, RecordError, Recorder, RecorderOptions, Span, Usage};
 
-use crate::support::{clock_at, directory, flusher, meters, open, open_as, request, requests, store};
+use crate::support::{clock_at, directory, files_of_kind, flusher, meters, open, open_as, request, requests, store};
 
 /// Sums by minute, and by operation if asked to.
 async fn sums(store: &MemoryStore, by: Option<&str>) -> Vec<(u32, Option<String>, u64)> {
@@ -104,6 +104,30 @@ async fn series_that_are_too_many_are_counted_as_other() {
     assert_eq!(sums.iter().map(|(.., total)| total).sum::<u64>(), 40);
     assert!(sums.contains(&(10, Some("~other".into()), 24)));
     assert!(!sums.iter().any(|(_, value, _)| value.is_none()));
+}
+
+/// Totals go into two places in turn: where the latest is broken, the one before it is there.
+#[tokio::test]
+async fn what_breaks_costs_the_last_increment_only() {
+    let clock = clock_at(10);
+    for mapped in [false, true] {
+        let (directory, store) = (directory(), store());
+        let recorder = open_as(directory.path(), 64, &clock, mapped);
+        for quantity in [1, 2, 4, 8, 16] {
+            request(&recorder, &["live", "read"], quantity).unwrap();
+        }
+        drop(recorder);
+        let slab = files_of_kind(directory.path(), "slab").remove(0);
+        let mut bytes = std::fs::read(&slab).unwrap();
+        // The first slot's two places, each a total and its sum.
+        let totals = [4096 + 32, 4096 + 48];
+        assert_eq!(totals.map(|at| bytes[at]), [31, 15]);
+        bytes[totals[0]] ^= 0x40;
+        std::fs::write(&slab, &bytes).unwrap();
+        let next = flusher(&open(directory.path(), 64, &clock), Arc::<MemoryStore>::clone(&store));
+        assert_eq!(next.recover().await.unwrap().damaged, 1);
+        assert_eq!(sums(&store, None).await, [(10, None, 15)]);
+    }
 }
 
 #[tokio::test]

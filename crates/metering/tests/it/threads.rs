@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use togglebox_metering::RecordError;
+use tempfile::TempDir;
+use togglebox_core::{Clock as _, ManualClock, OsEntropy, TenantId};
+use togglebox_metering::store::{UsageQuery, UsageStore as _};
 use togglebox_metering::testkit::MemoryStore;
+use togglebox_metering::{Grain, Meter, MeterId, Meters, Minute, PartlyRecorded, RecordError, Recorder, RecorderOptions, Span};
 
 use crate::support::{clock_at, directory, files, flusher, open, request, store};
 
@@ -49,4 +52,62 @@ async fn threads_that_count_while_files_are_sent_and_changed_are_counted_exactly
     assert_eq!(store.total(), THREADS * EACH);
     assert!(files_sent > 0, "files were changed meanwhile");
     assert!(files(directory.path()).is_empty());
+}
+
+/// The same, where each increment is one of two meters together. What is refused goes on where it stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn meters_that_are_counted_together_while_files_change_are_each_counted_exactly() {
+    let (directory, clock, store) = (directory(), clock_at(10), store());
+    let recorder = open_two(&directory, &clock);
+    let [requests, bytes] = meters();
+    let counting: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (recorder, clock) = (Arc::clone(&recorder), Arc::clone(&clock));
+            std::thread::spawn(move || {
+                let own = format!("own-{thread}");
+                for n in 0..EACH {
+                    let operation = if n % 2 == 0 { "shared" } else { own.as_str() };
+                    let both = [(requests, 1), (bytes, 3)];
+                    let mut left = &both[..];
+                    while let Err(PartlyRecorded { recorded, error }) =
+                        recorder.record_each(clock.now(), TenantId::DEFAULT, &["live", operation], left)
+                    {
+                        assert!(matches!(error, RecordError::Full), "{error}");
+                        left = &left[recorded..];
+                        std::thread::yield_now();
+                    }
+                    if n % 100 == 0 {
+                        clock.advance(Duration::from_secs(20));
+                    }
+                }
+            })
+        })
+        .collect();
+    let flusher = flusher(&recorder, Arc::<MemoryStore>::clone(&store));
+    let mut files_sent = 0;
+    while !counting.iter().all(std::thread::JoinHandle::is_finished) {
+        files_sent += flusher.flush().await.unwrap().files;
+    }
+    for thread in counting {
+        thread.join().unwrap();
+    }
+    flusher.finish().await.unwrap();
+    let span = Span::new(Minute::EPOCH, Minute::from_number(1440)).unwrap();
+    for (meter, each) in [(requests, 1), (bytes, 3)] {
+        let query = UsageQuery::new(meter, span, Grain::Minute).unwrap();
+        let sum: u64 = store.series(TenantId::DEFAULT, &query).await.unwrap().iter().map(|bucket| bucket.total).sum();
+        assert_eq!(sum, THREADS * EACH * each, "{meter}");
+    }
+    assert!(files_sent > 0, "files were changed meanwhile");
+}
+
+fn meters() -> [MeterId; 2] {
+    ["requests", "bytes"].map(|name| name.parse().unwrap())
+}
+
+fn open_two(directory: &TempDir, clock: &Arc<ManualClock>) -> Arc<Recorder> {
+    let meters = meters().map(|meter| Meter::new(meter.as_str(), ["environment", "operation"]).unwrap());
+    let options = RecorderOptions::in_directory(directory.path()).with_slots(16).with_series_per_tenant(6);
+    let clock = Arc::<ManualClock>::clone(clock);
+    Arc::new(Recorder::open(Meters::new(meters).unwrap(), options, clock, Arc::new(OsEntropy)).unwrap())
 }
