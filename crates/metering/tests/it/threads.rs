@@ -18,39 +18,13 @@ const EACH: u64 = 3_000;
 async fn threads_that_count_while_files_are_sent_and_changed_are_counted_exactly() {
     let (directory, clock, store) = (directory(), clock_at(10), store());
     let recorder = open(directory.path(), 16, &clock);
-    let counting: Vec<_> = (0..THREADS)
-        .map(|thread| {
-            let (recorder, clock) = (Arc::clone(&recorder), Arc::clone(&clock));
-            std::thread::spawn(move || {
-                let own = format!("own-{thread}");
-                for n in 0..EACH {
-                    let operation = if n % 2 == 0 { "shared" } else { own.as_str() };
-                    loop {
-                        match request(&recorder, &["live", operation], 1) {
-                            Ok(()) => break,
-                            // Files fill faster than they are sent here.
-                            Err(RecordError::Full) => std::thread::yield_now(),
-                            Err(error) => panic!("{error}"),
-                        }
-                    }
-                    if n % 100 == 0 {
-                        clock.advance(Duration::from_secs(20));
-                    }
-                }
-            })
-        })
-        .collect();
-    let flusher = flusher(&recorder, Arc::<MemoryStore>::clone(&store));
-    let mut files_sent = 0;
-    while !counting.iter().all(std::thread::JoinHandle::is_finished) {
-        files_sent += flusher.flush().await.unwrap().files;
-    }
-    for thread in counting {
-        thread.join().unwrap();
-    }
-    flusher.finish().await.unwrap();
+    let one = |recorder: &Recorder, _: &ManualClock, operation: &str| {
+        while let Err(error) = request(recorder, &["live", operation], 1) {
+            wait_for_room(&error);
+        }
+    };
+    count_and_send(&recorder, &clock, &store, one).await;
     assert_eq!(store.total(), THREADS * EACH);
-    assert!(files_sent > 0, "files were changed meanwhile");
     assert!(files(directory.path()).is_empty());
 }
 
@@ -60,22 +34,38 @@ async fn meters_that_are_counted_together_while_files_change_are_each_counted_ex
     let (directory, clock, store) = (directory(), clock_at(10), store());
     let recorder = open_two(&directory, &clock);
     let [requests, bytes] = meters();
+    let both = move |recorder: &Recorder, clock: &ManualClock, operation: &str| {
+        let mut left = &[(requests, 1), (bytes, 3)][..];
+        while let Err(PartlyRecorded { recorded, error }) =
+            recorder.record_each(clock.now(), TenantId::DEFAULT, &["live", operation], left)
+        {
+            left = &left[recorded..];
+            wait_for_room(&error);
+        }
+    };
+    count_and_send(&recorder, &clock, &store, both).await;
+    let span = Span::new(Minute::EPOCH, Minute::from_number(1440)).unwrap();
+    for (meter, each) in [(requests, 1), (bytes, 3)] {
+        let query = UsageQuery::new(meter, span, Grain::Minute).unwrap();
+        let sum: u64 = store.series(TenantId::DEFAULT, &query).await.unwrap().iter().map(|bucket| bucket.total).sum();
+        assert_eq!(sum, THREADS * EACH * each, "{meter}");
+    }
+}
+
+/// Each thread counts what all count and what is its own, in turn, while files are sent; then the rest is sent.
+async fn count_and_send(
+    recorder: &Arc<Recorder>,
+    clock: &Arc<ManualClock>,
+    store: &Arc<MemoryStore>,
+    count: impl Fn(&Recorder, &ManualClock, &str) + Copy + Send + 'static,
+) {
     let counting: Vec<_> = (0..THREADS)
         .map(|thread| {
-            let (recorder, clock) = (Arc::clone(&recorder), Arc::clone(&clock));
+            let (recorder, clock) = (Arc::clone(recorder), Arc::clone(clock));
             std::thread::spawn(move || {
                 let own = format!("own-{thread}");
                 for n in 0..EACH {
-                    let operation = if n % 2 == 0 { "shared" } else { own.as_str() };
-                    let both = [(requests, 1), (bytes, 3)];
-                    let mut left = &both[..];
-                    while let Err(PartlyRecorded { recorded, error }) =
-                        recorder.record_each(clock.now(), TenantId::DEFAULT, &["live", operation], left)
-                    {
-                        assert!(matches!(error, RecordError::Full), "{error}");
-                        left = &left[recorded..];
-                        std::thread::yield_now();
-                    }
+                    count(&recorder, &clock, if n % 2 == 0 { "shared" } else { own.as_str() });
                     if n % 100 == 0 {
                         clock.advance(Duration::from_secs(20));
                     }
@@ -83,7 +73,7 @@ async fn meters_that_are_counted_together_while_files_change_are_each_counted_ex
             })
         })
         .collect();
-    let flusher = flusher(&recorder, Arc::<MemoryStore>::clone(&store));
+    let flusher = flusher(recorder, Arc::<MemoryStore>::clone(store));
     let mut files_sent = 0;
     while !counting.iter().all(std::thread::JoinHandle::is_finished) {
         files_sent += flusher.flush().await.unwrap().files;
@@ -92,13 +82,13 @@ async fn meters_that_are_counted_together_while_files_change_are_each_counted_ex
         thread.join().unwrap();
     }
     flusher.finish().await.unwrap();
-    let span = Span::new(Minute::EPOCH, Minute::from_number(1440)).unwrap();
-    for (meter, each) in [(requests, 1), (bytes, 3)] {
-        let query = UsageQuery::new(meter, span, Grain::Minute).unwrap();
-        let sum: u64 = store.series(TenantId::DEFAULT, &query).await.unwrap().iter().map(|bucket| bucket.total).sum();
-        assert_eq!(sum, THREADS * EACH * each, "{meter}");
-    }
     assert!(files_sent > 0, "files were changed meanwhile");
+}
+
+/// Files fill faster than they are sent here; nothing else is to be wrong.
+fn wait_for_room(error: &RecordError) {
+    assert!(matches!(error, RecordError::Full), "{error}");
+    std::thread::yield_now();
 }
 
 fn meters() -> [MeterId; 2] {
