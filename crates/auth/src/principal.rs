@@ -17,10 +17,27 @@ pub struct SignedInUser {
 /// A program that came with an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyHolder {
+    key: ApiKey,
+    owner: User,
+    permissions: Permissions,
+}
+
+impl KeyHolder {
+    /// The holder of a key, and whose key it is, as the store had the user a moment ago.
+    pub fn new(key: ApiKey, owner: User) -> Self {
+        let granted: Permissions = key.permissions.iter().filter_map(|word| Permission::parse(word)).collect();
+        Self { permissions: granted.intersection(owner.role.permissions()), key, owner }
+    }
+
     /// The key.
-    pub key: ApiKey,
-    /// Whose key it is, as the store had the user a moment ago.
-    pub owner: User,
+    pub const fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    /// Whose key it is.
+    pub const fn owner(&self) -> &User {
+        &self.owner
+    }
 }
 
 /// The result of authentication.
@@ -40,10 +57,7 @@ impl Principal {
     pub fn permissions(&self) -> Permissions {
         match self {
             Self::User(caller) => caller.user.role.permissions(),
-            Self::ApiKey(caller) => {
-                let granted: Permissions = caller.key.permissions.iter().filter_map(|word| Permission::parse(word)).collect();
-                granted.intersection(caller.owner.role.permissions())
-            }
+            Self::ApiKey(caller) => caller.permissions,
             Self::SignedKey(key) => key.permissions,
         }
     }
@@ -121,21 +135,19 @@ mod tests {
     }
 
     fn key(permissions: &[&str], role: Role) -> Principal {
-        Principal::ApiKey(KeyHolder {
-            key: ApiKey {
-                id: Uuid::from_u128(2),
-                user: Uuid::from_u128(1),
-                name: "ci".to_owned(),
-                hash: KeyHash([0; 32]),
-                prefix: "tbx_live".to_owned(),
-                last4: "0000".to_owned(),
-                permissions: permissions.iter().map(ToString::to_string).collect(),
-                expires_at: None,
-                last_used_at: None,
-                created_at: Timestamp::EPOCH,
-            },
-            owner: owner(role),
-        })
+        let key = ApiKey {
+            id: Uuid::from_u128(2),
+            user: Uuid::from_u128(1),
+            name: "ci".to_owned(),
+            hash: KeyHash([0; 32]),
+            prefix: "tbx_live".to_owned(),
+            last4: "0000".to_owned(),
+            permissions: permissions.iter().map(ToString::to_string).collect(),
+            expires_at: None,
+            last_used_at: None,
+            created_at: Timestamp::EPOCH,
+        };
+        Principal::ApiKey(KeyHolder::new(key, owner(role)))
     }
 
     #[test]

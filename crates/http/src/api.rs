@@ -7,6 +7,7 @@ use actix_web::dev::fn_service;
 use actix_web::web::ServiceConfig;
 use togglebox_auth::{Accounts, Authenticator};
 use togglebox_core::{AuditLog, ChangeBus, Clock, Entropy, Timestamp};
+use togglebox_ratelimit::RouteLimiter;
 use togglebox_toggles::manage::{Directories, Experiments, Flags, Journal, Parameters};
 use togglebox_toggles::statistics::{Flusher, Recorder};
 use togglebox_toggles::store::{DirectoryStore, EnvironmentStore, ExperimentStore, FlagStore, ParameterStore, StatisticsStore};
@@ -100,8 +101,8 @@ pub struct Api {
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) page_tokens: PageTokens,
     pub(crate) limits: Option<ApiLimits>,
-    /// Whether anything limits a route, in the order of `routes`.
-    pub(crate) limited: Vec<bool>,
+    /// What limits a route, in the order of `routes`.
+    pub(crate) limited: Vec<Option<RouteLimiter>>,
     /// What requests of a route are counted as, in the order of `routes`.
     #[cfg(feature = "cloud")]
     pub(crate) tolls: Vec<Toll>,
@@ -147,9 +148,9 @@ impl Api {
             router.add(route.method.clone(), route.path, index);
         }
         let document = openapi::document(&routes, env!("CARGO_PKG_VERSION"));
-        let is_limited = |route: &Route| services.limits.as_ref().is_some_and(|limits| limits.is_for(route.class));
+        let limited = |route: &Route| services.limits.as_ref()?.limiter.for_route(route.class.as_str());
         Arc::new(Self {
-            limited: routes.iter().map(is_limited).collect(),
+            limited: routes.iter().map(limited).collect(),
             #[cfg(feature = "cloud")]
             tolls: routes.iter().map(Toll::of).collect(),
             standing: StandingHeaders::new(&config),

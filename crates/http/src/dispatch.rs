@@ -36,7 +36,7 @@ use crate::reply::{Caching, Content, Reply};
 use crate::route::Reading;
 use crate::route::{Handler, RouteClass};
 use crate::serving::{Fresh, INLINE_BYTES, Rendered};
-use crate::visit::Visit;
+use crate::visit::{Known, Visit};
 use crate::{body, request_id};
 
 pub(crate) type Served = std::result::Result<ServiceResponse, actix_web::Error>;
@@ -64,7 +64,7 @@ pub(crate) fn serve(api: &Arc<Api>, mut visit: Visit, request: ServiceRequest) -
     let id = request_id::of(request.headers(), now);
     let wanted = wanted(api, &request);
     let at_once = caught(&mut visit, |visit| span(&id, visit.label()), |visit| answer_at_once(api, visit, &request, now));
-    let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::new()));
+    let at_once = at_once.unwrap_or_else(|error| AtOnce::Answered(failed(error), LimitHeaders::None));
     let at_once = match at_once {
         AtOnce::Answered(outcome, limits) if !is_to_be_encoded(&outcome, wanted) => {
             let response = respond(api, &request, (outcome, limits), &id, wanted, now);
@@ -77,7 +77,7 @@ pub(crate) fn serve(api: &Arc<Api>, mut visit: Visit, request: ServiceRequest) -
     };
     let (api, span) = (Arc::clone(api), span(&id, visit.label()));
     let answer = async move {
-        let mut limits = LimitHeaders::new();
+        let mut limits = LimitHeaders::None;
         let outcome = match at_once {
             AtOnce::Answered(outcome, told) => {
                 limits = told;
@@ -116,7 +116,7 @@ pub(crate) fn refuse(api: &Api, request: ServiceRequest, error: ApiError) -> Ser
     let now = api.clock.now();
     let (request, _) = request.into_parts();
     let id = request_id::of(request.headers(), now);
-    let response = respond(api, &request, (failed(error), LimitHeaders::new()), &id, Coding::Identity, now);
+    let response = respond(api, &request, (failed(error), LimitHeaders::None), &id, Coding::Identity, now);
     log_in_span(&request, response.status(), &id, None);
     ServiceResponse::new(request, response)
 }
@@ -140,13 +140,13 @@ fn answer_at_once(api: &Api, visit: &mut Visit, request: &HttpRequest, now: Time
             None => return AtOnce::Open,
         }
     };
-    let mut limits = LimitHeaders::new();
-    if let Some(each) = api.limits.as_ref().filter(|_| api.limited[index]) {
+    let mut limits = LimitHeaders::None;
+    if let (Some(each), Some(of_route)) = (&api.limits, &api.limited[index]) {
         let subject = match &principal {
             Some(principal) => ApiLimits::known(tenant, route.class, principal),
             None => each.anonymous(tenant, route.class, request),
         };
-        let Some((passed, told)) = each.pass_now(route.class, &subject) else { return AtOnce::Open };
+        let Some((passed, told)) = each.pass_now(of_route, route.class, &subject) else { return AtOnce::Open };
         limits = told;
         if let Err(error) = passed {
             return AtOnce::Answered((Err(error), route.caching), limits);
@@ -166,7 +166,8 @@ fn answer_at_once(api: &Api, visit: &mut Visit, request: &HttpRequest, now: Time
         Err(error) => return AtOnce::Answered((Err(error), route.caching), limits),
     };
     let call = Read { api, tenant, now, method: request.method(), params: &params, query: &query };
-    let looked = api.memory.look(tenant, call.param(0), call.param(1), |environment| {
+    let home = visit.known.as_deref().map(Known::home);
+    let looked = api.memory.look((tenant, home), call.param(0), call.param(1), |environment| {
         #[cfg(feature = "cloud")]
         note(
             (api, tenant),
@@ -208,9 +209,7 @@ fn respond(
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());
-    for (name, value) in limits {
-        headers.insert(name, value);
-    }
+    limits.tell(headers);
     api.standing.share(request.headers(), headers);
     if response.status() != StatusCode::NOT_MODIFIED {
         api.standing.secure(response.headers_mut());

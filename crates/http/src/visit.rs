@@ -10,6 +10,7 @@ use togglebox_core::{TenantId, Timestamp};
 use crate::cloud::metering::Tab;
 use crate::error::{ApiError, Code, Result};
 use crate::route::{Access, Route, RouteClass};
+use crate::serving::Home;
 
 /// For whom a request is.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub(crate) trait Known: Debug + Send + Sync {
     /// Whether none of them may ever go beyond that.
     #[cfg(feature = "cloud")]
     fn has_hard_quota(&self) -> bool;
+
+    /// Where what is served of it is in memory.
+    fn home(&self) -> &Home;
 }
 
 /// What a tenant's standing closes.

@@ -38,6 +38,18 @@ impl Ipv6Prefix {
             }
         }
     }
+
+    /// The [network](Self::network) in sixteen octets.
+    #[inline]
+    pub(crate) fn octets(self, address: IpAddr) -> [u8; 16] {
+        match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(_) => match self.network(address) {
+                IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+                IpAddr::V6(network) => network.octets(),
+            },
+        }
+    }
 }
 
 /// The address of the client behind `hops` proxies that are ours.

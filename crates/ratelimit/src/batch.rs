@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::gcra::{self, Reading, Tat};
 use crate::key::{Digest, PolicyName, Tag};
@@ -60,6 +60,12 @@ pub enum BatchError {
 }
 
 impl Limit {
+    /// A limit whose cost is known to be one to the burst.
+    #[inline]
+    pub(crate) const fn within(policy: PolicyName, slot: Digest, quota: Quota, cost: u32, no_room: NoRoom) -> Self {
+        Self { policy, slot, quota, cost, no_room }
+    }
+
     /// A limit of a policy, for whom `slot` stands.
     ///
     /// # Errors
@@ -172,6 +178,23 @@ pub struct Reply {
     pub charged: bool,
     /// How each limit stood before, in the order of the batch.
     pub before: PerLimit<Tat>,
+}
+
+/// What a store found that was asked to charge one limit: a [`Reply`] to a batch of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyToOne {
+    /// The store's clock, in microseconds; of no meaning outside this store.
+    pub now_us: u64,
+    /// Whether the limit had room, and so was charged.
+    pub passed: bool,
+    /// How it stood before.
+    pub before: Tat,
+}
+
+impl From<ReplyToOne> for Reply {
+    fn from(ReplyToOne { now_us, passed, before }: ReplyToOne) -> Self {
+        Self { now_us, passed, charged: passed, before: smallvec![before] }
+    }
 }
 
 /// What is known of one limit after a reply.

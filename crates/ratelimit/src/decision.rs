@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::batch::{Limit, Receipt, Reply, Standing};
+use crate::batch::{Limit, Receipt, ReplyToOne, Standing};
 use crate::gcra::{self, Tat};
 use crate::key::{Digest, PolicyName};
-use crate::policy::Mode;
+use crate::policy::{Mode, Policy};
 use crate::quota::Quota;
 
 /// Whether a request may go on.
@@ -97,34 +97,37 @@ pub(crate) enum Taken {
 }
 
 /// A request that passed one limit, or meets none: see [`Limiter::pass_now`](crate::Limiter::pass_now).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pass(Option<Passed>);
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Pass<'l>(Option<Passed<'l>>);
 
-/// A limit, when it was charged, and how it stood before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Passed {
-    limit: Limit,
+/// An enforced limit, when it was charged, and how it stood before.
+#[derive(Clone, Copy, Debug)]
+struct Passed<'l> {
+    policy: &'l Policy,
+    quota: Quota,
+    cost: u32,
     now_us: u64,
     before: Tat,
 }
 
-impl Pass {
+impl<'l> Pass<'l> {
     pub(crate) const fn unlimited() -> Self {
         Self(None)
     }
 
     /// Of a limit that was charged by itself.
     #[inline]
-    pub(crate) fn of(limit: &Limit, reply: &Reply) -> Self {
-        Self(reply.before.first().map(|before| Passed { limit: *limit, now_us: reply.now_us, before: *before }))
+    pub(crate) const fn of(policy: &'l Policy, limit: &Limit, reply: &ReplyToOne) -> Self {
+        Self(Some(Passed { policy, quota: *limit.quota(), cost: limit.cost(), now_us: reply.now_us, before: reply.before }))
     }
 
     /// How the limit stands, if there is one.
     pub fn limit(&self) -> Option<LimitReport> {
-        let Passed { limit, now_us, before } = self.0?;
-        let (retry_after, reading) = gcra::standing(limit.quota(), before, now_us, limit.cost(), true);
+        let Passed { policy, quota, cost, now_us, before } = self.0.as_ref()?;
+        let (retry_after, reading) = gcra::standing(quota, *before, *now_us, *cost, true);
         let standing = Standing { passed: true, reading, retry_after };
-        Some(LimitReport { policy: limit.policy(), quota: *limit.quota(), mode: Mode::Enforce, standing })
+        Some(LimitReport { policy: policy.name(), quota: *quota, mode: Mode::Enforce, standing })
     }
 }
 

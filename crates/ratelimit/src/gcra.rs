@@ -79,8 +79,15 @@ pub fn is_beyond(quota: &Quota, tat: Tat, now_us: u64) -> bool {
 /// An arrival of this cost: the bucket afterwards if it passes.
 #[inline]
 pub fn consume(quota: &Quota, tat: Option<Tat>, now_us: u64, cost: u32) -> Option<Tat> {
-    let next = next(quota, tat, now_us, cost);
-    (next <= latest(quota, now_us)).then_some(Tat(next))
+    arrive(quota, tat, now_us, cost).1
+}
+
+/// What an arrival of this cost finds ([`rebase`]), and the bucket afterwards if it passes ([`consume`]).
+#[inline]
+pub(crate) fn arrive(quota: &Quota, tat: Option<Tat>, now_us: u64, cost: u32) -> (Tat, Option<Tat>) {
+    let before = rebase(quota, tat, now_us);
+    let next = before.0.plus(quota.span(cost.into()), quota.fractions());
+    (before, (next <= latest(quota, now_us)).then_some(Tat(next)))
 }
 
 /// An arrival that passes in any case: the bucket afterwards, as deep in debt as its quota allows at the most.

@@ -67,7 +67,7 @@ pub fn of(decision: &Decision, dialect: Dialect, told: Told, warn_below: f64) ->
 }
 
 /// The headers of an answer to a request that passed.
-pub fn of_pass(pass: &Pass, dialect: Dialect) -> SmallVec<[Header; 3]> {
+pub fn of_pass(pass: &Pass<'_>, dialect: Dialect) -> SmallVec<[Header; 3]> {
     let mut headers = SmallVec::new();
     if dialect != Dialect::None
         && let Some(limit) = pass.limit()
@@ -82,9 +82,9 @@ pub fn policy_of(limit: &LimitReport) -> String {
     list(&[limit], policy)
 }
 
-/// What `RateLimit` says of a limit after a request that passed.
-pub fn standing_of(limit: &LimitReport) -> String {
-    list(&[limit], |text, limit| standing(text, limit, Outcome::Allowed))
+/// Appends what `RateLimit` says of a limit after a request that passed.
+pub fn tell_standing(text: &mut String, limit: &LimitReport) {
+    standing(text, limit, Outcome::Allowed);
 }
 
 fn tell(headers: &mut SmallVec<[Header; 3]>, limits: &[&LimitReport], outcome: Outcome, dialect: Dialect) {
@@ -279,7 +279,9 @@ mod tests {
     fn the_parts_are_those_of_the_whole() {
         let limit = report("tenant", quota(10, 1000, 100), 37, 6300, 0, Mode::Enforce);
         let whole = of(&decision(&[limit]), Dialect::Draft, Told::All, 0.2);
-        assert_eq!([&whole[0].1, &whole[1].1], [&policy_of(&limit), &standing_of(&limit)]);
+        let mut standing = String::new();
+        tell_standing(&mut standing, &limit);
+        assert_eq!([&whole[0].1, &whole[1].1], [&policy_of(&limit), &standing]);
     }
 
     #[test]

@@ -25,13 +25,13 @@ pub mod testkit;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, Standing};
+pub use batch::{Batch, BatchError, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, ReplyToOne, Standing};
 pub use clock::{ManualStopwatch, Stopwatch, SystemStopwatch, SystemWallClock, WallClock};
 pub use concurrency::{ConcurrencyLimit, Permit};
 pub use decision::{Decision, LimitReport, Outcome, Pass, Source};
 pub use gcra::{Reading, Tat};
 pub use key::{Digest, PolicyName, PolicyNameError, Tag};
-pub use limiter::{Limiter, LimiterBuilder, LimiterOptions};
+pub use limiter::{Limiter, LimiterBuilder, LimiterOptions, RouteLimiter};
 pub use memory::MemoryStore;
 pub use policy::{Lease, Mode, OnOutage, Override, Overrides, Policy, PolicyError};
 pub use quota::{Quota, QuotaError, Rate};

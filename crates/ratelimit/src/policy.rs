@@ -59,13 +59,6 @@ pub trait Overrides: Send + Sync + Debug + 'static {
     fn find(&self, policy: PolicyName, subject: &Subject<'_>) -> Option<Override>;
 }
 
-/// No exceptions.
-impl Overrides for () {
-    fn find(&self, _policy: PolicyName, _subject: &Subject<'_>) -> Option<Override> {
-        None
-    }
-}
-
 /// An exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Override {
@@ -212,6 +205,7 @@ impl Policy {
     }
 
     /// Its name.
+    #[inline]
     pub const fn name(&self) -> PolicyName {
         self.name
     }
@@ -220,6 +214,7 @@ impl Policy {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn current_mode(&self) -> Mode {
         match self.mode.load(Ordering::Relaxed) {
             0 => Mode::Off,
@@ -229,14 +224,17 @@ impl Policy {
         }
     }
 
+    #[inline]
     pub(crate) const fn seed(&self) -> Digest {
         self.seed
     }
 
+    #[inline]
     pub(crate) const fn scope(&self) -> Scope {
         self.scope
     }
 
+    #[inline]
     pub(crate) const fn outage(&self) -> OnOutage {
         self.on_outage
     }
@@ -261,10 +259,10 @@ impl Policy {
 
     /// The quota and the mode that count for somebody: an exception beats the plan, the plan beats the policy.
     #[inline]
-    pub(crate) fn terms(&self, subject: &Subject<'_>, overrides: &dyn Overrides) -> (Quota, Mode) {
+    pub(crate) fn terms(&self, subject: &Subject<'_>, overrides: Option<&dyn Overrides>) -> (Quota, Mode) {
         let mode = self.current_mode();
         let planned = || subject.plan_name().and_then(|plan| self.plans.get(plan)).copied().unwrap_or(self.quota);
-        match overrides.find(self.name, subject) {
+        match overrides.and_then(|overrides| overrides.find(self.name, subject)) {
             Some(Override::Quota(quota)) => (quota, mode),
             Some(Override::Mode(most)) => (planned(), mode.min(most)),
             None => (planned(), mode),

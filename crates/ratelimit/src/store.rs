@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use togglebox_core::StoreResult;
 
-use crate::batch::{Batch, Grant, Limit, Receipt, Reply};
+use crate::batch::{Batch, Grant, Limit, Receipt, Reply, ReplyToOne};
 use crate::key::Tag;
 
 /// The most units that can be granted at once: 2^20. Fractions times units stay within what a double holds.
@@ -68,13 +68,18 @@ pub trait LimitStore: Send + Sync + Debug + 'static {
     }
 
     /// [`consume_now`](Self::consume_now) of a single limit, for stores that can do that more cheaply.
-    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<Reply>> {
+    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<ReplyToOne>> {
         None
     }
 
     /// [`refund`](Self::refund) without waiting, where [`consume_now`](Self::consume_now) does.
     fn refund_now(&self, _receipt: &Receipt) -> Option<StoreResult<()>> {
         None
+    }
+
+    /// Whether nothing of a batch ever leaves the process. Then tags and slots may tell whose they are.
+    fn is_within_process(&self) -> bool {
+        false
     }
 
     /// Which part of the store a tag is in, from 0. Parts fail each for itself.

@@ -53,7 +53,10 @@ impl Fact {
 }
 
 impl Scope {
+    const TENANT: Self = Self(Fact::Tenant.bit());
+    const KEY_OF_TENANT: Self = Self(Fact::Tenant.bit() | Fact::Key.bit());
     const ADDRESS: Self = Self(Fact::Address.bit());
+    const ACCOUNT: Self = Self(Fact::Account.bit());
 
     /// These facts. At least one of tenant, address and account must be among them, for they say where the bucket is kept.
     pub const fn of(facts: &[Fact]) -> Option<Self> {
@@ -84,12 +87,14 @@ impl fmt::Debug for Scope {
 
 impl<'a> Subject<'a> {
     /// A request to a route of this class.
+    #[inline]
     pub fn of(route: &'a str) -> Self {
         Self { route, ..Self::default() }
     }
 
     /// For this tenant.
     #[must_use]
+    #[inline]
     pub const fn tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = Some(tenant);
         self
@@ -104,6 +109,7 @@ impl<'a> Subject<'a> {
 
     /// With the API key of this id.
     #[must_use]
+    #[inline]
     pub const fn key(mut self, id: &'a [u8]) -> Self {
         self.key = Some(id);
         self
@@ -118,6 +124,7 @@ impl<'a> Subject<'a> {
 
     /// From this address.
     #[must_use]
+    #[inline]
     pub const fn address(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
         self
@@ -143,6 +150,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The name of the tenant's plan, if known.
+    #[inline]
     pub const fn plan_name(&self) -> Option<&'a str> {
         self.plan
     }
@@ -158,11 +166,13 @@ impl<'a> Subject<'a> {
     }
 
     /// The class of the route.
+    #[inline]
     pub const fn route(&self) -> &'a str {
         self.route
     }
 
     /// What it costs, unless a policy says otherwise.
+    #[inline]
     pub const fn units(&self) -> u32 {
         match self.cost {
             Some(units) => units,
@@ -180,57 +190,87 @@ impl<'a> Subject<'a> {
         Some(digester.digest())
     }
 
+    /// The values of a scope that many requests in a row may have, if each is of sixteen bytes.
+    #[inline]
+    fn values(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<recent::Values> {
+        let number = u128::from_be_bytes;
+        match scope {
+            Scope::ADDRESS => Some([number(prefix.octets(self.address?)), 0]),
+            Scope::TENANT => Some([self.tenant?.as_uuid().as_u128(), 0]),
+            Scope::KEY_OF_TENANT => Some([self.tenant?.as_uuid().as_u128(), number(self.key?.try_into().ok()?)]),
+            _ => None,
+        }
+    }
+
     fn part(&self, fact: Fact, prefix: Ipv6Prefix) -> Option<Part<'a>> {
         Some(match fact {
             Fact::Tenant => Part::Fixed(*self.tenant?.as_uuid().as_bytes()),
             Fact::Key => Part::Lent(self.key?),
             Fact::User => Part::Lent(self.user?),
             Fact::Route => Part::Lent(self.route.as_bytes()),
-            Fact::Address => Part::Fixed(octets(prefix.network(self.address?))),
+            Fact::Address => Part::Fixed(prefix.octets(self.address?)),
             Fact::Account => Part::Owned(self.account?.to_lowercase()),
         })
     }
 }
 
-/// An address in sixteen octets.
-const fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// Digests of addresses that this thread has seen lately: most requests come from where others came from.
+/// Digests that this thread has made lately: most requests come from where others came from.
 mod recent {
     use std::cell::Cell;
 
+    use super::Scope;
     use crate::key::Digest;
 
-    /// A power of two, so many times 32 bytes for each thread.
+    /// Of each thread, some 16 KB. A power of two.
     const PLACES: usize = 256;
 
-    type Entry = ([u8; 16], Digest);
+    /// The values of a scope of up to two facts, each of sixteen bytes.
+    pub(super) type Values = [u128; 2];
+
+    /// A line of memory.
+    #[derive(Clone, Copy)]
+    #[repr(align(64))]
+    struct Entry {
+        scope: Scope,
+        values: Values,
+        digest: Digest,
+    }
+
+    /// No scope is without facts.
+    const NONE: Entry = Entry { scope: Scope(0), values: [0; 2], digest: Digest::from_bytes([0; 16]) };
 
     thread_local! {
-        static SEEN: [Cell<Option<Entry>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+        static SEEN: [Cell<Entry>; PLACES] = const { [const { Cell::new(NONE) }; PLACES] };
     }
 
-    /// The digest of this address, which `make` makes.
-    pub(super) fn of(octets: &[u8; 16], make: impl FnOnce() -> Option<Digest>) -> Option<Digest> {
-        SEEN.with(|seen| {
-            // Whoever makes addresses meet in one place only has their digests made again.
-            let bits = u128::from_ne_bytes(*octets).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-            let place = &seen[usize::from(bits.to_be_bytes()[0]) % PLACES];
-            match place.get() {
-                Some((known, digest)) if known == *octets => Some(digest),
-                _ => {
-                    let digest = make()?;
-                    place.set(Some((*octets, digest)));
-                    Some(digest)
-                }
-            }
-        })
+    /// The digest that was kept of these values.
+    #[inline]
+    pub(super) fn find(scope: Scope, values: Values) -> Option<Digest> {
+        let entry = SEEN.with(|seen| seen[place(values)].get());
+        (entry.scope == scope && entry.values == values).then_some(entry.digest)
     }
+
+    /// Keeps the digest of these values, in the place of others.
+    pub(super) fn keep(scope: Scope, values: Values, digest: Digest) {
+        SEEN.with(|seen| seen[place(values)].set(Entry { scope, values, digest }));
+    }
+
+    /// Whoever makes values meet in one place only has their digests made again.
+    #[inline]
+    fn place([one, other]: Values) -> usize {
+        let mixed = (one ^ other.rotate_left(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        usize::from(mixed.to_be_bytes()[0]) % PLACES
+    }
+}
+
+/// What stands for whoever is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Digests: names leave the process, and nobody is to be recognised by them.
+    Hidden,
+    /// Where a single value of sixteen bytes tells who it is, that value: names stay in the process. What nearly every request needs is not
+    /// looked up among the digests that were made, one of which would have to be kept for each address.
+    Open,
 }
 
 /// Buckets of one subject. A digest of what several policies look at is made once.
@@ -238,37 +278,54 @@ mod recent {
 pub(crate) struct Buckets<'s, 'a> {
     subject: &'s Subject<'a>,
     prefix: Ipv6Prefix,
+    naming: Naming,
     digests: SmallVec<[(Scope, Digest); 3]>,
 }
 
 impl<'s, 'a> Buckets<'s, 'a> {
-    pub(crate) fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
-        Self { subject, prefix, digests: SmallVec::new() }
+    pub(crate) fn of(subject: &'s Subject<'a>, prefix: Ipv6Prefix, naming: Naming) -> Self {
+        Self { subject, prefix, naming, digests: SmallVec::new() }
+    }
+
+    /// Whose they are.
+    #[inline]
+    pub(crate) const fn subject(&self) -> &'s Subject<'a> {
+        self.subject
     }
 
     /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
     #[inline]
     pub(crate) fn find(&mut self, seed: Digest, scope: Scope) -> Option<(Tag, Digest)> {
+        let digest = self.digest(scope)?;
+        let tag = if scope.has(Fact::Tenant) {
+            Tag::Tenant(self.subject.tenant?)
+        } else {
+            let is_account = scope.has(Fact::Account);
+            let of = if is_account { Scope::ACCOUNT } else { Scope::ADDRESS };
+            let digest = if of == scope { digest } else { self.digest(of)? };
+            if is_account { Tag::Account(digest) } else { Tag::Address(digest) }
+        };
         // The digest tells scopes and values apart, the seed policies.
-        let slot = self.digest(scope)?.combined(seed);
-        Some((self.tag(scope)?, slot))
+        Some((tag, digest.combined(seed)))
     }
 
     #[inline]
-    fn tag(&mut self, scope: Scope) -> Option<Tag> {
-        if scope.has(Fact::Tenant) {
-            self.subject.tenant.map(Tag::Tenant)
-        } else if scope.has(Fact::Account) {
-            self.digest(Scope(Fact::Account.bit())).map(Tag::Account)
-        } else {
-            self.digest(Scope::ADDRESS).map(Tag::Address)
+    fn digest(&mut self, scope: Scope) -> Option<Digest> {
+        let values = self.subject.values(scope, self.prefix);
+        if let (Naming::Open, Some([value, 0])) = (self.naming, values) {
+            // One value tells all: a policy has one scope.
+            return Some(Digest::from_bytes(value.to_be_bytes()));
         }
+        values.and_then(|values| recent::find(scope, values)).or_else(|| self.made(scope, values))
     }
 
-    fn digest(&mut self, scope: Scope) -> Option<Digest> {
-        if scope == Scope::ADDRESS {
-            let network = self.prefix.network(self.subject.address?);
-            return recent::of(&octets(network), || self.subject.digest(scope, self.prefix));
+    /// `values`: those of the scope, where its digest is kept for others.
+    #[cold]
+    fn made(&mut self, scope: Scope, values: Option<recent::Values>) -> Option<Digest> {
+        if let Some(values) = values {
+            let digest = self.subject.digest(scope, self.prefix)?;
+            recent::keep(scope, values, digest);
+            return Some(digest);
         }
         if let Some((_, digest)) = self.digests.iter().find(|(of, _)| *of == scope) {
             return Some(*digest);
@@ -297,6 +354,8 @@ impl Part<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
@@ -308,7 +367,7 @@ mod tests {
     }
 
     fn slot_of(policy: &str, subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
-        let mut buckets = Buckets::of(subject, Ipv6Prefix::default());
+        let mut buckets = Buckets::of(subject, Ipv6Prefix::default(), Naming::Hidden);
         let found = buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap());
         assert_eq!(buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap()), found, "again");
         found
@@ -352,5 +411,25 @@ mod tests {
         assert_eq!(from("2001:db8::1"), from("2001:db8::2"));
         assert_eq!(from("::ffff:192.0.2.1"), from("192.0.2.1"));
         assert_ne!(from("192.0.2.1"), from("192.0.2.2"));
+    }
+
+    proptest! {
+        /// Whatever this thread has met before, and in whichever order: few values, so that many meet in one place.
+        #[test]
+        fn a_digest_that_was_kept_is_the_one_that_would_be_made(asked in vec((0_usize..4, any::<u8>(), any::<u8>()), 1..200)) {
+            let prefix = Ipv6Prefix::default();
+            for (scope, one, other) in asked {
+                let scope = [Scope::TENANT, Scope::KEY_OF_TENANT, Scope::ADDRESS, Scope(Fact::Tenant.bit() | Fact::Address.bit())][scope];
+                let key = [other; 16];
+                let subject = Subject::of("reads")
+                    .tenant(TenantId::from_uuid(Uuid::from_u128(one.into())))
+                    .key(if other < 8 { &key[..8] } else { &key })
+                    .address(IpAddr::from([10, 0, one, other % 4]));
+                let named = |naming| Buckets::of(&subject, prefix, naming).digest(scope);
+                prop_assert_eq!(named(Naming::Hidden), subject.digest(scope, prefix));
+                let is_open = [Scope::TENANT, Scope::ADDRESS].contains(&scope);
+                prop_assert_eq!(named(Naming::Open) != named(Naming::Hidden), is_open);
+            }
+        }
     }
 }

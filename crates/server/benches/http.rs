@@ -4,9 +4,6 @@
 //! printed is the median of the ratios, round by round; rates are for orientation, since the clients share the processors. The
 //! second ratio is to a bare service that also sends the headers of our answer, so that both put the same bytes on the wire.
 //!
-//! Then the same requests to nodes that limit them in memory, or limit only others, beside those that do not: once each connection comes
-//! from an address of its own, and once all come from one, so that they contend for one limit.
-//!
 //! `cargo bench -p togglebox-server --bench http`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot measure")]
@@ -28,16 +25,12 @@ use self::contents::PLACE;
 use self::load::{Figures, Requests, answer, connect, get, load, median, text};
 
 const ROUNDS: usize = 7;
-/// The difference is small: no larger than that between two nodes of one kind, which have their data elsewhere in memory. So there are
-/// several of each, and what two kinds differ by is compared with what two of one kind do.
-const LIMIT_ROUNDS: usize = 20;
-const LIMIT_NODES: usize = 4;
 const FLAGS: usize = 100;
 const HOST: &str = "localhost";
 
 fn main() {
     install_crypto();
-    let ours = listen(|listener| serve_ours(listener, &[]));
+    let ours = listen(serve_ours);
     let list = get(HOST, &format!("{PLACE}/flags"), "");
     let tag = tag(ours, &list);
     let cases = [
@@ -71,51 +64,6 @@ fn main() {
              {bare_p99:>14.2} {our_p99:>14.2}"
         );
     }
-    let nodes: Vec<[SocketAddr; 5]> = (0..LIMIT_NODES).map(|_| limited_nodes()).collect();
-    println!(
-        "\n{:<20} {:>12} {:>10} {:>8} {:>10} {:>8} {:>13}",
-        "case", "addresses", "no limits", "again", "elsewhere", "limited", "with headers"
-    );
-    for (name, request, _) in &cases {
-        for (addresses, from) in [("one each", each_its_own as fn(usize) -> Ipv4Addr), ("one for all", |_| Ipv4Addr::LOCALHOST)] {
-            let requests = Requests::new(vec![request.clone()], vec![0]);
-            let round = |round: usize| {
-                let (nodes, mut rates) = (&nodes[round % LIMIT_NODES], [0.0; 5]);
-                // Who comes first in one round comes last in the next one.
-                for place in (0..nodes.len()).map(|place| (place + round / LIMIT_NODES) % nodes.len()) {
-                    rates[place] = load(nodes[place], &requests, from).per_second();
-                }
-                rates
-            };
-            let rounds: Vec<[f64; 5]> = (0..LIMIT_ROUNDS).map(round).collect();
-            let rate = median(rounds.iter().map(|rates| rates[0]));
-            let [again, elsewhere, limited, with_headers] =
-                [1, 2, 3, 4].map(|which| median(rounds.iter().map(|rates| rates[which] / rates[0])));
-            println!(
-                "{name:<20} {addresses:>12} {rate:>10.0} {again:>8.3} {elsewhere:>10.3} {limited:>8.3} {with_headers:>13.3}"
-            );
-        }
-    }
-}
-
-/// A node without limits, another one, one with limits of sign-ins and the like only, as by default, and two with limits for what is asked,
-/// of which the second tells of them.
-fn limited_nodes() -> [SocketAddr; 5] {
-    // So high that `r` always has six figures: all answers have to be of one length.
-    let rule = "4000000/1s burst=999999";
-    let node = |settings: &[(&'static str, &'static str)]| {
-        let settings = settings.to_vec();
-        listen(move |listener| serve_ours(listener, &settings))
-    };
-    let limited =
-        |headers| node(&[("RATE_LIMIT_GENERAL", rule), ("RATE_LIMIT_EVALUATION", rule), ("RATE_LIMIT_HEADERS", headers)]);
-    let free = || node(&[("RATE_LIMITS", "off")]);
-    [free(), free(), node(&[("RATE_LIMIT_HEADERS", "none")]), limited("none"), limited("draft")]
-}
-
-/// Each connection comes from an address of its own.
-fn each_its_own(connection: usize) -> Ipv4Addr {
-    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 1, 1)) + u32::try_from(connection).unwrap())
 }
 
 /// Starts a server on a thread of its own.
@@ -156,9 +104,9 @@ fn serve_bare(listener: TcpListener, status: u16, body: Vec<u8>, headers: Vec<(S
     });
 }
 
-fn serve_ours(listener: TcpListener, settings: &[(&str, &str)]) {
+fn serve_ours(listener: TcpListener) {
     togglebox_server::runtime().block_on(async move {
-        let settings = [("DATABASE_URL", "sqlite::memory:")].iter().chain(settings).copied().collect();
+        let settings = [("DATABASE_URL", "sqlite::memory:")].into_iter().collect();
         let node = Node::open(&Settings::read(&settings).unwrap()).await.unwrap();
         contents::fill(&node.services(), TenantId::DEFAULT, FLAGS).await;
         let api = Arc::clone(node.api());

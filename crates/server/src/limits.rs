@@ -63,13 +63,9 @@ pub(crate) async fn open(
         ipv6_prefix: settings.ipv6_prefix,
         plans: plans.map(|plans| plans.rates),
     };
-    let limiter = Limiter::over(store(whole, entropy).await?)
-        .policies(policies)
-        .overrides(Arc::new(exceptions))
-        .options(options)
-        .entropy(Arc::clone(entropy))
-        .build()
-        .context("limits cannot be used")?;
+    let builder = Limiter::over(store(whole, entropy).await?).policies(policies).options(options).entropy(Arc::clone(entropy));
+    let builder = if exceptions.is_none() { builder } else { builder.overrides(Arc::new(exceptions)) };
+    let limiter = builder.build().context("limits cannot be used")?;
     Ok(Some(ApiLimits {
         limiter,
         proxies: settings.proxies,
@@ -226,6 +222,10 @@ struct Exceptions {
 }
 
 impl Exceptions {
+    const fn is_none(&self) -> bool {
+        self.each.is_empty() && self.plans.is_none()
+    }
+
     fn is_for(&self, who: LimitHolder, policy: PolicyName, subject: &Subject<'_>) -> bool {
         let network = |address: IpAddr| self.ipv6_prefix.network(address);
         match (policy.as_str(), who) {

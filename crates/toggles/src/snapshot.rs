@@ -1,9 +1,9 @@
 //! What one environment serves, at one revision.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::HashMap;
 use serde_json::Value;
 use togglebox_core::{Revision, Timestamp};
 use uuid::Uuid;

@@ -212,8 +212,7 @@ impl Authenticator {
 
     fn token_at_hand(&self, tenant: TenantId, token: &str, now: Timestamp) -> Option<Arc<Principal>> {
         let claims = self.claims(tenant, token, now).ok()?;
-        let entry = self.cache.get(tenant, claims.subject(), now).fresh()?;
-        claims.caller(&entry)
+        self.cache.with_fresh(tenant, claims.subject(), now, |entry| claims.caller(entry))?
     }
 
     /// What a token that is valid for `tenant` says.
@@ -236,16 +235,17 @@ impl Authenticator {
 
     fn key_at_hand(&self, tenant: TenantId, text: &str, now: Timestamp) -> Option<Arc<Principal>> {
         let subject = Subject::Key(self.settings.pepper.first_candidate(text)?);
-        let entry = self.cache.get(tenant, subject, now).fresh()?;
-        self.note_use(tenant, &entry, now);
-        Some(Arc::clone(&entry.principal))
+        self.cache.with_fresh(tenant, subject, now, |entry| {
+            self.note_use(tenant, entry, now);
+            Arc::clone(&entry.principal)
+        })
     }
 
     fn note_use(&self, tenant: TenantId, entry: &Entry, now: Timestamp) {
         if let Principal::ApiKey(caller) = &*entry.principal
             && entry.notes(now, USE_INTERVAL)
         {
-            self.uses.note(tenant, caller.key.id, now);
+            self.uses.note(tenant, caller.key().id, now);
         }
     }
 
@@ -326,7 +326,7 @@ impl Authenticator {
             .filter(|(key, _)| key.expires_at.is_none_or(|end| now < end))
             .ok_or(Denied::InvalidKey)?;
         let void_from = key.expires_at;
-        Ok((Principal::ApiKey(KeyHolder { key, owner }), void_from))
+        Ok((Principal::ApiKey(KeyHolder::new(key, owner)), void_from))
     }
 
     /// A token came back after it was replaced: either it or its successor is in the wrong hands, so neither is good any more.

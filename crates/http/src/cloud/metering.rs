@@ -351,7 +351,7 @@ pub(crate) fn note(
     }
     let Some(principal) = principal else { return };
     let key = match principal {
-        Principal::ApiKey(holder) => Key::Own(holder.key.id),
+        Principal::ApiKey(holder) => Key::Own(holder.key().id),
         Principal::SignedKey(_) => Key::Signed,
         _ => Key::Person,
     };
@@ -385,7 +385,7 @@ pub(crate) fn count(api: &Api, visit: &mut Visit, request: &HttpRequest, respons
         Place::There(environment) if status.as_u16() < 400 => Some(Cow::Borrowed(environment)),
         Place::Maybe(names) => {
             let (platform, environment) = &**names;
-            let exists = api.memory().look(tenant, platform, environment, |environment| environment.is_some());
+            let exists = api.memory().look((tenant, None), platform, environment, |environment| environment.is_some());
             matches!(exists, Poll::Ready(true)).then(|| Cow::Owned(self::place(platform, environment)))
         }
         Place::There(_) | Place::Nowhere => None,

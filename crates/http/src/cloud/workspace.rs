@@ -12,6 +12,7 @@ use togglebox_multitenancy::{
 };
 
 use super::PlanRates;
+use crate::serving::Home;
 use crate::visit::{Closed, Known, Owed};
 
 /// The most changes that are asked for at once.
@@ -33,6 +34,7 @@ pub struct ServedWorkspace {
     allowance: Option<Allowance>,
     /// How exactly it is kept to that.
     quota: QuotaPolicy,
+    home: Home,
 }
 
 impl ServedWorkspace {
@@ -51,6 +53,7 @@ impl ServedWorkspace {
             is_gone: tenant.standing.deletion.is_some(),
             allowance: None,
             quota: QuotaPolicy::Soft,
+            home: Home::default(),
         }
     }
 
@@ -109,7 +112,17 @@ impl Versioned for ServedWorkspace {
             HostRef::Domain(_) => None,
         };
         let (allowance, quota) = (None, QuotaPolicy::Soft);
-        Some(Self { id: tenant, subdomain, version, stands: true, closed: None, is_gone: false, allowance, quota })
+        Some(Self {
+            id: tenant,
+            subdomain,
+            version,
+            stands: true,
+            closed: None,
+            is_gone: false,
+            allowance,
+            quota,
+            home: Home::default(),
+        })
     }
 }
 
@@ -124,6 +137,10 @@ impl Known for ServedWorkspace {
 
     fn has_hard_quota(&self) -> bool {
         self.quota == QuotaPolicy::Hard
+    }
+
+    fn home(&self) -> &Home {
+        &self.home
     }
 }
 

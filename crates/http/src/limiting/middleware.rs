@@ -141,9 +141,7 @@ where
                     request.into_response(response).map_into_right_body()
                 }
             };
-            for (name, value) in headers {
-                response.headers_mut().insert(name, value);
-            }
+            headers.tell(response.headers_mut());
             Ok(response)
         })
     }

@@ -12,19 +12,47 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HeaderName, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, X_FORWARDED_FOR};
 use smallvec::SmallVec;
 use togglebox_auth::Principal;
 use togglebox_core::{Entropy, EntropyExt as _, TenantId};
 use togglebox_ratelimit::headers::{self, Dialect, Told};
-use togglebox_ratelimit::{Decision, LimitReport, Limiter, Outcome, PolicyName, Quota, Subject, address};
+use togglebox_ratelimit::{Decision, LimitReport, Limiter, Outcome, Pass, PolicyName, Quota, RouteLimiter, Subject, address};
 
 pub use self::middleware::RateLimit;
 use crate::error::{ApiError, Code, Result};
 use crate::route::RouteClass;
 
-/// Headers of an answer that tell of limits.
-pub(crate) type LimitHeaders = SmallVec<[(HeaderName, HeaderValue); 3]>;
+/// What an answer tells of limits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum LimitHeaders {
+    /// Nothing.
+    #[default]
+    None,
+    /// Of one limit, as the draft has it. Nearly every answer carries it.
+    Draft {
+        /// What may pass.
+        policy: HeaderValue,
+        /// How it stands.
+        standing: HeaderValue,
+    },
+    /// Whatever else there is to tell.
+    Other(Vec<(HeaderName, HeaderValue)>),
+}
+
+impl LimitHeaders {
+    /// Adds them to the headers of an answer.
+    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+        match self {
+            Self::None => {}
+            Self::Draft { policy, standing } => {
+                headers.insert(HEADERS[0].clone(), policy);
+                headers.insert(HEADERS[1].clone(), standing);
+            }
+            Self::Other(others) => others.into_iter().for_each(|(name, value)| drop(headers.insert(name, value))),
+        }
+    }
+}
 
 /// Below which part of its burst a policy that warns does so.
 const WARN_BELOW: f64 = 0.2;
@@ -45,12 +73,8 @@ pub struct ApiLimits {
 }
 
 impl ApiLimits {
-    /// Whether anything limits this class of routes.
-    pub(crate) fn is_for(&self, class: RouteClass) -> bool {
-        self.limiter.is_for(class.as_str())
-    }
-
     /// A request of nobody in particular.
+    #[inline]
     pub(crate) fn anonymous(&self, tenant: TenantId, class: RouteClass, request: &HttpRequest) -> Subject<'static> {
         let subject = Subject::of(class.as_str()).tenant(tenant);
         match self.address(request, class) {
@@ -60,10 +84,11 @@ impl ApiLimits {
     }
 
     /// A request of somebody who is known.
+    #[inline]
     pub(crate) fn known(tenant: TenantId, class: RouteClass, principal: &Principal) -> Subject<'_> {
         let subject = Subject::of(class.as_str()).tenant(tenant);
         match principal {
-            Principal::ApiKey(holder) => subject.key(holder.key.id.as_bytes()),
+            Principal::ApiKey(holder) => subject.key(holder.key().id.as_bytes()),
             Principal::SignedKey(key) => subject.key(key.id.as_bytes()),
             Principal::User(signed_in) => subject.user(signed_in.user.id.as_bytes()),
             // Another kind of caller is one of the tenant's.
@@ -73,7 +98,7 @@ impl ApiLimits {
 
     /// Lets a request through, or says why not; and what its client is told of the limits.
     pub(crate) async fn pass(&self, class: RouteClass, subject: &Subject<'_>) -> (Result<()>, LimitHeaders) {
-        if let Some(passed) = self.pass_now(class, subject) {
+        if let Some(passed) = self.passed_now(class, subject, self.limiter.pass_now(subject)) {
             return passed;
         }
         // Boxed: what waits for the store is large, and every request would carry the room for it.
@@ -81,18 +106,27 @@ impl ApiLimits {
         self.said(class, &decision)
     }
 
-    /// The same without waiting; `None` when the store of limits has to be waited for.
-    pub(crate) fn pass_now(&self, class: RouteClass, subject: &Subject<'_>) -> Option<(Result<()>, LimitHeaders)> {
-        if let Some(pass) = self.limiter.pass_now(subject) {
-            let told = match self.dialect {
-                // How the limit stands is not worked out for nobody.
-                Dialect::None => LimitHeaders::new(),
-                Dialect::Draft => pass.limit().as_ref().map(told_at_once).unwrap_or_default(),
-                other => as_headers(headers::of_pass(&pass, other)),
-            };
-            return Some((Ok(()), told));
-        }
-        self.limiter.acquire_now(subject).map(|decision| self.said(class, &decision))
+    /// The same without waiting, on a route that these limits are for; `None` when the store of limits has to be waited for.
+    #[inline]
+    pub(crate) fn pass_now(
+        &self,
+        limits: &RouteLimiter,
+        class: RouteClass,
+        subject: &Subject<'_>,
+    ) -> Option<(Result<()>, LimitHeaders)> {
+        self.passed_now(class, subject, limits.pass_now(subject))
+    }
+
+    #[inline]
+    fn passed_now(&self, class: RouteClass, subject: &Subject<'_>, pass: Option<Pass<'_>>) -> Option<(Result<()>, LimitHeaders)> {
+        let Some(pass) = pass else { return self.limiter.acquire_now(subject).map(|decision| self.said(class, &decision)) };
+        let told = match self.dialect {
+            // How the limit stands is not worked out for nobody.
+            Dialect::None => LimitHeaders::None,
+            Dialect::Draft => pass.limit().as_ref().and_then(told_at_once).unwrap_or_default(),
+            other => as_headers(headers::of_pass(&pass, other)),
+        };
+        Some((Ok(()), told))
     }
 
     fn said(&self, class: RouteClass, decision: &Decision) -> (Result<()>, LimitHeaders) {
@@ -163,48 +197,54 @@ fn told(decision: &Decision, dialect: Dialect, told: Told) -> LimitHeaders {
 
 /// The same as the draft has it of a request that passed. What a policy says of itself is put together once on each thread: nearly every
 /// answer carries it.
-fn told_at_once(limit: &LimitReport) -> LimitHeaders {
+fn told_at_once(limit: &LimitReport) -> Option<LimitHeaders> {
     /// As many as there are plans, and more.
     const KEPT: usize = 16;
     thread_local! {
         static POLICIES: RefCell<Vec<(PolicyName, Quota, HeaderValue)>> = const { RefCell::new(Vec::new()) };
+        static STANDING: RefCell<String> = const { RefCell::new(String::new()) };
     }
-    let text = |text: String| HeaderValue::try_from(text).ok();
     let policy = POLICIES.with_borrow_mut(|known| {
         if let Some((.., value)) = known.iter().find(|(policy, quota, _)| *policy == limit.policy && *quota == limit.quota) {
             return Some(value.clone());
         }
-        let value = text(headers::policy_of(limit))?;
+        let value = HeaderValue::try_from(headers::policy_of(limit)).ok()?;
         if known.len() == KEPT {
             known.clear();
         }
         known.push((limit.policy, limit.quota, value.clone()));
         Some(value)
-    });
-    let values = [(headers::NAMES[0], policy), (headers::NAMES[1], text(headers::standing_of(limit)))];
-    values.into_iter().filter_map(|(name, value)| Some((named(name)?, value?))).collect()
+    })?;
+    let standing = STANDING.with_borrow_mut(|text| {
+        text.clear();
+        headers::tell_standing(text, limit);
+        HeaderValue::from_bytes(text.as_bytes()).ok()
+    })?;
+    Some(LimitHeaders::Draft { policy, standing })
 }
 
 fn as_headers(mut headers: SmallVec<[headers::Header; 3]>) -> LimitHeaders {
     if headers.is_empty() {
-        return LimitHeaders::new();
+        return LimitHeaders::None;
     }
     let value = |(name, value): (&'static str, String)| {
         // Names of policies and numbers are header text.
         Some((named(name)?, HeaderValue::try_from(value).ok()?))
     };
-    headers.drain(..).filter_map(value).collect()
+    LimitHeaders::Other(headers.drain(..).filter_map(value).collect())
 }
+
+/// [`headers::NAMES`].
+static HEADERS: [HeaderName; headers::NAMES.len()] = [
+    HeaderName::from_static(headers::NAMES[0]),
+    HeaderName::from_static(headers::NAMES[1]),
+    HeaderName::from_static(headers::NAMES[2]),
+    HeaderName::from_static(headers::NAMES[3]),
+    HeaderName::from_static(headers::NAMES[4]),
+    HeaderName::from_static(headers::NAMES[5]),
+];
 
 /// The header of this name, if it is one of [`headers::NAMES`].
 fn named(name: &str) -> Option<HeaderName> {
-    static HEADERS: [HeaderName; headers::NAMES.len()] = [
-        HeaderName::from_static(headers::NAMES[0]),
-        HeaderName::from_static(headers::NAMES[1]),
-        HeaderName::from_static(headers::NAMES[2]),
-        HeaderName::from_static(headers::NAMES[3]),
-        HeaderName::from_static(headers::NAMES[4]),
-        HeaderName::from_static(headers::NAMES[5]),
-    ];
     HEADERS.iter().find(|header| header.as_str() == name).cloned()
 }

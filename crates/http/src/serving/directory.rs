@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use togglebox_core::{Revision, TenantId, Timestamp};
 use togglebox_toggles::{Directory, Environment, Platform, Scope};
 use uuid::Uuid;
@@ -11,8 +11,8 @@ use super::environment::ServedEnvironment;
 use super::held::{Held, Revised};
 use crate::etag::EntityTag;
 
-/// The place of one environment. It lives as long as the environment does, whatever happens to the directory around it.
-#[derive(Debug)]
+/// The place of one environment. What is held there lives as long as the environment does, whatever happens to the directory around it.
+#[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) scope: Scope,
     pub(super) id: Uuid,
@@ -23,7 +23,6 @@ pub(super) struct Slot {
 struct Place {
     platform: Platform,
     environments: Vec<Environment>,
-    slots: HashMap<Box<str>, Arc<Slot>>,
 }
 
 /// All platforms and environments of a tenant.
@@ -34,6 +33,8 @@ pub(crate) struct ServedDirectory {
     newest: Option<Timestamp>,
     names: Vec<Box<str>>,
     places: HashMap<Box<str>, Place>,
+    /// By platform and name. Every read comes here: most tenants have a few, which lie side by side, names included.
+    slots: Box<[Slot]>,
 }
 
 impl ServedDirectory {
@@ -42,19 +43,18 @@ impl ServedDirectory {
         let mut places: HashMap<Box<str>, Place> = directory
             .platforms
             .into_iter()
-            .map(|(name, platform)| (name.as_str().into(), Place { platform, environments: Vec::new(), slots: HashMap::new() }))
+            .map(|(name, platform)| (name.as_str().into(), Place { platform, environments: Vec::new() }))
             .collect();
+        let mut slots = Vec::with_capacity(directory.environments.len());
         for (scope, environment) in directory.environments {
             let Some(place) = places.get_mut(scope.platform.as_str()) else { continue };
             let kept = before
                 .and_then(|before| before.slot(scope.platform.as_str(), scope.environment.as_str()))
-                .filter(|slot| slot.id == environment.id)
-                .map(Arc::clone);
-            let name = scope.environment.as_str().into();
-            let slot = kept.unwrap_or_else(|| Arc::new(Slot { id: environment.id, held: Arc::default(), scope }));
-            place.slots.insert(name, slot);
+                .filter(|slot| slot.id == environment.id);
+            slots.push(kept.cloned().unwrap_or_else(|| Slot { id: environment.id, held: Arc::default(), scope }));
             place.environments.push(environment);
         }
+        slots.sort_unstable_by(|one, other| one.name().cmp(&other.name()));
         let mut names: Vec<Box<str>> = places.keys().cloned().collect();
         names.sort_unstable();
         let times = places.values().flat_map(|place| {
@@ -66,7 +66,7 @@ impl ServedDirectory {
         });
         // A directory has no id of its own. Those of its members tell it from that of another database at the same revision.
         let identity = Uuid::from_u128(ids.fold(tenant.as_uuid().as_u128(), |sum, id| sum ^ id.as_u128()));
-        Self { identity, revision: directory.revision, newest, names, places }
+        Self { identity, revision: directory.revision, newest, names, places, slots: slots.into() }
     }
 
     /// The platforms, by name.
@@ -100,12 +100,19 @@ impl ServedDirectory {
         self.newest
     }
 
-    pub(super) fn slot(&self, platform: &str, environment: &str) -> Option<&Arc<Slot>> {
-        self.places.get(platform)?.slots.get(environment)
+    pub(super) fn slot(&self, platform: &str, environment: &str) -> Option<&Slot> {
+        let place = self.slots.binary_search_by(|slot| slot.name().cmp(&(platform, environment))).ok()?;
+        Some(&self.slots[place])
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
-        self.places.values().flat_map(|place| place.slots.values())
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+}
+
+impl Slot {
+    fn name(&self) -> (&str, &str) {
+        (self.scope.platform.as_str(), self.scope.environment.as_str())
     }
 }
 

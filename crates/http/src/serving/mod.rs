@@ -17,7 +17,7 @@ mod tests;
 
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -85,6 +85,25 @@ struct TenantMemory {
     unheard: AtomicBool,
 }
 
+impl TenantMemory {
+    fn look<R>(&self, platform: &str, environment: &str, look: impl FnOnce(Option<Fresh<&ServedEnvironment>>) -> R) -> Poll<R> {
+        let stale = self.unheard.load(Ordering::Relaxed);
+        let looked = self.directory.with_fresh(|directory| {
+            let Some(slot) = directory.slot(platform, environment) else { return Poll::Ready(look(None)) };
+            let served = slot.held.with_fresh(|served| {
+                if served.is_gone() { Poll::Pending } else { Poll::Ready(look(Some(Fresh { value: served, stale }))) }
+            });
+            served.unwrap_or(Poll::Pending)
+        });
+        looked.unwrap_or(Poll::Pending)
+    }
+}
+
+/// Where the memory of a tenant is, for whoever has asked for the tenant once: there it need not be looked for again. Once a node has one of a
+/// tenant, it keeps it.
+#[derive(Debug, Default)]
+pub(crate) struct Home(OnceLock<Arc<TenantMemory>>);
+
 /// What a node holds of every tenant that it serves.
 #[derive(Debug)]
 pub struct Memory {
@@ -106,22 +125,20 @@ impl Memory {
     /// The look takes no share in anything: a count of shares that every core raises and lowers would be the slowest part of it.
     pub(crate) fn look<R>(
         &self,
-        tenant: TenantId,
+        (tenant, home): (TenantId, Option<&Home>),
         platform: &str,
         environment: &str,
         look: impl FnOnce(Option<Fresh<&ServedEnvironment>>) -> R,
     ) -> Poll<R> {
-        let tenants = self.tenants.pin();
-        let Some(memory) = tenants.get(&tenant) else { return Poll::Pending };
-        let stale = memory.unheard.load(Ordering::Relaxed);
-        let looked = memory.directory.with_fresh(|directory| {
-            let Some(slot) = directory.slot(platform, environment) else { return Poll::Ready(look(None)) };
-            let served = slot.held.with_fresh(|served| {
-                if served.is_gone() { Poll::Pending } else { Poll::Ready(look(Some(Fresh { value: served, stale }))) }
-            });
-            served.unwrap_or(Poll::Pending)
-        });
-        looked.unwrap_or(Poll::Pending)
+        let Some(memory) = home.and_then(|home| home.0.get()) else {
+            let tenants = self.tenants.pin();
+            let Some(memory) = tenants.get(&tenant) else { return Poll::Pending };
+            if let Some(home) = home {
+                home.0.get_or_init(|| Arc::clone(memory));
+            }
+            return memory.look(platform, environment, look);
+        };
+        memory.look(platform, environment, look)
     }
 
     /// The directory of a tenant.
@@ -315,7 +332,7 @@ impl Memory {
     /// Loads what is in memory and behind.
     async fn refresh(&self, tenant: TenantId) {
         let Ok(directory) = self.directory(tenant).await else { return };
-        for slot in directory.value.slots().filter(|slot| slot.held.is_behind()) {
+        for slot in directory.value.slots().iter().filter(|slot| slot.held.is_behind()) {
             let _ = self.environment(tenant, slot.scope.platform.as_str(), slot.scope.environment.as_str()).await;
         }
     }

@@ -4,6 +4,7 @@ mod model;
 mod schedule;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use togglebox_core::{Change, ChangeListener as _, Revision, TenantId};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use self::model::{Model, TENANT, scope, told};
-use super::{ASK, CALLS, Memory, PART, RETRY, TOGETHER, WAIT};
+use super::{ASK, CALLS, Fresh, Home, Memory, PART, RETRY, ServedEnvironment, TOGETHER, WAIT};
 
 const SWIFT: Duration = Duration::from_millis(20);
 
@@ -38,6 +39,33 @@ async fn a_node_that_was_told_answers_from_no_less() {
         assert_eq!(read(&node, &place).await, fresh(model.stands(&place)));
     }
     assert_eq!(model.loads(), 2, "an old or repeated notice is no news");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_knows_where_a_tenants_memory_is_hears_what_everybody_hears() {
+    let (model, place, other) = (Model::new(SWIFT), scope("production"), scope("staging"));
+    model.create(&place);
+    let (node, home) = (model.node(), Home::default());
+    let look = |place: &togglebox_toggles::Scope| {
+        let revision = |served: Option<Fresh<&ServedEnvironment>>| served.map(|served| served.value.snapshot().revision().get());
+        node.look((TENANT, Some(&home)), place.platform.as_str(), place.environment.as_str(), revision)
+    };
+    assert_eq!(look(&place), Poll::Pending, "nothing was read yet");
+    read(&node, &place).await;
+    assert_eq!(look(&place), Poll::Ready(Some(0)));
+    for revision in 1..4 {
+        node.changed(&model.write(&place));
+        assert_eq!(look(&place), Poll::Pending, "the node was told of a newer one");
+        read(&node, &place).await;
+        assert_eq!(look(&place), Poll::Ready(Some(revision)));
+    }
+    assert_eq!(look(&other), Poll::Ready(None));
+    node.changed(&model.create(&other));
+    read(&node, &other).await;
+    assert_eq!((look(&other), look(&place)), (Poll::Ready(Some(0)), Poll::Ready(Some(3))));
+    node.changed(&model.delete(&place));
+    read(&node, &place).await;
+    assert_eq!((look(&other), look(&place)), (Poll::Ready(Some(0)), Poll::Ready(None)));
 }
 
 #[tokio::test(start_paused = true)]

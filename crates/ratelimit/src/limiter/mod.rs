@@ -31,7 +31,7 @@ use crate::key::PolicyName;
 use crate::memory::MemoryStore;
 use crate::policy::{Mode, Overrides, Policy, PolicyError};
 use crate::store::LimitStore;
-use crate::subject::Subject;
+use crate::subject::{Buckets, Naming, Subject};
 
 /// Decides whether requests may go on. Clones are the same limiter.
 ///
@@ -50,9 +50,12 @@ pub struct Limiter(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn LimitStore>,
+    /// As the store has it.
+    naming: Naming,
     policies: Vec<Policy>,
     routes: Routes,
-    overrides: Arc<dyn Overrides>,
+    /// `None`: nobody is an exception, and need not be looked for.
+    overrides: Option<Arc<dyn Overrides>>,
     options: LimiterOptions,
     nodes: AtomicU32,
     stopwatch: Arc<dyn Stopwatch>,
@@ -78,7 +81,7 @@ const GUARDS: usize = 64;
 pub struct LimiterBuilder {
     store: Arc<dyn LimitStore>,
     policies: Vec<Policy>,
-    overrides: Arc<dyn Overrides>,
+    overrides: Option<Arc<dyn Overrides>>,
     options: LimiterOptions,
     stopwatch: Arc<dyn Stopwatch>,
     entropy: Arc<dyn Entropy>,
@@ -99,7 +102,7 @@ impl LimiterBuilder {
 
     /// Knows exceptions.
     pub fn overrides(mut self, overrides: Arc<dyn Overrides>) -> Self {
-        self.overrides = overrides;
+        self.overrides = Some(overrides);
         self
     }
 
@@ -136,6 +139,7 @@ impl LimiterBuilder {
             metrics: Metrics::register(self.policies.iter().map(Policy::name)),
             fallback: MemoryStore::with(self.options.fallback_capacity, Arc::clone(&self.stopwatch)),
             nodes: AtomicU32::new(self.options.nodes),
+            naming: if self.store.is_within_process() { Naming::Open } else { Naming::Hidden },
             store: self.store,
             routes: Routes::of(&self.policies),
             policies: self.policies,
@@ -157,7 +161,7 @@ impl Limiter {
         LimiterBuilder {
             store,
             policies: Vec::new(),
-            overrides: Arc::new(()),
+            overrides: None,
             options: LimiterOptions::default(),
             stopwatch: Arc::new(SystemStopwatch::start()),
             entropy: Arc::new(OsEntropy),
@@ -230,22 +234,18 @@ impl Limiter {
     /// [`acquire_now`](Self::acquire_now) or [`acquire`](Self::acquire) decides.
     ///
     /// What has passed like this cannot be [given back](Self::refund).
-    pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass> {
-        let inner = &self.0;
-        let mut meeting = inner.meeting(subject);
-        let mut policies = inner.routes.policies(subject.route()).iter();
-        let Some(met) = policies.find_map(|number| meeting.met(*number)) else { return Some(Pass::unlimited()) };
-        if met.mode != Mode::Enforce || policies.any(|number| meeting.met(*number).is_some()) {
-            return None;
-        }
-        let reply = inner.store.consume_one_now(met.tag, &met.limit)?.ok().filter(|reply| reply.passed)?;
-        inner.metrics.decided(met.policy, Said::Allowed, Source::Store, Mode::Enforce);
-        Some(Pass::of(&met.limit, &reply))
+    pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass<'_>> {
+        self.0.pass_now(self.0.routes.policies(subject.route()), subject)
     }
 
-    /// Whether any policy is for this class of routes. Where none is, there is nothing to ask.
-    pub fn is_for(&self, route: &str) -> bool {
-        !self.0.routes.policies(route).is_empty()
+    /// The limits of one class of routes. `None` where no policy is for it, and there is nothing to ask.
+    pub fn for_route(&self, route: &str) -> Option<RouteLimiter> {
+        let policies = self.0.routes.policies(route);
+        (!policies.is_empty()).then(|| RouteLimiter {
+            inner: Arc::clone(&self.0),
+            route: route.into(),
+            policies: policies.into(),
+        })
     }
 
     /// Gives back what a decision has taken, for a request that came to nothing by no fault of the caller's. A refund that is lost errs
@@ -291,14 +291,56 @@ impl Limiter {
     }
 }
 
+/// The limits of one class of routes, whose policies are found out once: [`Limiter::for_route`].
+#[derive(Clone, Debug)]
+pub struct RouteLimiter {
+    inner: Arc<Inner>,
+    route: Box<str>,
+    policies: Box<[usize]>,
+}
+
+impl RouteLimiter {
+    /// [`Limiter::pass_now`] for a request to this class of routes, which `subject` names as well.
+    #[inline]
+    pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass<'_>> {
+        debug_assert_eq!(subject.route(), &*self.route, "a subject of the limiter's own route");
+        self.inner.pass_now(&self.policies, subject)
+    }
+}
+
 impl Inner {
+    /// Of the policies with these numbers.
+    #[inline]
+    fn pass_now(&self, policies: &[usize], subject: &Subject<'_>) -> Option<Pass<'_>> {
+        let mut meeting = self.meeting(subject);
+        let mut policies = policies.iter();
+        let met = loop {
+            let Some(number) = policies.next() else { return Some(Pass::unlimited()) };
+            if let Some(met) = meeting.met(*number) {
+                break met;
+            }
+        };
+        if met.mode != Mode::Enforce || policies.any(|number| meeting.met(*number).is_some()) {
+            return None;
+        }
+        let limit = met.limit();
+        let reply = self.store.consume_one_now(met.tag, &limit)?.ok().filter(|reply| reply.passed)?;
+        self.metrics.decided(met.number, Said::Allowed, Source::Store, Mode::Enforce);
+        Some(Pass::of(met.policy, &limit, &reply))
+    }
+
     fn plan(&self, subject: &Subject<'_>) -> Plan {
         let of_route = self.routes.policies(subject.route());
         Plan::of(of_route, self.meeting(subject))
     }
 
-    fn meeting<'s, 'a>(&'s self, subject: &'s Subject<'a>) -> Meeting<'s, 'a> {
-        Meeting::of(&self.policies, &*self.overrides, subject, self.options.ipv6_prefix)
+    #[inline]
+    fn meeting<'p, 's, 'a>(&'p self, subject: &'s Subject<'a>) -> Meeting<'p, 's, 'a>
+    where
+        'p: 's,
+    {
+        let buckets = Buckets::of(subject, self.options.ipv6_prefix, self.naming);
+        Meeting::of(&self.policies, self.overrides.as_deref(), buckets)
     }
 
     fn nodes(&self) -> u32 {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::address::Ipv6Prefix;
 use crate::batch::{Batch, Limit, MOST_LIMITS, NoRoom, PerLimit};
-use crate::key::Tag;
+use crate::key::{Digest, Tag};
 use crate::policy::{Mode, OnOutage, Overrides, Policy};
-use crate::subject::{Buckets, Subject};
+use crate::quota::Quota;
+use crate::subject::Buckets;
 
 /// Limits that are asked at once, and the policies that they are of, in the same order.
 #[derive(Clone, Debug)]
@@ -37,41 +37,50 @@ pub(crate) struct Routes {
 }
 
 /// A limit before it is in a group.
-pub(crate) struct Met {
-    pub(crate) tag: Tag,
-    pub(crate) limit: Limit,
-    pub(crate) policy: usize,
+pub(crate) struct Met<'p> {
+    pub(crate) policy: &'p Policy,
+    pub(crate) number: usize,
     pub(crate) mode: Mode,
+    pub(crate) tag: Tag,
+    pub(crate) slot: Digest,
+    pub(crate) quota: Quota,
+    /// One to the burst.
+    pub(crate) cost: u32,
+}
+
+impl Met<'_> {
+    #[inline]
+    pub(crate) fn limit(&self) -> Limit {
+        let no_room = if self.policy.outage() == OnOutage::Closed { NoRoom::Refuse } else { NoRoom::Forget };
+        Limit::within(self.policy.name(), self.slot, self.quota, self.cost, no_room)
+    }
 }
 
 /// Finds what a request meets, policy by policy.
-pub(crate) struct Meeting<'s, 'a> {
-    policies: &'s [Policy],
-    overrides: &'s dyn Overrides,
-    subject: &'s Subject<'a>,
+pub(crate) struct Meeting<'p, 's, 'a> {
+    policies: &'p [Policy],
+    overrides: Option<&'p dyn Overrides>,
     buckets: Buckets<'s, 'a>,
 }
 
-impl<'s, 'a> Meeting<'s, 'a> {
+impl<'p, 's, 'a> Meeting<'p, 's, 'a> {
     #[inline]
-    pub(crate) fn of(policies: &'s [Policy], overrides: &'s dyn Overrides, subject: &'s Subject<'a>, prefix: Ipv6Prefix) -> Self {
-        Self { policies, overrides, subject, buckets: Buckets::of(subject, prefix) }
+    pub(crate) const fn of(policies: &'p [Policy], overrides: Option<&'p dyn Overrides>, buckets: Buckets<'s, 'a>) -> Self {
+        Self { policies, overrides, buckets }
     }
 
     /// The limit of the policy with this number, if it has something to say of the request.
     #[inline]
-    pub(crate) fn met(&mut self, number: usize) -> Option<Met> {
+    pub(crate) fn met(&mut self, number: usize) -> Option<Met<'p>> {
         let policy = &self.policies[number];
-        let (quota, mode) = policy.terms(self.subject, self.overrides);
-        let cost = policy.cost_of(self.subject, &quota);
+        let subject = self.buckets.subject();
+        let (quota, mode) = policy.terms(subject, self.overrides);
+        let cost = policy.cost_of(subject, &quota);
         if mode == Mode::Off || cost == 0 {
             return None;
         }
         let (tag, slot) = self.buckets.find(policy.seed(), policy.scope())?;
-        // The cost is between one and the burst.
-        let limit = Limit::new(policy.name(), slot, quota, cost).ok()?;
-        let no_room = if policy.outage() == OnOutage::Closed { NoRoom::Refuse } else { NoRoom::Forget };
-        Some(Met { tag, limit: limit.with_no_room(no_room), policy: number, mode })
+        Some(Met { policy, number, mode, tag, slot, quota, cost })
     }
 }
 
@@ -94,8 +103,8 @@ impl Routes {
 
 impl Plan {
     /// What a request meets of the policies with these numbers.
-    pub(crate) fn of(of_route: &[usize], mut meeting: Meeting<'_, '_>) -> Self {
-        let mut met: SmallVec<[Met; 2]> = SmallVec::new();
+    pub(crate) fn of(of_route: &[usize], mut meeting: Meeting<'_, '_, '_>) -> Self {
+        let mut met: SmallVec<[Met<'_>; 2]> = SmallVec::new();
         for number in of_route {
             met.extend(meeting.met(*number));
         }
@@ -118,20 +127,20 @@ impl Plan {
 
 impl Group {
     /// One limit.
-    fn one(met: &Met) -> Self {
-        Self { batch: Batch::one(met.tag, met.limit), policies: smallvec![(met.policy, met.mode)] }
+    fn one(met: &Met<'_>) -> Self {
+        Self { batch: Batch::one(met.tag, met.limit()), policies: smallvec![(met.number, met.mode)] }
     }
 
     /// One to [`MOST_LIMITS`] limits of one tag.
-    fn of(met: &[&Met]) -> Self {
-        let limits: PerLimit<Limit> = met.iter().map(|met| met.limit).collect();
-        Self { batch: Batch::distinct(met[0].tag, &limits), policies: met.iter().map(|met| (met.policy, met.mode)).collect() }
+    fn of(met: &[&Met<'_>]) -> Self {
+        let limits: PerLimit<Limit> = met.iter().map(|met| met.limit()).collect();
+        Self { batch: Batch::distinct(met[0].tag, &limits), policies: met.iter().map(|met| (met.number, met.mode)).collect() }
     }
 }
 
 /// What is enforced: neighbours of one tag, no more in a group than may be asked at once.
-fn groups(met: &[Met]) -> SmallVec<[Group; 1]> {
-    let enforced: SmallVec<[&Met; 4]> = met.iter().filter(|met| met.mode == Mode::Enforce).collect();
+fn groups(met: &[Met<'_>]) -> SmallVec<[Group; 1]> {
+    let enforced: SmallVec<[&Met<'_>; 4]> = met.iter().filter(|met| met.mode == Mode::Enforce).collect();
     let of_one_tag = enforced.chunk_by(|a, b| a.tag == b.tag);
     of_one_tag.flat_map(|met| met.chunks(MOST_LIMITS)).map(Group::of).collect()
 }

@@ -4,15 +4,18 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use metrics::{counter, describe_counter};
-use smallvec::{SmallVec, smallvec};
+use foldhash::fast::RandomState;
+use metrics::{Counter, counter, describe_counter};
+use smallvec::SmallVec;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult};
 
 use self::table::Table;
-use crate::batch::{Batch, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply};
+use crate::batch::{Batch, Grant, Limit, MOST_LIMITS, NoRoom, PerLimit, Receipt, Reply, ReplyToOne};
 use crate::clock::{Stopwatch, SystemStopwatch};
 use crate::gcra::{self, Tat};
 use crate::key::{Digest, Tag};
@@ -42,17 +45,37 @@ pub struct MemoryStore {
     parts: Box<[Part]>,
     capacity: usize,
     stopwatch: Arc<dyn Stopwatch>,
+    evictions: Counter,
+    /// Slots stand for what clients may choose: without a seed, somebody could choose many of one place.
+    seed: Seed,
 }
 
-/// A part in lines of memory of its own: whoever uses its neighbour does not take them away. Processors fetch lines in pairs.
+/// Hashes slots.
+#[derive(Clone, Default)]
+struct Seed(RandomState);
+
+impl Seed {
+    #[inline]
+    fn hash(&self, slot: &Digest) -> u64 {
+        self.0.hash_one(slot)
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seed").finish_non_exhaustive()
+    }
+}
+
+/// A part in lines of memory of its own: whoever uses its neighbour does not take them away. Processors fetch lines in pairs, of which it
+/// fills one.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Part(Mutex<Table>);
 
 /// The locks that a batch needs, in the order of the parts: two batches never wait for each other.
 struct Held<'t> {
-    /// How many parts the store has.
-    places: usize,
+    store: &'t MemoryStore,
     tables: SmallVec<[(usize, MutexGuard<'t, Table>); MOST_LIMITS]>,
 }
 
@@ -69,8 +92,10 @@ impl MemoryStore {
         let parts = if capacity < MANY_PARTS * OF_EACH { FEW_PARTS } else { MANY_PARTS };
         let each = (capacity / parts).max(1);
         describe_counter!(EVICTIONS, "Limits that were forgotten for want of room though they were not full.");
-        let part = |_| Part(Mutex::new(Table::new(each, counter!(EVICTIONS))));
-        Self { parts: (0..parts).map(part).collect(), capacity: each * parts, stopwatch }
+        let seed = Seed::default();
+        let part = |_| Part(Mutex::new(Table::new(each, seed.clone())));
+        let parts: Box<[Part]> = (0..parts).map(part).collect();
+        Self { capacity: each * parts.len(), parts, stopwatch, evictions: counter!(EVICTIONS), seed }
     }
 
     /// How many limits are held, full ones that nobody has looked at since included.
@@ -103,7 +128,15 @@ impl MemoryStore {
             // As far ahead of our clock as it is of the store's.
             let ahead = there.us().saturating_sub(reply.now_us);
             let here = Tat::new(now.saturating_add(ahead), if there.us() < reply.now_us { 0 } else { there.part() });
-            held.table(limit.slot()).put(limit.slot(), here, now);
+            self.put(held.table(limit.slot()), limit.slot(), here, now);
+        }
+    }
+
+    /// Remembers a state, and tells of what was forgotten for it.
+    fn put(&self, table: &mut Table, slot: Digest, tat: Tat, now_us: u64) {
+        let evicted = table.put(slot, tat, now_us);
+        if evicted > 0 {
+            self.evictions.increment(evicted);
         }
     }
 
@@ -116,11 +149,17 @@ impl MemoryStore {
         let mut parts: SmallVec<[usize; MOST_LIMITS]> = batch.limits().iter().map(|limit| self.part_of(&limit.slot())).collect();
         parts.sort_unstable();
         parts.dedup();
-        Held { places: self.parts.len(), tables: parts.into_iter().map(|part| (part, self.lock(part))).collect() }
+        Held { store: self, tables: parts.into_iter().map(|part| (part, self.lock(part))).collect() }
     }
 
     fn part_of(&self, slot: &Digest) -> usize {
-        part_of(slot, self.parts.len())
+        self.part_at(self.seed.hash(slot))
+    }
+
+    /// By the lower bits; where in the part, the upper bits say.
+    #[inline]
+    fn part_at(&self, hash: u64) -> usize {
+        usize::try_from(hash & u64::from(u16::MAX)).unwrap_or_default() & (self.parts.len() - 1)
     }
 
     fn look(&self, held: &mut Held<'_>, batch: &Batch) -> Reply {
@@ -130,7 +169,7 @@ impl MemoryStore {
             let there = table.get(&limit.slot());
             let stands = gcra::rebase(limit.quota(), there, now_us);
             if there.is_some_and(|there| gcra::is_beyond(limit.quota(), there, now_us)) {
-                table.put(limit.slot(), stands, now_us);
+                self.put(table, limit.slot(), stands, now_us);
             }
             stands
         };
@@ -144,10 +183,10 @@ impl MemoryStore {
     }
 
     /// Charges what was looked at.
-    fn settle(held: &mut Held<'_>, batch: &Batch, reply: &mut Reply) {
+    fn settle(&self, held: &mut Held<'_>, batch: &Batch, reply: &mut Reply) {
         for (limit, before) in batch.limits().iter().zip(&reply.before) {
             let after = gcra::charge(limit.quota(), Some(*before), reply.now_us, limit.cost());
-            held.table(limit.slot()).put(limit.slot(), after, reply.now_us);
+            self.put(held.table(limit.slot()), limit.slot(), after, reply.now_us);
         }
         reply.charged = true;
     }
@@ -167,35 +206,35 @@ impl MemoryStore {
     }
 
     /// What most requests ask: one limit, which is looked up once.
-    fn consume_one(&self, limit: &Limit) -> StoreResult<Reply> {
+    fn consume_one(&self, limit: &Limit) -> StoreResult<ReplyToOne> {
         let (slot, quota) = (limit.slot(), limit.quota());
-        let mut table = self.lock(self.part_of(&slot));
+        let hash = self.seed.hash(&slot);
+        let mut table = self.lock(self.part_at(hash));
         let now_us = self.stopwatch.now_us();
-        let at = table.find(&slot);
-        let before = gcra::rebase(quota, at.map(|at| table.at(at)), now_us);
-        let after = gcra::consume(quota, Some(before), now_us, limit.cost());
+        let at = table.find_hashed(&slot, hash);
+        let (before, after) = gcra::arrive(quota, at.map(|at| table.at(at)), now_us, limit.cost());
         match (at, after) {
             (Some(at), Some(after)) => table.set(at, after),
             (Some(at), None) if gcra::is_beyond(quota, table.at(at), now_us) => table.set(at, before),
             (_, None) => {}
             (None, Some(after)) => {
                 Self::check_room_of(&mut table, limit, now_us, "limits.consume")?;
-                table.put(slot, after, now_us);
+                self.put(&mut table, slot, after, now_us);
             }
         }
         drop(table);
-        Ok(Reply { now_us, passed: after.is_some(), charged: after.is_some(), before: smallvec![before] })
+        Ok(ReplyToOne { now_us, passed: after.is_some(), before })
     }
 
     fn consume_here(&self, batch: &Batch) -> StoreResult<Reply> {
         if let [limit] = batch.limits() {
-            return self.consume_one(limit);
+            return self.consume_one(limit).map(Reply::from);
         }
         let mut held = self.hold(batch);
         let mut reply = self.look(&mut held, batch);
         if reply.passed {
             Self::check_room(&mut held, batch, reply.now_us, "limits.consume")?;
-            Self::settle(&mut held, batch, &mut reply);
+            self.settle(&mut held, batch, &mut reply);
         }
         Ok(reply)
     }
@@ -208,7 +247,7 @@ impl MemoryStore {
             let table = held.table(limit.slot());
             let before = table.get(&limit.slot());
             if let Some(after) = gcra::refund(limit.quota(), before, now, receipt.charged_at_us(), limit.cost()) {
-                table.put(limit.slot(), after, now);
+                self.put(table, limit.slot(), after, now);
             }
         }
     }
@@ -222,15 +261,10 @@ impl Default for MemoryStore {
 
 impl Held<'_> {
     fn table(&mut self, slot: Digest) -> &mut Table {
-        let part = part_of(&slot, self.places);
+        let part = self.store.part_of(&slot);
         let place = self.tables.iter().position(|(held, _)| *held == part);
         &mut self.tables[place.expect("the part of every slot of the batch is held")].1
     }
-}
-
-fn part_of(slot: &Digest, parts: usize) -> usize {
-    let [one, other, ..] = *slot.as_bytes();
-    usize::from(u16::from_ne_bytes([one, other])) & (parts - 1)
 }
 
 #[async_trait]
@@ -246,7 +280,7 @@ impl LimitStore for MemoryStore {
     async fn charge(&self, batch: &Batch) -> StoreResult<Reply> {
         let mut held = self.hold(batch);
         let mut reply = self.look(&mut held, batch);
-        Self::settle(&mut held, batch, &mut reply);
+        self.settle(&mut held, batch, &mut reply);
         Ok(reply)
     }
 
@@ -260,7 +294,7 @@ impl LimitStore for MemoryStore {
         reply.passed = units > 0;
         if reply.passed {
             Self::check_room(&mut held, batch, reply.now_us, "limits.grant")?;
-            Self::settle(&mut held, &batch.times(units), &mut reply);
+            self.settle(&mut held, &batch.times(units), &mut reply);
         }
         Ok(Grant { units, reply })
     }
@@ -278,12 +312,16 @@ impl LimitStore for MemoryStore {
         Some(self.consume_here(batch))
     }
 
-    fn consume_one_now(&self, _tag: Tag, limit: &Limit) -> Option<StoreResult<Reply>> {
+    fn consume_one_now(&self, _tag: Tag, limit: &Limit) -> Option<StoreResult<ReplyToOne>> {
         Some(self.consume_one(limit))
     }
 
     fn refund_now(&self, receipt: &Receipt) -> Option<StoreResult<()>> {
         self.refund_here(receipt);
         Some(Ok(()))
+    }
+
+    fn is_within_process(&self) -> bool {
+        true
     }
 }

@@ -5,11 +5,8 @@
 //! those away that are near to theirs ("Robin Hood"), so that no search is long and one in vain ends early; a removal moves what follows back.
 
 use std::fmt;
-use std::hash::BuildHasher as _;
 
-use foldhash::fast::RandomState;
-use metrics::Counter;
-
+use super::Seed;
 use crate::gcra::Tat;
 use crate::key::Digest;
 
@@ -31,9 +28,7 @@ pub(super) struct Table {
     /// Where tidying goes on.
     hand: usize,
     evictions: u64,
-    told: Counter,
-    /// Slots are digests of what clients may choose: without a seed, somebody could choose many of one place.
-    seed: RandomState,
+    seed: Seed,
 }
 
 /// Where a state may be: half a line of memory.
@@ -66,9 +61,9 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// For so many states. `told` counts as `evictions` does.
-    pub(super) fn new(capacity: usize, told: Counter) -> Self {
-        Self { cells: Box::default(), len: 0, capacity, hand: 0, evictions: 0, told, seed: RandomState::default() }
+    /// For so many states.
+    pub(super) fn new(capacity: usize, seed: Seed) -> Self {
+        Self { cells: Box::default(), len: 0, capacity, hand: 0, evictions: 0, seed }
     }
 
     pub(super) fn get(&self, slot: &Digest) -> Option<Tat> {
@@ -78,10 +73,16 @@ impl Table {
     /// Where the state of a slot is, until another one comes or goes.
     #[inline]
     pub(super) fn find(&self, slot: &Digest) -> Option<usize> {
+        self.find_hashed(slot, self.seed.hash(slot))
+    }
+
+    /// The same, where the slot's hash is known already.
+    #[inline]
+    pub(super) fn find_hashed(&self, slot: &Digest, hash: u64) -> Option<usize> {
         if self.len == 0 {
             return None;
         }
-        let (mut at, mut distance) = (self.place(slot), 1);
+        let (mut at, mut distance) = (self.place(hash), 1);
         loop {
             let cell = &self.cells[at];
             if cell.distance < distance {
@@ -133,30 +134,34 @@ impl Table {
         true
     }
 
-    /// Remembers a state. Where there is no room, another one is forgotten.
-    pub(super) fn put(&mut self, slot: Digest, tat: Tat, now_us: u64) {
+    /// Remembers a state. Where there is no room, another one is forgotten; says how many were that were not full.
+    pub(super) fn put(&mut self, slot: Digest, tat: Tat, now_us: u64) -> u64 {
         if let Some(at) = self.find(&slot) {
-            return self.set(at, tat);
+            self.set(at, tat);
+            return 0;
         }
         if tat.is_full_at(now_us) {
-            return;
+            return 0;
         }
+        let before = self.evictions;
         self.tidy(now_us);
         while self.len >= self.capacity {
-            let Some(at) = self.nearest_to_full() else { return };
+            let Some(at) = self.nearest_to_full() else { break };
             if !self.at(at).is_full_at(now_us) {
                 self.evictions += 1;
-                self.told.increment(1);
             }
             self.remove(at);
         }
-        self.make_room();
-        self.insert(slot, tat);
+        if self.len < self.capacity {
+            self.make_room();
+            self.insert(slot, tat);
+        }
+        self.evictions - before
     }
 
     /// Where a slot's state is if nothing is in its way: for any number of cells, as even as the hash is.
-    fn place(&self, slot: &Digest) -> usize {
-        let scaled = (u128::from(self.seed.hash_one(slot)) * self.cells.len() as u128) >> u64::BITS;
+    fn place(&self, hash: u64) -> usize {
+        let scaled = (u128::from(hash) * self.cells.len() as u128) >> u64::BITS;
         usize::try_from(scaled).unwrap_or_default()
     }
 
@@ -170,7 +175,7 @@ impl Table {
 
     /// Of a slot that is not there, where a cell is free.
     fn insert(&mut self, slot: Digest, tat: Tat) {
-        let mut at = self.place(&slot);
+        let mut at = self.place(self.seed.hash(&slot));
         let mut homeless = Cell { slot, us: tat.us(), part: tat.part(), distance: 1 };
         while !self.cells[at].is_vacant() {
             if self.cells[at].distance < homeless.distance {
@@ -260,7 +265,7 @@ mod tests {
         let taken = table.cells.iter().enumerate().filter(|(_, cell)| !cell.is_vacant());
         let mut len = 0;
         for (at, cell) in taken {
-            let place = table.place(&cell.slot);
+            let place = table.place(table.seed.hash(&cell.slot));
             let distance = (at + table.cells.len() - place) % table.cells.len() + 1;
             assert_eq!(usize::try_from(cell.distance).unwrap(), distance);
             assert_eq!(table.find(&cell.slot), Some(at));
@@ -272,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_table_takes_little_more_room_than_it_holds_and_none_beyond_its_capacity() {
-        let mut table = Table::new(3000, Counter::noop());
+        let mut table = Table::new(3000, Seed::default());
         for n in 0..5000_u32 {
             table.put(slot(n), Tat::of_us(1), 0);
             let (held, cells) = (table.len(), table.cells.len());
@@ -291,7 +296,7 @@ mod tests {
         /// As long as there is room, whatever is not full is there, as it was put last.
         #[test]
         fn a_table_is_a_map_of_what_is_not_full(steps in vec((0_u32..40, 0_u64..30, 0_u64..3), 1..400), capacity in 40_usize..80) {
-            let (mut table, mut model, mut now) = (Table::new(capacity, Counter::noop()), BTreeMap::new(), 0);
+            let (mut table, mut model, mut now) = (Table::new(capacity, Seed::default()), BTreeMap::new(), 0);
             for (n, ahead, passed) in steps {
                 now += passed;
                 let tat = Tat::new(now + ahead, n % 7);
@@ -315,7 +320,7 @@ mod tests {
         /// Where there is none, the table is full, and one of those that are nearest to being full made room.
         #[test]
         fn a_full_table_forgets_and_keeps_its_order(numbers in vec(0_u32..1000, 100..400), capacity in 1_usize..50) {
-            let mut table = Table::new(capacity, Counter::noop());
+            let mut table = Table::new(capacity, Seed::default());
             for n in numbers {
                 table.put(slot(n), Tat::of_us(1 + u64::from(n)), 0);
                 prop_assert_eq!(table.get(&slot(n)), Some(Tat::of_us(1 + u64::from(n))));

@@ -26,6 +26,11 @@ fn passes(store: &MemoryStore, batch: &Batch) -> bool {
 }
 
 #[test]
+fn a_part_and_its_lock_fill_a_line_of_memory() {
+    assert_eq!(size_of::<Mutex<Table>>(), 64);
+}
+
+#[test]
 fn a_flood_of_keys_does_not_outgrow_the_capacity_nor_push_out_those_who_used_theirs_up() {
     let (store, _) = store(6400);
     let heavy: Vec<Batch> = (0..20).map(|n| batch(u64::MAX - n, 50, NoRoom::Forget)).collect();

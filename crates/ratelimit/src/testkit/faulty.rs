@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use togglebox_core::StoreResult;
 use togglebox_core::testkit::{Faulty, Operation};
 
-use crate::{Batch, Grant, Health, Limit, LimitStore, Receipt, Reply, Tag};
+use crate::{Batch, Grant, Health, Limit, LimitStore, Receipt, Reply, ReplyToOne, Tag};
 
 /// The operations of [`LimitStore`].
 pub const LIMITS: &[Operation] = &[
@@ -49,12 +49,16 @@ impl<S: LimitStore + ?Sized> LimitStore for Faulty<S> {
     }
 
     /// The same.
-    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<Reply>> {
+    fn consume_one_now(&self, _tag: Tag, _limit: &Limit) -> Option<StoreResult<ReplyToOne>> {
         None
     }
 
     fn refund_now(&self, _receipt: &Receipt) -> Option<StoreResult<()>> {
         None
+    }
+
+    fn is_within_process(&self) -> bool {
+        self.inner().is_within_process()
     }
 
     fn shard(&self, tag: Tag) -> usize {

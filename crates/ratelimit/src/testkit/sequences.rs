@@ -120,7 +120,7 @@ async fn consume(limits: &Limits, batch: &Batch, call: usize) -> Reply {
     if let ([limit], true) = (batch.limits(), call.is_multiple_of(2))
         && let Some(reply) = limits.store.consume_one_now(batch.tag(), limit)
     {
-        return reply.unwrap();
+        return reply.unwrap().into();
     }
     limits.store.consume(batch).await.unwrap()
 }

@@ -20,6 +20,9 @@ mod contents;
 mod counted;
 #[path = "../support/load.rs"]
 mod load;
+#[path = "../support/rounds.rs"]
+mod rounds;
+#[path = "../support/service.rs"]
 mod service;
 mod workspaces;
 
@@ -30,7 +33,8 @@ use std::time::Duration;
 use togglebox_core::TenantId;
 
 use self::choice::Choice;
-use self::load::{Requests, answer, connect, get, load, median, text};
+use self::load::{Requests, answer, connect, get, text};
+use self::rounds::Round;
 use self::service::{Kind, Service};
 use self::workspaces::{BASE, Workspace};
 
@@ -56,21 +60,11 @@ struct Case<'s> {
     requests: Requests,
 }
 
-/// What a round shows of a case.
-struct Round {
-    per_second: f64,
-    p99_ms: f64,
-    /// Processor time of the server for a request.
-    busy_us: f64,
-}
-
 fn main() {
     togglebox_server::install_crypto();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if let [command, kind] = arguments.as_slice()
-        && command == service::COMMAND
-    {
-        return service::serve(kind);
+    if service::has_served(&arguments) {
+        return;
     }
     let folder = tempfile::tempdir().unwrap();
     let wanted = arguments.first().map(String::as_str);
@@ -109,7 +103,7 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     let open = start(Kind::Open, "open.db", &[("ENABLE_AUTHENTICATION", "true")]);
     let [one, many] = ["one.db", "many.db"].map(|name| cloud(name, "off"));
     let [one_limited, many_limited] = ["one-limited.db", "many-limited.db"].map(|name| cloud(name, "enforce"));
-    let at_start = many.resident_bytes();
+    let at_start = resident_bytes(&many);
     let each = [(&open, &only[..]), (&one, &first), (&many, &all), (&one_limited, &first), (&many_limited, &all)];
     let ask_all = || each.iter().for_each(|(service, workspaces)| ask_each(service.address(), workspaces));
     ask_all();
@@ -133,32 +127,11 @@ fn measure(folder: &Path, wanted: Option<&str>) {
     ];
     let chosen = |(place, case): &(usize, Case<'_>)| *place == 0 || wanted.is_none_or(|wanted| case.name.contains(wanted));
     let cases: Vec<_> = cases.into_iter().enumerate().filter(chosen).map(|(_, case)| case).collect();
-    let rounds: Vec<Vec<Round>> = (0..ROUNDS).map(|_| cases.iter().map(round).collect()).collect();
-    println!(
-        "\n{:<26} {:>10} {:>7} {:>8} {:>7} {:>14} {:>7}",
-        "evaluation of a flag", "req/s", "ratio", "p99, ms", "ratio", "busy, µs/req", "ratio"
-    );
-    for (place, case) in cases.iter().enumerate() {
-        let of = |figure: fn(&Round) -> f64| {
-            let own = rounds.iter().map(|round| figure(&round[place]));
-            let ratio = rounds.iter().map(|round| figure(&round[place]) / figure(&round[0]));
-            [median(own), median(ratio)]
-        };
-        let [rate, rate_ratio] = of(|round| round.per_second);
-        let [p99, p99_ratio] = of(|round| round.p99_ms);
-        let [busy, busy_ratio] = of(|round| round.busy_us);
-        let name = case.name;
-        println!("{name:<26} {rate:>10.0} {rate_ratio:>7.2} {p99:>8.2} {p99_ratio:>7.2} {busy:>14.1} {busy_ratio:>7.2}");
-    }
+    let of = |case: &Case<'_>| Round::of(case.service, &case.requests, |_| Ipv4Addr::LOCALHOST);
+    let rounds: Vec<Vec<Round>> = (0..ROUNDS).map(|_| cases.iter().map(of).collect()).collect();
+    let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
+    rounds::print("evaluation of a flag", &names, 1, &rounds);
     println!("aim: 0.9 of the open-source server's rate");
-}
-
-fn round(case: &Case<'_>) -> Round {
-    let before = case.service.busy();
-    let figures = load(case.service.address(), &case.requests, |_| Ipv4Addr::LOCALHOST);
-    let busy = case.service.busy().saturating_sub(before);
-    let busy_us = busy.as_secs_f64() * 1e6 / figures.answered;
-    Round { per_second: figures.per_second(), p99_ms: figures.p99_ms(), busy_us }
 }
 
 fn request(workspace: &Workspace) -> String {
@@ -182,11 +155,19 @@ fn ask_each(address: SocketAddr, workspaces: &[Workspace]) {
 
 /// Memory of a workspace, of which one environment with one flag has been asked for, and nothing else since the start.
 fn remembered(one: &Service, many: &Service, at_start: f64) {
-    let [one, many] = [one, many].map(Service::resident_bytes);
+    let [one, many] = [one, many].map(resident_bytes);
     let others = f64::from(u32::try_from(MANY - 1).unwrap());
     let [one_mb, many_mb, at_start] = [one, many, at_start].map(|bytes| bytes / 1e6);
     println!(
         "resident memory: {one_mb:.1} MB with 1 workspace, {many_mb:.1} MB with {MANY} ({at_start:.1} MB before the first request), {:.0} bytes for each",
         (many - one) / others
     );
+}
+
+/// What a server has of the machine's memory.
+fn resident_bytes(service: &Service) -> f64 {
+    let status = std::fs::read_to_string(service.proc("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib: u32 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    f64::from(kib) * 1024.0
 }

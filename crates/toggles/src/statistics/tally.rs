@@ -1,10 +1,10 @@
 //! Cells of counters, and what they weigh.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use foldhash::{HashMap, HashSet};
+use litemap::LiteMap;
 use togglebox_core::{TenantId, Timestamp};
 
 use super::Sketch;
@@ -42,7 +42,7 @@ pub(super) struct Tally {
 struct Counted {
     /// What they take in memory.
     bytes: usize,
-    scopes: HashMap<Scope, Place>,
+    scopes: LiteMap<Scope, Place>,
 }
 
 /// Counters of what is in one environment.
@@ -55,7 +55,8 @@ struct Place {
 
 #[derive(Debug, Default)]
 struct Flag {
-    evaluations: HashMap<(Day, Option<[u8; 2]>), Evaluations>,
+    /// Of each day and country: the countries of an environment's users are few, and all there are some hundred.
+    evaluations: LiteMap<(Day, Option<[u8; 2]>), Evaluations>,
     a: Hourly,
     b: Hourly,
 }
@@ -73,7 +74,7 @@ struct Fetches {
     clients: Hourly,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Evaluations {
     served_a: u64,
     served_b: u64,
@@ -102,7 +103,7 @@ struct Sums {
 
 /// Distinct subjects by whole hours since 1970.
 #[derive(Debug, Default)]
-struct Hourly(BTreeMap<u64, Sketch>);
+struct Hourly(LiteMap<u64, Sketch>);
 
 impl Hourly {
     fn growth(&self, hour: u64, subject: &Subject) -> usize {
@@ -161,23 +162,36 @@ impl Tally {
 
 impl Counted {
     fn add(&mut self, scope: &Scope, occurrence: Occurrence<'_>, at: Timestamp, room: usize) -> Result<usize, Refused> {
-        let found = self.scopes.get_mut(scope);
-        let cost = found.as_deref().map_or_else(|| Place::default().cost(occurrence, at), |place| place.cost(occurrence, at));
-        if cost > room {
-            return Err(Refused);
-        }
-        let place = match found {
-            Some(place) => place,
-            None => self.scopes.entry(scope.clone()).or_default(),
+        let cost = if let Some(place) = self.scopes.get_mut(scope) {
+            place.count(occurrence, at, room)?
+        } else {
+            let mut place = Place::default();
+            let cost = place.count(occurrence, at, room)?;
+            self.scopes.insert(scope.clone(), place);
+            cost
         };
-        place.add(occurrence, at);
         self.bytes += cost;
         Ok(cost)
     }
 }
 
 impl Place {
-    /// What counting would take in memory besides what is there.
+    fn count(&mut self, occurrence: Occurrence<'_>, at: Timestamp, room: usize) -> Result<usize, Refused> {
+        // What nearly every request comes to: each thing is looked up once.
+        if let Occurrence::FlagEvaluation { flag, side, user, country } = occurrence
+            && let Some(flag) = self.flags.get_mut(flag)
+        {
+            return flag.count((side, user), country.and_then(country_code), at, room);
+        }
+        let cost = self.cost(occurrence, at);
+        if cost > room {
+            return Err(Refused);
+        }
+        self.add(occurrence, at);
+        Ok(cost)
+    }
+
+    /// What counting would take in memory besides what is there. Of a flag that was not counted yet.
     fn cost(&self, occurrence: Occurrence<'_>, at: Timestamp) -> usize {
         let (day, hour) = (day(at), hour(at));
         match occurrence {
@@ -185,12 +199,7 @@ impl Place {
                 || CELL_BYTES + key.as_str().len() + SKETCH_BYTES,
                 |cell| client.map_or(0, |client| cell.clients.growth(hour, &client)),
             ),
-            Occurrence::FlagEvaluation { flag: key, side, user, country } => {
-                let text = key.as_str().len();
-                let Some(flag) = self.flags.get(key) else { return 2 * (CELL_BYTES + text) + SKETCH_BYTES };
-                let counted = flag.evaluations.contains_key(&(day, country.and_then(country_code)));
-                (if counted { 0 } else { CELL_BYTES }) + flag.side(side).growth(hour, &user)
-            }
+            Occurrence::FlagEvaluation { flag, .. } => 2 * (CELL_BYTES + flag.as_str().len()) + SKETCH_BYTES,
             Occurrence::Exposure { experiment, variation, user } => {
                 let text = experiment.as_str().len() + variation.as_str().len();
                 let cell = self.variation(experiment, variation).and_then(|variation| variation.exposures.get(&day));
@@ -223,15 +232,10 @@ impl Place {
                 }
             }
             Occurrence::FlagEvaluation { flag, side, user, country } => {
-                let flag = entry(&mut self.flags, flag);
-                let cell = flag.evaluations.entry((day, country.and_then(country_code))).or_default();
-                cell.last_at = cell.last_at.max(at);
-                let (count, users) = match side {
-                    Side::A => (&mut cell.served_a, &mut flag.a),
-                    Side::B => (&mut cell.served_b, &mut flag.b),
-                };
-                *count = count.saturating_add(1);
-                users.insert(hour, &user);
+                let flag = self.flags.entry(flag.clone()).or_default();
+                let evaluations = Evaluations::default().and(side, at);
+                flag.evaluations.insert((day, country.and_then(country_code)), evaluations);
+                flag.users(side).insert(hour, &user);
             }
             Occurrence::Exposure { experiment, variation, user } => {
                 let variation = entry(entry(&mut self.experiments, experiment), variation);
@@ -310,11 +314,46 @@ impl Variation {
 }
 
 impl Flag {
-    const fn side(&self, side: Side) -> &Hourly {
+    const fn users(&mut self, side: Side) -> &mut Hourly {
         match side {
-            Side::A => &self.a,
-            Side::B => &self.b,
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
         }
+    }
+
+    fn count(
+        &mut self,
+        (side, user): (Side, Subject),
+        country: Option<[u8; 2]>,
+        at: Timestamp,
+        room: usize,
+    ) -> Result<usize, Refused> {
+        let (key, hour) = ((day(at), country), hour(at));
+        let growth = self.users(side).growth(hour, &user);
+        let cost = if let Some(evaluations) = self.evaluations.get_mut(&key) {
+            if growth > room {
+                return Err(Refused);
+            }
+            *evaluations = evaluations.and(side, at);
+            growth
+        } else {
+            if CELL_BYTES + growth > room {
+                return Err(Refused);
+            }
+            self.evaluations.insert(key, Evaluations::default().and(side, at));
+            CELL_BYTES + growth
+        };
+        self.users(side).insert(hour, &user);
+        Ok(cost)
+    }
+}
+
+impl Evaluations {
+    /// These and one more.
+    fn and(self, side: Side, at: Timestamp) -> Self {
+        let (a, b) = if side == Side::A { (1, 0) } else { (0, 1) };
+        let more = |count: u64, one| count.saturating_add(one);
+        Self { served_a: more(self.served_a, a), served_b: more(self.served_b, b), last_at: self.last_at.max(at) }
     }
 }
 

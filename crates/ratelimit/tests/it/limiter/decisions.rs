@@ -27,20 +27,25 @@ fn a_store_within_the_process_is_asked_without_a_run_time() {
 fn what_passes_at_once_is_charged_and_what_does_not_is_not() {
     let login = Policy::new("login", &[Fact::Address], per_second(10, 3)).unwrap().for_routes(["login"]);
     let (limiter, clock) = alone([tenants("tenant", per_second(10, 3)).for_routes(["reads"]), login]);
-    assert!(limiter.is_for("reads") && limiter.is_for("login") && !limiter.is_for("health"));
+    let [reads, login] = ["reads", "login"].map(|route| limiter.for_route(route).unwrap());
+    assert!(limiter.for_route("health").is_none());
     // Whoever meets nothing passes, and nothing is told of it.
     for unmet in [Subject::of("health").tenant(TENANT), Subject::of("login").tenant(TENANT)] {
         assert_eq!(limiter.pass_now(&unmet).unwrap().limit(), None);
     }
+    assert_eq!(login.pass_now(&Subject::of("login").tenant(TENANT)).unwrap().limit(), None);
     for left in [2, 1] {
-        let report = limiter.pass_now(&request()).unwrap().limit().unwrap();
+        // Whether or not its policies were found before.
+        let request = request();
+        let pass = if left == 2 { limiter.pass_now(&request) } else { reads.pass_now(&request) };
+        let report = pass.unwrap().limit().unwrap();
         assert_eq!((report.policy.as_str(), report.standing.reading.remaining), ("tenant", left));
         // Exactly what a decision would have said.
         let decision = alone_after(3 - left);
         assert_eq!(decision.binding(), Some(&report));
     }
     assert!(limiter.acquire_now(&request()).unwrap().is_allowed(), "both take from one bucket");
-    assert_eq!(limiter.pass_now(&request()), None);
+    assert!(limiter.pass_now(&request()).is_none() && reads.pass_now(&request()).is_none());
     let denied = limiter.acquire_now(&request()).unwrap();
     let Outcome::Denied { retry_after, .. } = denied.outcome() else { panic!("{denied:?}") };
     clock.advance(retry_after);
@@ -59,7 +64,7 @@ fn only_one_enforced_limit_is_passed_at_once() {
     let two = [tenants("one", per_second(10, 3)), tenants("two", per_second(10, 3))];
     let watched = |mode| [tenants("tenant", per_second(10, 3)).mode(mode)];
     for limiter in [alone(two).0, alone(watched(Mode::Shadow)).0, alone(watched(Mode::Warn)).0] {
-        assert_eq!(limiter.pass_now(&request()), None);
+        assert!(limiter.pass_now(&request()).is_none());
         let decision = limiter.acquire_now(&request()).unwrap();
         assert!(decision.limits().iter().all(|limit| limit.standing.reading.remaining == 2), "nothing was taken before");
     }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use togglebox_server::{CloudSettings, Environment, Server, Settings, telemetry};
+#[cfg(feature = "cloud")]
+use togglebox_server::CloudSettings;
+use togglebox_server::{Environment, Server, Settings, telemetry};
 
 /// What this program is told to be one of them.
-pub(crate) const COMMAND: &str = "serve";
+const COMMAND: &str = "serve";
 
 /// Processor time is told in these (`USER_HZ`, on every Linux).
 const TICKS_PER_SECOND: u32 = 100;
@@ -20,15 +22,21 @@ pub(crate) enum Kind {
     /// The open-source server.
     Open,
     /// That of many workspaces.
+    #[cfg(feature = "cloud")]
     Cloud,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Open, Self::Cloud];
+    const ALL: &[Self] = &[
+        Self::Open,
+        #[cfg(feature = "cloud")]
+        Self::Cloud,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            #[cfg(feature = "cloud")]
             Self::Cloud => "cloud",
         }
     }
@@ -62,14 +70,6 @@ impl Service {
         self.address
     }
 
-    /// What it has of the machine's memory.
-    pub(crate) fn resident_bytes(&self) -> f64 {
-        let status = std::fs::read_to_string(self.proc("status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let kib: u32 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        f64::from(kib) * 1024.0
-    }
-
     /// Stops it where it is, so that it takes nothing from others, until it is [resumed](Self::resume).
     pub(crate) fn pause(&self) {
         self.signal("STOP");
@@ -93,7 +93,8 @@ impl Service {
         Duration::from_secs(1) * ticks / TICKS_PER_SECOND
     }
 
-    fn proc(&self, file: &str) -> PathBuf {
+    /// Its file of this name under `/proc`.
+    pub(crate) fn proc(&self, file: &str) -> PathBuf {
         ["/proc", &self.process.id().to_string(), file].iter().collect()
     }
 }
@@ -108,11 +109,21 @@ impl Drop for Service {
     }
 }
 
+/// Whether this program was told to be a server, which it has been then.
+pub(crate) fn has_served(arguments: &[String]) -> bool {
+    let [command, kind] = arguments else { return false };
+    let is_told = command == COMMAND;
+    if is_told {
+        serve(kind);
+    }
+    is_told
+}
+
 /// Serves until standard input ends, as it does when whoever started this ends.
 #[expect(clippy::disallowed_methods, reason = "this is a program, and reads its settings as one")]
-pub(crate) fn serve(kind: &str) {
+fn serve(kind: &str) {
     let environment: Environment = std::env::vars_os().collect();
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).unwrap();
+    let kind = Kind::ALL.iter().find(|known| known.as_str() == kind).unwrap();
     togglebox_server::runtime().block_on(async {
         let server = match kind {
             Kind::Open => {
@@ -120,6 +131,7 @@ pub(crate) fn serve(kind: &str) {
                 telemetry::start(&settings).unwrap();
                 Server::build(&settings).await.unwrap()
             }
+            #[cfg(feature = "cloud")]
             Kind::Cloud => {
                 let (settings, cloud) = CloudSettings::read(&environment).unwrap();
                 telemetry::start(&settings).unwrap();
