@@ -56,12 +56,12 @@ impl fmt::Debug for PolicyName {
     }
 }
 
-/// Whose limits these are, told so that nobody can be recognised: the first half of a SHA-256, or of
-/// two of them combined.
+/// Whose limits these are. Wherever it leaves the process, so that nobody can be recognised: the first half of a SHA-256, or of two of them
+/// combined. Of a store [within it](crate::LimitStore::is_within_process) it may be a number with such a half.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 16]);
 
-/// As one number: it is as random as a hash already, and tables are asked for it on every request.
+/// As one number: its bytes are spread already, and tables are asked for it on every request.
 impl Hash for Digest {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u128(u128::from_ne_bytes(self.0));
@@ -76,7 +76,8 @@ impl Digest {
         digester.digest()
     }
 
-    /// Of this and `other` together, whichever comes first: two pairs have one only if digests collide. Not for two that may be equal.
+    /// Of this and `other` together, whichever comes first. Where one of the two is of a SHA-256, two pairs have one only as digests collide. Not
+    /// for two that may be equal.
     #[must_use]
     pub(crate) const fn combined(self, other: Self) -> Self {
         Self((u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0)).to_ne_bytes())

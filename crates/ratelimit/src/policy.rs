@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use crate::key::{Digest, PolicyName};
+use crate::key::PolicyName;
 use crate::quota::{Quota, QuotaError};
-use crate::subject::{Fact, Scope, Subject};
+use crate::subject::{Fact, Scope, Seeds, Subject};
 
 /// What a policy does with what it finds. A new one starts in `Shadow`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,8 +87,7 @@ pub enum Override {
 #[must_use]
 pub struct Policy {
     name: PolicyName,
-    /// Of the name: tells its buckets from others'.
-    seed: Digest,
+    seeds: Seeds,
     scope: Scope,
     quota: Quota,
     plans: BTreeMap<String, Quota>,
@@ -142,10 +141,11 @@ impl Policy {
     /// The name is none, or the facts lack tenant, address and account.
     pub fn new(name: &str, scope: &[Fact], quota: Quota) -> Result<Self, PolicyError> {
         let name: PolicyName = name.parse()?;
+        let scope = Scope::of(scope).ok_or(PolicyError::Scope)?;
         Ok(Self {
-            seed: Digest::of([name.as_str().as_bytes()]),
+            seeds: Seeds::of(name.as_str(), scope),
             name,
-            scope: Scope::of(scope).ok_or(PolicyError::Scope)?,
+            scope,
             quota,
             plans: BTreeMap::new(),
             routes: None,
@@ -225,8 +225,8 @@ impl Policy {
     }
 
     #[inline]
-    pub(crate) const fn seed(&self) -> Digest {
-        self.seed
+    pub(crate) const fn seeds(&self) -> &Seeds {
+        &self.seeds
     }
 
     #[inline]

@@ -192,13 +192,19 @@ impl<'a> Subject<'a> {
 
     /// The values of a scope that many requests in a row may have, if each is of sixteen bytes.
     #[inline]
-    fn values(&self, scope: Scope, prefix: Ipv6Prefix) -> Option<recent::Values> {
-        let number = u128::from_be_bytes;
+    fn values(&self, scope: Scope, prefix: Ipv6Prefix) -> Values {
+        let address = || self.address.map(|address| u128::from_be_bytes(prefix.octets(address)));
+        let tenant = || self.tenant.map(|tenant| tenant.as_uuid().as_u128());
         match scope {
-            Scope::ADDRESS => Some([number(prefix.octets(self.address?)), 0]),
-            Scope::TENANT => Some([self.tenant?.as_uuid().as_u128(), 0]),
-            Scope::KEY_OF_TENANT => Some([self.tenant?.as_uuid().as_u128(), number(self.key?.try_into().ok()?)]),
-            _ => None,
+            Scope::ADDRESS => address().map_or(Values::Missing, Values::One),
+            Scope::TENANT => tenant().map_or(Values::Missing, Values::One),
+            Scope::KEY_OF_TENANT => match (tenant(), self.key) {
+                (Some(tenant), Some(key)) => {
+                    key.try_into().map_or(Values::Other, |key| Values::Two([tenant, u128::from_be_bytes(key)]))
+                }
+                _ => Values::Missing,
+            },
+            _ => Values::Other,
         }
     }
 
@@ -214,6 +220,19 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// The values of a scope.
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    /// Sixteen bytes are all of them.
+    One(u128),
+    /// Twice sixteen are.
+    Two([u128; 2]),
+    /// Something in the scope is not known.
+    Missing,
+    /// Anything else.
+    Other,
+}
+
 /// Digests that this thread has made lately: most requests come from where others came from.
 mod recent {
     use std::cell::Cell;
@@ -224,15 +243,12 @@ mod recent {
     /// Of each thread, some 16 KB. A power of two.
     const PLACES: usize = 256;
 
-    /// The values of a scope of up to two facts, each of sixteen bytes.
-    pub(super) type Values = [u128; 2];
-
     /// A line of memory.
     #[derive(Clone, Copy)]
     #[repr(align(64))]
     struct Entry {
         scope: Scope,
-        values: Values,
+        values: [u128; 2],
         digest: Digest,
     }
 
@@ -245,19 +261,19 @@ mod recent {
 
     /// The digest that was kept of these values.
     #[inline]
-    pub(super) fn find(scope: Scope, values: Values) -> Option<Digest> {
+    pub(super) fn find(scope: Scope, values: [u128; 2]) -> Option<Digest> {
         let entry = SEEN.with(|seen| seen[place(values)].get());
         (entry.scope == scope && entry.values == values).then_some(entry.digest)
     }
 
     /// Keeps the digest of these values, in the place of others.
-    pub(super) fn keep(scope: Scope, values: Values, digest: Digest) {
+    pub(super) fn keep(scope: Scope, values: [u128; 2], digest: Digest) {
         SEEN.with(|seen| seen[place(values)].set(Entry { scope, values, digest }));
     }
 
     /// Whoever makes values meet in one place only has their digests made again.
     #[inline]
-    fn place([one, other]: Values) -> usize {
+    fn place([one, other]: [u128; 2]) -> usize {
         let mixed = (one ^ other.rotate_left(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         usize::from(mixed.to_be_bytes()[0]) % PLACES
     }
@@ -268,9 +284,34 @@ mod recent {
 pub(crate) enum Naming {
     /// Digests: names leave the process, and nobody is to be recognised by them.
     Hidden,
-    /// Where a single value of sixteen bytes tells who it is, that value: names stay in the process. What nearly every request needs is not
-    /// looked up among the digests that were made, one of which would have to be kept for each address.
+    /// Where a single value of sixteen bytes tells who it is, that value, [spread](spread): names stay in the process. What nearly every
+    /// request needs is not looked up among the digests that were made, one of which would have to be kept for each address.
     Open,
+}
+
+/// Another number for each number, in which all bytes differ where any do: addresses and ids have much in common, and tables go by some of the
+/// bytes. Two multiplications, each between folds of the upper half onto the lower one, all of which can be undone.
+#[inline]
+const fn spread(value: u128) -> Digest {
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+    let once = (value ^ (value >> 64)).wrapping_mul(ODD);
+    let twice = (once ^ (once >> 64)).wrapping_mul(ODD);
+    Digest::from_bytes((twice ^ (twice >> 64)).to_ne_bytes())
+}
+
+/// What tells the buckets of a policy from those of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeds {
+    /// Of the name, as it always was: nodes of several versions share a store.
+    hidden: Digest,
+    /// Of the name and the scope.
+    open: Digest,
+}
+
+impl Seeds {
+    pub(crate) fn of(name: &str, scope: Scope) -> Self {
+        Self { hidden: Digest::of([name.as_bytes()]), open: Digest::of([name.as_bytes(), &[scope.0]]) }
+    }
 }
 
 /// Buckets of one subject. A digest of what several policies look at is made once.
@@ -293,9 +334,9 @@ impl<'s, 'a> Buckets<'s, 'a> {
         self.subject
     }
 
-    /// Where the bucket of a policy with this scope and this seed is and what it is, if everything in the scope is known.
+    /// Where the bucket of a policy with this scope and these seeds is and what it is, if everything in the scope is known.
     #[inline]
-    pub(crate) fn find(&mut self, seed: Digest, scope: Scope) -> Option<(Tag, Digest)> {
+    pub(crate) fn find(&mut self, seeds: &Seeds, scope: Scope) -> Option<(Tag, Digest)> {
         let digest = self.digest(scope)?;
         let tag = if scope.has(Fact::Tenant) {
             Tag::Tenant(self.subject.tenant?)
@@ -305,28 +346,31 @@ impl<'s, 'a> Buckets<'s, 'a> {
             let digest = if of == scope { digest } else { self.digest(of)? };
             if is_account { Tag::Account(digest) } else { Tag::Address(digest) }
         };
-        // The digest tells scopes and values apart, the seed policies.
+        // A hidden digest tells scopes and values apart, the seed policies; an open one tells values apart, the seed policies and scopes.
+        let seed = match self.naming {
+            Naming::Hidden => seeds.hidden,
+            Naming::Open => seeds.open,
+        };
         Some((tag, digest.combined(seed)))
     }
 
     #[inline]
     fn digest(&mut self, scope: Scope) -> Option<Digest> {
-        let values = self.subject.values(scope, self.prefix);
-        if let (Naming::Open, Some([value, 0])) = (self.naming, values) {
-            // One value tells all: a policy has one scope.
-            return Some(Digest::from_bytes(value.to_be_bytes()));
-        }
-        values.and_then(|values| recent::find(scope, values)).or_else(|| self.made(scope, values))
-    }
-
-    /// `values`: those of the scope, where its digest is kept for others.
-    #[cold]
-    fn made(&mut self, scope: Scope, values: Option<recent::Values>) -> Option<Digest> {
-        if let Some(values) = values {
+        let values = match self.subject.values(scope, self.prefix) {
+            Values::One(value) if self.naming == Naming::Open => return Some(spread(value)),
+            Values::One(value) => [value, 0],
+            Values::Two(values) => values,
+            Values::Missing => return None,
+            Values::Other => return self.other_digest(scope),
+        };
+        recent::find(scope, values).or_else(|| {
             let digest = self.subject.digest(scope, self.prefix)?;
             recent::keep(scope, values, digest);
-            return Some(digest);
-        }
+            Some(digest)
+        })
+    }
+
+    fn other_digest(&mut self, scope: Scope) -> Option<Digest> {
         if let Some((_, digest)) = self.digests.iter().find(|(of, _)| *of == scope) {
             return Some(*digest);
         }
@@ -367,10 +411,16 @@ mod tests {
     }
 
     fn slot_of(policy: &str, subject: &Subject<'_>, facts: &[Fact]) -> Option<(Tag, Digest)> {
-        let mut buckets = Buckets::of(subject, Ipv6Prefix::default(), Naming::Hidden);
-        let found = buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap());
-        assert_eq!(buckets.find(Digest::of([policy.as_bytes()]), Scope::of(facts).unwrap()), found, "again");
-        found
+        let scope = Scope::of(facts).unwrap();
+        let seeds = Seeds::of(policy, scope);
+        let [hidden, open] = [Naming::Hidden, Naming::Open].map(|naming| {
+            let mut buckets = Buckets::of(subject, Ipv6Prefix::default(), naming);
+            let found = buckets.find(&seeds, scope);
+            assert_eq!(buckets.find(&seeds, scope), found, "again");
+            found
+        });
+        assert!(hidden.is_none() && open.is_none() || hidden.unwrap().1 != open.unwrap().1);
+        hidden
     }
 
     #[test]
@@ -420,16 +470,48 @@ mod tests {
             let prefix = Ipv6Prefix::default();
             for (scope, one, other) in asked {
                 let scope = [Scope::TENANT, Scope::KEY_OF_TENANT, Scope::ADDRESS, Scope(Fact::Tenant.bit() | Fact::Address.bit())][scope];
-                let key = [other; 16];
+                // Of no bytes that are not zero, too.
+                let key = [other.saturating_sub(16); 16];
                 let subject = Subject::of("reads")
                     .tenant(TenantId::from_uuid(Uuid::from_u128(one.into())))
                     .key(if other < 8 { &key[..8] } else { &key })
-                    .address(IpAddr::from([10, 0, one, other % 4]));
+                    .address(if one < 128 {
+                        IpAddr::from([10, 0, one, other % 4])
+                    } else {
+                        IpAddr::from([0x2001, 0xdb8, 0, one.into(), other.into(), 0, 0, 1])
+                    });
                 let named = |naming| Buckets::of(&subject, prefix, naming).digest(scope);
                 prop_assert_eq!(named(Naming::Hidden), subject.digest(scope, prefix));
                 let is_open = [Scope::TENANT, Scope::ADDRESS].contains(&scope);
                 prop_assert_eq!(named(Naming::Open) != named(Naming::Hidden), is_open);
             }
+        }
+
+        /// No two have one slot, and neighbours have nothing in common.
+        #[test]
+        fn numbers_are_spread_and_told_apart(value: u128, bit in 0_u32..128) {
+            let [one, other] = [value, value ^ (1 << bit)].map(|value| u128::from_ne_bytes(*spread(value).as_bytes()));
+            prop_assert_ne!(one, other);
+            let undone = |folded: u128| {
+                // The inverse of the factor, by Newton's method: each step doubles the bits that are right.
+                let odd: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+                let inverse = (0..7).fold(odd, |inverse, _| inverse.wrapping_mul(2_u128.wrapping_sub(odd.wrapping_mul(inverse))));
+                let unfolded = (folded ^ (folded >> 64)).wrapping_mul(inverse);
+                let unfolded = (unfolded ^ (unfolded >> 64)).wrapping_mul(inverse);
+                unfolded ^ (unfolded >> 64)
+            };
+            prop_assert_eq!(undone(one), value);
+        }
+    }
+
+    /// Half of the bits differ, more or less, in the bytes by which tables go too.
+    #[test]
+    fn neighbours_have_slots_far_apart() {
+        let slot = |number: u32| spread(u128::from_be_bytes(Ipv6Prefix::default().octets(IpAddr::from(number.to_be_bytes()))));
+        for byte in 0..16 {
+            let mut seen = [0_u32; 256];
+            (0..65_536).for_each(|number| seen[usize::from(slot(0x0a00_0000 + number).as_bytes()[byte])] += 1);
+            assert!(seen.iter().all(|times| (128..=512).contains(times)), "byte {byte}: {seen:?}");
         }
     }
 }

@@ -220,8 +220,8 @@ impl PrincipalCache {
         }
     }
 
-    /// Looks at what can be used without asking the store. Takes no share in it: a count of shares that every core raises and lowers
-    /// would be the slowest part of it.
+    /// Looks at what can be used without asking the store, without a share in the entry: each count of shares that every core raises and
+    /// lowers is among the slowest parts of a request.
     pub(super) fn with_fresh<R>(
         &self,
         tenant: TenantId,

@@ -1,7 +1,7 @@
 //! Reads from memory.
 //!
 //! For each tenant a node holds the directory of platforms and environments, and for each environment that is asked for one immutable
-//! snapshot with its answers rendered. A read is two look-ups and an atomic load; it never touches the store unless the node was told
+//! snapshot with its answers rendered. A read is a few look-ups in what lies side by side; it never touches the store unless the node was told
 //! of a newer revision (by the bus, by its own write, or by the poll) than it holds. Then it waits up to [`WAIT`] for that revision,
 //! and after that answers with what it has and says so. A store that is down is not asked more than once in [`RETRY`] per thing.
 //!
@@ -15,6 +15,7 @@ mod rendered;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::future::ready;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -101,8 +102,22 @@ impl TenantMemory {
 
 /// Where the memory of a tenant is, for whoever has asked for the tenant once: there it need not be looked for again. Once a node has one of a
 /// tenant, it keeps it.
-#[derive(Debug, Default)]
-pub(crate) struct Home(OnceLock<Arc<TenantMemory>>);
+#[derive(Default)]
+pub(crate) struct Home(OnceLock<(TenantId, Arc<TenantMemory>)>);
+
+impl Home {
+    /// The memory of this tenant, and of no other one.
+    fn of(&self, tenant: TenantId) -> Option<&TenantMemory> {
+        self.0.get().filter(|(known, _)| *known == tenant).map(|(_, memory)| &**memory)
+    }
+}
+
+/// Without what is in memory, which is much.
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Home").field(&self.0.get().map(|(tenant, _)| tenant)).finish()
+    }
+}
 
 /// What a node holds of every tenant that it serves.
 #[derive(Debug)]
@@ -130,11 +145,11 @@ impl Memory {
         environment: &str,
         look: impl FnOnce(Option<Fresh<&ServedEnvironment>>) -> R,
     ) -> Poll<R> {
-        let Some(memory) = home.and_then(|home| home.0.get()) else {
+        let Some(memory) = home.and_then(|home| home.of(tenant)) else {
             let tenants = self.tenants.pin();
             let Some(memory) = tenants.get(&tenant) else { return Poll::Pending };
             if let Some(home) = home {
-                home.0.get_or_init(|| Arc::clone(memory));
+                home.0.get_or_init(|| (tenant, Arc::clone(memory)));
             }
             return memory.look(platform, environment, look);
         };

@@ -52,7 +52,12 @@ async fn who_knows_where_a_tenants_memory_is_hears_what_everybody_hears() {
     };
     assert_eq!(look(&place), Poll::Pending, "nothing was read yet");
     read(&node, &place).await;
+    assert!(home.of(TENANT).is_none());
     assert_eq!(look(&place), Poll::Ready(Some(0)));
+    assert!(home.of(TENANT).is_some(), "what follows need not look for it");
+    let other_tenant = TenantId::from_uuid(Uuid::from_u128(99));
+    let of_other = node.look((other_tenant, Some(&home)), place.platform.as_str(), place.environment.as_str(), |_| ());
+    assert_eq!(of_other, Poll::Pending, "another tenant's memory is none of its business");
     for revision in 1..4 {
         node.changed(&model.write(&place));
         assert_eq!(look(&place), Poll::Pending, "the node was told of a newer one");

@@ -300,10 +300,13 @@ pub struct RouteLimiter {
 }
 
 impl RouteLimiter {
-    /// [`Limiter::pass_now`] for a request to this class of routes, which `subject` names as well.
+    /// [`Limiter::pass_now`], for a request to this class of routes in less time.
     #[inline]
     pub fn pass_now(&self, subject: &Subject<'_>) -> Option<Pass<'_>> {
-        debug_assert_eq!(subject.route(), &*self.route, "a subject of the limiter's own route");
+        if subject.route() != &*self.route {
+            // Never by the policies of another route.
+            return self.inner.pass_now(self.inner.routes.policies(subject.route()), subject);
+        }
         self.inner.pass_now(&self.policies, subject)
     }
 }

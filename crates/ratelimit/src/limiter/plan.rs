@@ -79,7 +79,7 @@ impl<'p, 's, 'a> Meeting<'p, 's, 'a> {
         if mode == Mode::Off || cost == 0 {
             return None;
         }
-        let (tag, slot) = self.buckets.find(policy.seed(), policy.scope())?;
+        let (tag, slot) = self.buckets.find(policy.seeds(), policy.scope())?;
         Some(Met { policy, number, mode, tag, slot, quota, cost })
     }
 }

@@ -9,7 +9,7 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
 use metrics::{Counter, counter, describe_counter};
 use smallvec::SmallVec;
 use togglebox_core::{StoreError, StoreErrorKind, StoreResult};

@@ -26,6 +26,7 @@ fn passes(store: &MemoryStore, batch: &Batch) -> bool {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn a_part_and_its_lock_fill_a_line_of_memory() {
     assert_eq!(size_of::<Mutex<Table>>(), 64);
 }

@@ -1,8 +1,9 @@
 //! What it costs a request that it is limited, in memory.
 //!
-//! Servers of their own processes that have no limits, others that have none, others that limit other routes only, as by default, others
-//! that limit what is asked by two policies, and others that tell of it in headers. There are several of each, loaded in turn with all
-//! others stopped: once each connection comes from an address of its own, and once all come from one, so that they contend for one limit.
+//! Servers, each a process of its own, that have no limits, as many again that have none either, that limit other routes only, as by default,
+//! that limit what is asked by its address, and that also tell of it in headers. There are twenty of each, some 20 MB of memory each, loaded
+//! in turn with all others stopped: once each connection comes from an address of its own, and once all come from one, so that they contend
+//! for one limit.
 //!
 //! `cargo bench -p togglebox-server --bench limited`; `-- limited` leaves out all that is called otherwise, but for those without limits.
 

@@ -42,7 +42,7 @@ pub(super) struct Tally {
 struct Counted {
     /// What they take in memory.
     bytes: usize,
-    scopes: LiteMap<Scope, Place>,
+    scopes: HashMap<Scope, Place>,
 }
 
 /// Counters of what is in one environment.
@@ -55,7 +55,7 @@ struct Place {
 
 #[derive(Debug, Default)]
 struct Flag {
-    /// Of each day and country: the countries of an environment's users are few, and all there are some hundred.
+    /// Of each day and country: those of an environment's users are few, and there can be no more than [`country_code`] lets through.
     evaluations: LiteMap<(Day, Option<[u8; 2]>), Evaluations>,
     a: Hourly,
     b: Hourly,
@@ -232,10 +232,7 @@ impl Place {
                 }
             }
             Occurrence::FlagEvaluation { flag, side, user, country } => {
-                let flag = self.flags.entry(flag.clone()).or_default();
-                let evaluations = Evaluations::default().and(side, at);
-                flag.evaluations.insert((day, country.and_then(country_code)), evaluations);
-                flag.users(side).insert(hour, &user);
+                entry(&mut self.flags, flag).add((side, user), country.and_then(country_code), at);
             }
             Occurrence::Exposure { experiment, variation, user } => {
                 let variation = entry(entry(&mut self.experiments, experiment), variation);
@@ -321,6 +318,7 @@ impl Flag {
         }
     }
 
+    /// [`add`](Self::add), if there is room for what it takes.
     fn count(
         &mut self,
         (side, user): (Side, Subject),
@@ -328,23 +326,27 @@ impl Flag {
         at: Timestamp,
         room: usize,
     ) -> Result<usize, Refused> {
-        let (key, hour) = ((day(at), country), hour(at));
-        let growth = self.users(side).growth(hour, &user);
-        let cost = if let Some(evaluations) = self.evaluations.get_mut(&key) {
-            if growth > room {
+        let growth = self.users(side).growth(hour(at), &user);
+        let Some(evaluations) = self.evaluations.get_mut(&(day(at), country)) else {
+            let cost = CELL_BYTES + growth;
+            if cost > room {
                 return Err(Refused);
             }
-            *evaluations = evaluations.and(side, at);
-            growth
-        } else {
-            if CELL_BYTES + growth > room {
-                return Err(Refused);
-            }
-            self.evaluations.insert(key, Evaluations::default().and(side, at));
-            CELL_BYTES + growth
+            self.add((side, user), country, at);
+            return Ok(cost);
         };
-        self.users(side).insert(hour, &user);
-        Ok(cost)
+        if growth > room {
+            return Err(Refused);
+        }
+        *evaluations = evaluations.and(side, at);
+        self.users(side).insert(hour(at), &user);
+        Ok(growth)
+    }
+
+    fn add(&mut self, (side, user): (Side, Subject), country: Option<[u8; 2]>, at: Timestamp) {
+        let evaluations = self.evaluations.entry((day(at), country)).or_default();
+        *evaluations = evaluations.and(side, at);
+        self.users(side).insert(hour(at), &user);
     }
 }
 

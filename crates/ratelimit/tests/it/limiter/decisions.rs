@@ -34,6 +34,7 @@ fn what_passes_at_once_is_charged_and_what_does_not_is_not() {
         assert_eq!(limiter.pass_now(&unmet).unwrap().limit(), None);
     }
     assert_eq!(login.pass_now(&Subject::of("login").tenant(TENANT)).unwrap().limit(), None);
+    assert_eq!(reads.pass_now(&Subject::of("health").tenant(TENANT)).unwrap().limit(), None, "the subject's route counts");
     for left in [2, 1] {
         // Whether or not its policies were found before.
         let request = request();

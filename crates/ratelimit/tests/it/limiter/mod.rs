@@ -4,6 +4,7 @@
 mod counted;
 mod decisions;
 mod leases;
+mod names;
 mod outages;
 mod tower;
 

@@ -179,6 +179,27 @@ fn every_kind_of_event_is_within_the_bound() {
     assert!(recorder.dropped() > 7000);
 }
 
+/// Of a flag that is counted already, both what is another country's and what is another user's has to fit.
+#[test]
+fn one_flag_stays_within_the_bound_and_counts_what_it_does_not_drop() {
+    let sent = 4_000_u64;
+    for countries in [1, 600] {
+        let recorder = Recorder::new(RecorderLimits { memory_bytes: 3_000, batch_entries: 100 });
+        for index in 0..sent {
+            let country = char::from_digit(u32::try_from(index / 36 % 36).unwrap(), 36).into_iter();
+            let country: String = country.chain(char::from_digit(u32::try_from(index % countries % 36).unwrap(), 36)).collect();
+            let country = if countries == 1 { "CH".to_owned() } else { country };
+            record(&recorder, evaluation(Side::A, &index.to_string(), Some(&country)));
+            assert!(recorder.memory_bytes() <= 3_000);
+        }
+        let dropped = recorder.dropped();
+        assert!((1..sent).contains(&dropped), "{dropped}");
+        let served = |delta: &Delta| if let Delta::Flag { served_a, .. } = delta { *served_a } else { 0 };
+        let counted: u64 = drained(&recorder).iter().map(served).sum();
+        assert_eq!((counted + dropped, recorder.memory_bytes()), (sent, 0), "{countries}");
+    }
+}
+
 #[test]
 fn values_that_would_break_sums_are_dropped() {
     let recorder = Recorder::default();
