@@ -49,11 +49,7 @@ const KINDS: [(&str, &[Setting]); 5] = [
 ];
 
 fn main() {
-    togglebox_server::install_crypto();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if service::has_served(&arguments) {
-        return;
-    }
+    let Some(arguments) = service::arguments() else { return };
     let folder = tempfile::tempdir().unwrap();
     let original = folder.path().join("original.db");
     fill(&original);
@@ -65,7 +61,7 @@ fn main() {
         std::fs::copy(&original, &file).unwrap();
         Service::start(Kind::Open, &file, kinds[kind].1)
     };
-    let nodes: Vec<Vec<Service>> = (0..NODES).map(|node| (0..kinds.len()).map(|kind| start(node, kind)).collect()).collect();
+    let nodes = rounds::start(NODES, kinds.len(), start);
     let request = get("localhost", &contents::evaluation(0), "");
     for service in nodes.iter().flatten() {
         answer(&mut connect(service.address()), &request);

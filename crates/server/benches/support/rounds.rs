@@ -28,6 +28,11 @@ impl Round {
     }
 }
 
+/// So many nodes of each of so many kinds, which `start` starts by the numbers of both.
+pub(crate) fn start(nodes: usize, kinds: usize, start: impl Fn(usize, usize) -> Service) -> Vec<Vec<Service>> {
+    (0..nodes).map(|node| (0..kinds).map(|kind| start(node, kind)).collect()).collect()
+}
+
 /// Rounds of several nodes of each kind, each node in turn, with all others stopped.
 ///
 /// Two processes of one kind differ by up to four parts of a hundred for as long as they live, since they have their data elsewhere in memory:

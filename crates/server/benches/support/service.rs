@@ -109,14 +109,17 @@ impl Drop for Service {
     }
 }
 
-/// Whether this program was told to be a server, which it has been then.
-pub(crate) fn has_served(arguments: &[String]) -> bool {
-    let [command, kind] = arguments else { return false };
-    let is_told = command == COMMAND;
-    if is_told {
-        serve(kind);
+/// What this program is told, without options; `None` when it was to be a server, which it has been then.
+pub(crate) fn arguments() -> Option<Vec<String>> {
+    togglebox_server::install_crypto();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    match arguments.as_slice() {
+        [command, kind] if command == COMMAND => {
+            serve(kind);
+            None
+        }
+        _ => Some(arguments),
     }
-    is_told
 }
 
 /// Serves until standard input ends, as it does when whoever started this ends.

@@ -28,7 +28,7 @@ pub(crate) fn measure(folder: &Path) {
         let settings = [("BASE_DOMAIN", BASE), ("PLANS_FILE", &plans), ("PLAN_RATES", "off"), ("METERING", KINDS[kind].1)];
         Service::start(Kind::Cloud, &file, &settings)
     };
-    let nodes: Vec<Vec<Service>> = (0..NODES).map(|node| (0..KINDS.len()).map(|kind| start(node, kind)).collect()).collect();
+    let nodes = rounds::start(NODES, KINDS.len(), start);
     let ask_all = || nodes.iter().flatten().for_each(|service| ask_each(service.address(), &first));
     ask_all();
     std::thread::sleep(AT_REST);

@@ -61,11 +61,7 @@ struct Case<'s> {
 }
 
 fn main() {
-    togglebox_server::install_crypto();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if service::has_served(&arguments) {
-        return;
-    }
+    let Some(arguments) = service::arguments() else { return };
     let folder = tempfile::tempdir().unwrap();
     let wanted = arguments.first().map(String::as_str);
     if wanted.is_none_or(|wanted| wanted != counted::NAME) {
